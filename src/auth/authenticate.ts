@@ -1,0 +1,48 @@
+/** The passport middleware of every protected route: Basic or a token, `session: false`, `req.user` on success. */
+import type { Request, RequestHandler } from 'express';
+import passport from 'passport';
+import { forbidden, unauthenticated } from '../errors.js';
+import type { SigningKeys } from '../tokens/keys.js';
+import type { CheckToken } from '../tokens/token-check.js';
+import type { UserStore } from '../store/users.js';
+import { ACTIVE_STATUS } from '../store/records.js';
+import type { Principal } from './principal.js';
+import type { PasswordSignIn } from './sign-in.js';
+import { PasswordStrategy, TokenStrategy } from './strategies.js';
+
+interface Dependencies {
+  readonly signIn: PasswordSignIn['signIn'];
+  readonly checkToken: CheckToken;
+  readonly keys: SigningKeys;
+}
+
+export function createAuthenticate({ signIn, checkToken, keys }: Dependencies): RequestHandler {
+  const authenticator = new passport.Passport();
+  authenticator.use('jwt', new TokenStrategy(checkToken, keys));
+  authenticator.use('basic', new PasswordStrategy(signIn));
+  // On failure passport hands an AuthenticationError to the error handler, which answers 401.
+  return authenticator.authenticate(['jwt', 'basic'], {
+    session: false,
+    failWithError: true,
+  }) as RequestHandler;
+}
+
+/** The caller, on a route behind `authenticate`. */
+export function principalOf(req: Request): Principal {
+  if (!req.user) throw unauthenticated();
+  return req.user.principal;
+}
+
+/** Whether this principal is an administrator now: asked of the store, so that a lost role counts at once. */
+export async function isAdministrator(principal: Principal, users: UserStore): Promise<boolean> {
+  const user = await users.findById(principal.userId);
+  return user !== null && user.role === 'admin' && user.status === ACTIVE_STATUS;
+}
+
+/** Lets administrators pass; everybody else gets 403. */
+export function createRequireAdministrator(users: UserStore): RequestHandler {
+  return async function requireAdministrator(req, _res, next) {
+    if (!(await isAdministrator(principalOf(req), users))) throw forbidden();
+    next();
+  };
+}

@@ -1,0 +1,86 @@
+/**
+ * Password hashes: argon2id for new ones; bcrypt, as Tiledesk writes them, is accepted. At most a
+ * few run at once, because each one occupies a thread that the rest of the service needs too.
+ */
+import { type Algorithm, hash as argon2Hash, verify as argon2Verify } from '@node-rs/argon2';
+import { verify as bcryptVerify } from '@node-rs/bcrypt';
+import { ServiceError } from '../errors.js';
+
+export interface PasswordHasher {
+  hash(password: string): Promise<string>;
+  /** Takes as long for `null` (no such user) as for a wrong password. @throws ServiceError 429 when too many wait. */
+  verify(hash: string | null, password: string): Promise<boolean>;
+  /** Whether the hash should be replaced at the next chance. */
+  isOutdated(hash: string): boolean;
+}
+
+/** OWASP's first choice for argon2id: 19 MiB, two passes, one lane. */
+const OPTIONS = {
+  algorithm: 2 as Algorithm.Argon2id,
+  memoryCost: 19_456,
+  timeCost: 2,
+  parallelism: 1,
+};
+const CURRENT_PREFIX = '$argon2id$v=19$m=19456,t=2,p=1$';
+const BCRYPT = /^\$2[abxy]\$\d\d\$/;
+const MAX_AT_ONCE = 2;
+const MAX_WAITING = 200;
+
+export function createPasswordHasher(): PasswordHasher {
+  const limit = createLimit(MAX_AT_ONCE, MAX_WAITING);
+  let decoy: Promise<string> | null = null;
+
+  return {
+    hash: (password) => limit(() => argon2Hash(password, OPTIONS)),
+
+    async verify(hash, password) {
+      if (hash === null) {
+        decoy ??= argon2Hash('no such user', OPTIONS);
+        const stand = await decoy;
+        await limit(() => argon2Verify(stand, password));
+        return false;
+      }
+      return limit(() => verifyHash(hash, password));
+    },
+
+    isOutdated: (hash) => !hash.startsWith(CURRENT_PREFIX),
+  };
+}
+
+async function verifyHash(hash: string, password: string): Promise<boolean> {
+  if (BCRYPT.test(hash)) return bcryptVerify(password, hash);
+  if (hash.startsWith('$argon2')) return argon2Verify(hash, password);
+  return false;
+}
+
+/** Runs at most `atOnce` tasks, lets `waiting` more wait in line, and refuses the rest. */
+function createLimit(atOnce: number, waiting: number) {
+  let running = 0;
+  const queue: (() => void)[] = [];
+  return async function limited<T>(task: () => Promise<T>): Promise<T> {
+    if (running >= atOnce) {
+      if (queue.length >= waiting) throw tooBusy();
+      await new Promise<void>((resolve) => queue.push(resolve));
+    } else {
+      running += 1;
+    }
+    try {
+      return await task();
+    } finally {
+      // The place is handed on, not given back, so that nobody gets in between.
+      const next = queue.shift();
+      if (next) next();
+      else running -= 1;
+    }
+  };
+}
+
+function tooBusy(): ServiceError {
+  return new ServiceError(
+    'too-many-requests',
+    'Too many sign-ins at once. Try again in a moment.',
+    {
+      headers: { 'Retry-After': '2' },
+    },
+  );
+}

@@ -1,0 +1,82 @@
+/**
+ * Passport's Basic and JWT strategies, fed by our own credentials parser and token check.
+ *
+ * Both override `authenticate`: passport-http splits a password at every colon, and passport-jwt's
+ * header expression is quadratic and its verification knows nothing of our claims or revocations.
+ */
+import type { Request } from 'express';
+import type { StrategyCreatedStatic } from 'passport';
+import { BasicStrategy } from 'passport-http';
+import { Strategy as PassportJwtStrategy } from 'passport-jwt';
+import { clientAddress, clientDevice } from '../http/client.js';
+import type { SigningKeys } from '../tokens/keys.js';
+import type { CheckToken } from '../tokens/token-check.js';
+import type { Verification } from '../tokens/verifier.js';
+import { parseAuthorization } from './credentials.js';
+import type { PasswordSignIn } from './sign-in.js';
+
+/** What passport adds to a strategy for the length of one request. */
+type InRequest = StrategyCreatedStatic;
+
+export class PasswordStrategy extends BasicStrategy {
+  readonly signIn: PasswordSignIn['signIn'];
+
+  constructor(signIn: PasswordSignIn['signIn']) {
+    super(() => undefined);
+    this.signIn = signIn;
+  }
+
+  override authenticate(this: this & InRequest, req: Request): void {
+    const credentials = parseAuthorization(req.headers.authorization);
+    if (credentials.scheme !== 'basic') return this.fail(401);
+    this.signIn(credentials.email, credentials.password, clientAddress(req)).then(
+      (user) => {
+        if (user === null) this.fail(401);
+        else this.success({ principal: { kind: 'password', userId: user.id, user } });
+      },
+      (error: unknown) => this.error(error),
+    );
+  }
+}
+
+export class TokenStrategy extends PassportJwtStrategy {
+  readonly checkToken: CheckToken;
+
+  constructor(checkToken: CheckToken, keys: SigningKeys) {
+    super(
+      {
+        jwtFromRequest: tokenFromRequest,
+        secretOrKeyProvider: (_req, _token, done) => done(null, undefined),
+        algorithms: [keys.algorithm],
+      },
+      () => undefined,
+    );
+    this.checkToken = checkToken;
+  }
+
+  override authenticate(this: this & InRequest, req: Request): void {
+    const token = tokenFromRequest(req);
+    if (token === null) return this.fail(401);
+    try {
+      const checked = this.checkToken(token, () => clientDevice(req));
+      if (!(checked instanceof Promise)) return conclude(this, checked);
+      checked.then(
+        (verification) => conclude(this, verification),
+        (error: unknown) => this.error(error),
+      );
+    } catch (error) {
+      this.error(error);
+    }
+  }
+}
+
+function tokenFromRequest(req: Request): string | null {
+  const credentials = parseAuthorization(req.headers.authorization);
+  return credentials.scheme === 'token' ? credentials.token : null;
+}
+
+function conclude(strategy: InRequest, verification: Verification): void {
+  if (!verification.accepted) return strategy.fail(401);
+  const { claims } = verification;
+  strategy.success({ principal: { kind: 'token', userId: claims.userId, claims } });
+}

@@ -1,0 +1,168 @@
+/** The table of every environment variable: how it is read, its default, what it is for. `config.ts` reads it. */
+import { z } from 'zod';
+import { isEmailAddress } from './email.js';
+
+const UNITS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
+const MAX_SECONDS = 100 * 365 * UNITS.d;
+
+/** Seconds from `900`, `15m`, `12h`, `30d`. */
+const duration = z.string().transform((value, context) => {
+  const match = /^(\d{1,10})([smhd]?)$/.exec(value);
+  const seconds = match ? Number(match[1]) * UNITS[(match[2] || 's') as keyof typeof UNITS] : NaN;
+  if (seconds <= MAX_SECONDS) return seconds;
+  context.addIssue({
+    code: 'custom',
+    message: 'give seconds, or a number with s, m, h or d (900, 15m, 30d), at most 100 years',
+  });
+  return z.NEVER;
+});
+
+const text = z.string();
+const flag = z
+  .enum(['true', 'false'], { error: 'give true or false' })
+  .transform((value) => value === 'true');
+const oneOf = <const T extends readonly string[]>(values: T) =>
+  z.enum(values, { error: `give one of ${values.join(', ')}` });
+const wholeNumber = (min: number, max: number) =>
+  z
+    .string()
+    .refine((value) => /^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max, {
+      error: `give a whole number from ${min} to ${max}`,
+    })
+    .transform(Number);
+const mongodbUri = text.regex(/^mongodb(\+srv)?:\/\/./, {
+  error: 'give an address that begins with mongodb:// or mongodb+srv://',
+});
+
+interface Variable<T> {
+  readonly schema: z.ZodType<T, string>;
+  /** The default, as one would write it in the environment; absent = unset. */
+  readonly fallback?: string;
+  readonly about: string;
+  /** Secrets can also be given as a file, by NAME_FILE, and are never echoed. */
+  readonly secret?: true;
+}
+
+const variable = <T>(spec: Variable<T>): Variable<T> => spec;
+const withDefault = <T>(spec: Variable<T> & { readonly fallback: string }) => spec;
+
+/** README.md and .env.example are tested against this table. */
+export const variables = {
+  PORT: withDefault({
+    schema: wholeNumber(0, 65_535),
+    fallback: '3000',
+    about: 'TCP port; 0 takes a free one',
+  }),
+  HOST: variable({
+    schema: text.max(255),
+    about: 'address to listen on; unset = every interface',
+  }),
+  MONGODB_URI: variable({
+    schema: mongodbUri,
+    secret: true,
+    about: 'MongoDB to use; unset = the embedded engine in `DATA_DIR`',
+  }),
+  DATABASE_URI: variable({
+    schema: mongodbUri,
+    secret: true,
+    about: "another name for `MONGODB_URI` (Tiledesk's)",
+  }),
+  DATA_DIR: withDefault({
+    schema: text.max(4096),
+    fallback: './data',
+    about: 'folder of the embedded engine and of the generated secret',
+  }),
+  GLOBAL_SECRET: variable({
+    schema: text,
+    secret: true,
+    about:
+      'HS256 signing secret, 32 bytes or more; unset with the embedded engine = one is made and kept in `DATA_DIR`',
+  }),
+  GLOBAL_SECRET_ALGORITHM: withDefault({
+    schema: oneOf(['HS256', 'RS256']),
+    fallback: 'HS256',
+    about: 'HS256 (with `GLOBAL_SECRET`) or RS256 (with the two keys below)',
+  }),
+  GLOBAL_SECRET_OR_PRIVATE_KEY: variable({
+    schema: text,
+    secret: true,
+    about: 'RS256 private key, PEM; a literal `\\n` counts as a line end',
+  }),
+  GLOBAL_SECRET_OR_PUB_KEY: variable({
+    schema: text,
+    secret: true,
+    about: 'RS256 public key, PEM; unset = taken from the private key',
+  }),
+  ALLOW_WEAK_SECRET: withDefault({
+    schema: flag,
+    fallback: 'false',
+    about: 'true starts even with a short or well-known `GLOBAL_SECRET`, and warns each time',
+  }),
+  TOKEN_ISSUER: withDefault({
+    schema: text.min(1).max(256),
+    fallback: 'https://tiledesk.com',
+    about: 'claim `iss` of the tokens issued here',
+  }),
+  TOKEN_AUDIENCE: withDefault({
+    schema: text.min(1).max(256),
+    fallback: 'https://tiledesk.com',
+    about: 'claim `aud` of the tokens issued at sign-in',
+  }),
+  ACCESS_TOKEN_TTL: withDefault({
+    schema: duration,
+    fallback: '30d',
+    about: 'lifetime of a sign-in token; 0 = it never expires',
+  }),
+  UNKNOWN_TOKENS: withDefault({
+    schema: oneOf(['adopt', 'allow', 'deny']),
+    fallback: 'adopt',
+    about:
+      'correctly signed tokens without a record: adopt (accept and record), allow (accept) or deny',
+  }),
+  RETENTION: withDefault({
+    schema: duration,
+    fallback: '90d',
+    about: 'how long a record is kept after its token has expired',
+  }),
+  ADMIN_EMAIL: withDefault({
+    schema: text.refine(isEmailAddress, { error: 'give an e-mail address' }),
+    fallback: 'admin@localhost',
+    about: 'e-mail of the first administrator',
+  }),
+  ADMIN_PASSWORD: variable({
+    schema: text
+      .min(8, { error: 'give at least 8 characters' })
+      .max(256, { error: 'give at most 256 characters' }),
+    secret: true,
+    about: 'password of the first administrator; unset = one is made and printed once',
+  }),
+  ON_PREMISES: withDefault({
+    schema: flag,
+    fallback: 'true',
+    about: 'false switches the v1 routes off',
+  }),
+  SIGN_IN_ATTEMPTS: withDefault({
+    schema: wholeNumber(1, 100_000),
+    fallback: '30',
+    about: 'failed password attempts one address may make in a minute',
+  }),
+  TRUST_PROXY: withDefault({
+    schema: wholeNumber(0, 16),
+    fallback: '0',
+    about: 'how many reverse proxies stand in front (their `X-Forwarded-For` is believed)',
+  }),
+  LOG_LEVEL: withDefault({
+    schema: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+    fallback: 'info',
+    about: 'trace, debug, info, warn, error, fatal or silent',
+  }),
+};
+
+export type VariableName = keyof typeof variables;
+
+/** The parsed values: those with a default are always there. */
+export type Values = {
+  readonly [K in VariableName]: (typeof variables)[K] extends { readonly fallback: string }
+    ? z.output<(typeof variables)[K]['schema']>
+    : z.output<(typeof variables)[K]['schema']> | undefined;
+};

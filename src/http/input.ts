@@ -1,0 +1,115 @@
+/** Input at the edge: query, path and body → typed values, or a 400 that names every offending field and what is allowed. */
+import express, { type Request, type RequestHandler } from 'express';
+import { z } from 'zod';
+import { type FieldError, invalidInput, ServiceError } from '../errors.js';
+import { isId, isPrintable } from '../tokens/jti.js';
+
+const MAX_BODY = '100kb';
+
+const readJson = express.json({ limit: MAX_BODY });
+
+/** Reads a JSON object; anything else is 400 or 415. */
+export const parseJsonBody: RequestHandler = function parseJsonBody(req, res, next) {
+  readJson(req, res, (error?: unknown) => {
+    if (error !== undefined) next(error);
+    else if (req.body === undefined) next(notJson());
+    else if (isPlainObject(req.body)) next();
+    else next(invalidInput('body', 'must be a JSON object.'));
+  });
+};
+
+function isPlainObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** 415 unless the request says `Content-Type: application/json`. */
+export const requireJsonContentType: RequestHandler = function requireJsonContentType(
+  req,
+  _res,
+  next,
+) {
+  const type = (req.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
+  if (type !== 'application/json') throw notJson();
+  next();
+};
+
+function notJson(): ServiceError {
+  const message = 'send it with Content-Type: application/json.';
+  return new ServiceError('unsupported-media-type', `Content-Type: ${message}`, {
+    fields: [{ field: 'Content-Type', message }],
+  });
+}
+
+/** The query's parameters. Repeated ones arrive as arrays, so a schema of strings refuses them. */
+export function parseQuery<T extends z.ZodType>(req: Request, schema: T): z.output<T> {
+  return parse(schema, req.query);
+}
+
+export function parseBody<T extends z.ZodType>(req: Request, schema: T): z.output<T> {
+  return parse(schema, req.body);
+}
+
+/** A path parameter that is an id of ours or of another issuer. */
+export function parseIdParameter(req: Request, name: string): string {
+  const value = req.params[name];
+  if (!isId(value))
+    throw invalidInput(name, 'must be 1 to 128 characters, none of them a control character.');
+  return value;
+}
+
+function parse<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  const fields = result.error.issues.flatMap(toFieldErrors);
+  const first = fields[0] ?? { field: 'input', message: 'is not as it must be.' };
+  throw new ServiceError(
+    'invalid-input',
+    fields.map((f) => `${f.field}: ${f.message}`).join(' ') || first.message,
+    { fields },
+  );
+}
+
+function toFieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.slice(0, 5).map((key) => ({
+      field: cleanName(key),
+      message: 'is not a parameter here.',
+    }));
+  }
+  return [{ field: cleanName(issue.path.join('.')) || 'body', message: issue.message }];
+}
+
+/** A field's name may come from the caller: it is shown cut and without anything unprintable. */
+function cleanName(name: string): string {
+  return name.replaceAll(/[^\w$.[\]-]/g, '?').slice(0, 64);
+}
+
+/** A text field: printable, well-formed, `max` characters at most. */
+export function textField(max: number) {
+  const message = `must be a text of 1 to ${max} characters, without control characters.`;
+  return z
+    .string({ error: message })
+    .min(1, { error: message })
+    .refine((value) => [...value].length <= max && isPrintable(value), { error: message });
+}
+
+/** An id: 1–128 characters. */
+export function idField() {
+  return z.custom<string>(isId, {
+    error: 'must be 1 to 128 characters, none of them a control character.',
+  });
+}
+
+/** A whole number given as text in a query. */
+export function wholeNumberField(min: number, max: number) {
+  const message = `must be a whole number from ${min} to ${max}.`;
+  return z
+    .string({ error: message })
+    .regex(/^\d{1,9}$/, { error: message })
+    .transform(Number)
+    .refine((n) => n >= min && n <= max, { error: message });
+}
+
+export function choiceField<const T extends readonly string[]>(values: T) {
+  return z.enum(values, { error: `must be one of ${values.join(', ')}.` });
+}

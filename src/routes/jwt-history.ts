@@ -1,0 +1,155 @@
+/**
+ * Tiledesk's JWT history, v1, v2, v3 and unversioned: list tokens, revoke one by `jti` or by record
+ * id, register one that was minted elsewhere.
+ */
+import { type Request, type RequestHandler, Router } from 'express';
+import { isAdministrator, principalOf } from '../auth/authenticate.js';
+import type { Clock } from '../clock.js';
+import { forbidden, invalidInput, notFound } from '../errors.js';
+import {
+  parseIdParameter,
+  parseJsonBody,
+  parseQuery,
+  requireJsonContentType,
+} from '../http/input.js';
+import { methodNotAllowed } from '../http/problem.js';
+import { requestIdOf } from '../http/request-id.js';
+import type { Revoker } from '../revocation/revoke.js';
+import type { TokenRecord } from '../store/records.js';
+import { isRecordId, type TokenStore } from '../store/tokens.js';
+import type { UserStore } from '../store/users.js';
+import type { TokenRegistrar } from '../tokens/registrar.js';
+import type { UsageRecorder } from '../tokens/usage-recorder.js';
+import { historyQuery, parseRegistration, toTokenFilter } from './jwt-history-input.js';
+import { toWireRecord } from './token-wire.js';
+
+interface Dependencies {
+  readonly authenticate: RequestHandler;
+  readonly tokens: TokenStore;
+  readonly users: UserStore;
+  readonly usage: UsageRecorder;
+  readonly revoker: Revoker;
+  readonly registrar: TokenRegistrar;
+  readonly clock: Clock;
+  readonly onPremises: boolean;
+}
+
+const V1 = '/v1/jwt/history';
+const LISTED = ['/v2/jwt/history', '/v3/jwt/history', '/jwt/history'];
+
+export function createJwtHistoryRouter(deps: Dependencies): Router {
+  const { authenticate, tokens, users, usage, revoker, registrar, clock } = deps;
+
+  async function callerOf(req: Request) {
+    const principal = principalOf(req);
+    return { userId: principal.userId, isAdministrator: await isAdministrator(principal, users) };
+  }
+  type Caller = Awaited<ReturnType<typeof callerOf>>;
+
+  const mayTouch = (caller: Caller, record: TokenRecord) =>
+    caller.isAdministrator || record.userId === caller.userId;
+
+  const listHistory: RequestHandler = async (req, res) => {
+    const caller = await callerOf(req);
+    const query = parseQuery(req, historyQuery(caller.isAdministrator));
+    const filter = toTokenFilter(query, caller.userId);
+    // The caller's own token may have been seen for the first time just now.
+    await usage.flush();
+    const { sortField, direction, page, limit } = query;
+    const [records, count] = await Promise.all([
+      tokens.list(filter, { sortField, direction, skip: page * limit, limit }),
+      tokens.count(filter),
+    ]);
+    const now = clock();
+    res.set('Cache-Control', 'no-store').json({
+      perPage: limit,
+      ...count,
+      page,
+      jwts: records.map((record) => toWireRecord(record, now)),
+    });
+  };
+
+  const revokeByJti: RequestHandler = async (req, res) => {
+    const jti = parseIdParameter(req, 'jti');
+    const caller = await callerOf(req);
+    const context = {
+      by: caller.userId,
+      via: 'tiledesk',
+      reason: null,
+      requestId: requestIdOf(res),
+    };
+    await usage.flush();
+    const records = (await tokens.findByJti(jti)).filter((record) => mayTouch(caller, record));
+    if (records.length === 0 && !caller.isAdministrator) throw notFound('token');
+    const outcomes =
+      records.length === 0
+        ? [await revoker.revokeUnseen(jti, context)]
+        : await Promise.all(records.map((record) => revoker.revokeRecord(record, context)));
+    const first = outcomes.find((outcome) => outcome !== null);
+    if (!first) throw notFound('token');
+    res.set('Cache-Control', 'no-store').json(toWireRecord(first.record, clock()));
+  };
+
+  const revokeById: RequestHandler = async (req, res) => {
+    const id = parseIdParameter(req, 'id');
+    if (!isRecordId(id))
+      throw invalidInput('id', "must be the 24 hexadecimal digits of a record's _id.");
+    const caller = await callerOf(req);
+    const record = await tokens.findById(id);
+    if (record === null || !mayTouch(caller, record)) throw notFound('token');
+    const revoked = await revoker.revokeRecord(record, {
+      by: caller.userId,
+      via: 'tiledesk',
+      reason: null,
+      requestId: requestIdOf(res),
+    });
+    if (revoked === null) throw notFound('token');
+    res.set('Cache-Control', 'no-store').json(toWireRecord(revoked.record, clock()));
+  };
+
+  const register: RequestHandler = async (req, res) => {
+    const caller = await callerOf(req);
+    if (!caller.isAdministrator) throw forbidden();
+    const { outcome, record } = await registrar.register(parseRegistration(req));
+    res
+      .status(outcome === 'registered' ? 201 : 200)
+      .set('Cache-Control', 'no-store')
+      .json(toWireRecord(record, clock()));
+  };
+
+  const router = Router();
+  const v1Steps = [requireOnPremises(deps.onPremises), authenticate, requireJsonContentType];
+  router.delete(`${V1}/:jti`, v1Steps, revokeByJti);
+  router.delete(`${V1}/id/:id`, v1Steps, revokeById);
+  router.all(
+    [`${V1}/:jti`, `${V1}/id/:id`],
+    requireOnPremises(deps.onPremises),
+    methodNotAllowed('DELETE'),
+  );
+  router.post('/v3/jwt/history', authenticate, parseJsonBody, register);
+  for (const path of LISTED) {
+    router.get(path, authenticate, listHistory);
+    router.all(
+      path,
+      path.startsWith('/v3')
+        ? methodNotAllowed('GET', 'HEAD', 'POST')
+        : methodNotAllowed('GET', 'HEAD'),
+    );
+    router.delete(`${path}/:jti`, authenticate, revokeByJti);
+    router.delete(`${path}/id/:id`, authenticate, revokeById);
+    router.all([`${path}/:jti`, `${path}/id/:id`], methodNotAllowed('DELETE'));
+  }
+  return router;
+}
+
+/** v1 belongs to on-premises installations. */
+function requireOnPremises(onPremises: boolean): RequestHandler {
+  return function checkOnPremises(_req, _res, next) {
+    if (!onPremises) {
+      throw notFound(
+        'path: v1 is for on-premises installations (ON_PREMISES=true). Use /v2 or /v3',
+      );
+    }
+    next();
+  };
+}

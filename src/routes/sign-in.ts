@@ -1,0 +1,68 @@
+/** `POST /auth/signin`, as Tiledesk has it: e-mail and password → a token. */
+import { Router } from 'express';
+import { z } from 'zod';
+import { isEmailAddress } from '../email.js';
+import type { PasswordSignIn } from '../auth/sign-in.js';
+import { ServiceError } from '../errors.js';
+import { clientAddress, clientDevice } from '../http/client.js';
+import { parseBody, parseJsonBody } from '../http/input.js';
+import { methodNotAllowed } from '../http/problem.js';
+import type { TokenIssuer } from '../tokens/issuer.js';
+import { toWireUser } from './user-wire.js';
+
+interface Dependencies {
+  readonly signIn: PasswordSignIn['signIn'];
+  readonly issuer: TokenIssuer;
+  readonly audience: string;
+  /** 0 = never expires. */
+  readonly lifetimeSeconds: number;
+}
+
+const signInBody = z.looseObject({
+  email: z
+    .string({ error: 'must be the e-mail address of the account.' })
+    .trim()
+    .refine(isEmailAddress, { error: 'must be the e-mail address of the account.' }),
+  password: z
+    .string({ error: 'must be a text.' })
+    .min(1, { error: 'must not be empty.' })
+    .max(256, { error: 'must be at most 256 characters.' }),
+});
+
+export function createSignInRouter({
+  signIn,
+  issuer,
+  audience,
+  lifetimeSeconds,
+}: Dependencies): Router {
+  const router = Router();
+
+  router.post('/auth/signin', parseJsonBody, async (req, res) => {
+    const { email, password } = parseBody(req, signInBody);
+    const user = await signIn(email, password, clientAddress(req));
+    if (user === null) throw wrongCredentials();
+    const { id, firstname, lastname } = user;
+    const { token } = await issuer.issueAccessToken({
+      origin: 'signin',
+      userId: id,
+      subject: 'user',
+      audience,
+      lifetimeSeconds: lifetimeSeconds === 0 ? null : lifetimeSeconds,
+      device: clientDevice(req),
+      claims: { _id: id, email: user.email, firstname, lastname },
+    });
+    res
+      .set('Cache-Control', 'no-store')
+      .json({ success: true, token: `JWT ${token}`, user: toWireUser(user) });
+  });
+  router.all('/auth/signin', methodNotAllowed('POST'));
+
+  return router;
+}
+
+/** The same for an unknown user, a wrong password and an inactive account. */
+function wrongCredentials(): ServiceError {
+  return new ServiceError('unauthenticated', 'Wrong e-mail or password.', {
+    headers: { 'WWW-Authenticate': 'Basic realm="Users", charset="UTF-8"' },
+  });
+}

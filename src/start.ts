@@ -1,0 +1,154 @@
+/** One running instance: engine, store, service, listener, started in this order and stopped in the reverse. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ensureAdministrator, type NewAdministrator } from './auth/first-administrator.js';
+import { systemClock } from './clock.js';
+import type { Config } from './config.js';
+import type { Logger } from './observability/logger.js';
+import { createService } from './service.js';
+import { openStore, type Store } from './store/connect.js';
+import { type Engine, startEngine } from './store/embedded/engine.js';
+import { createRsaKeys, createSecretKeys, type SigningKeys } from './tokens/keys.js';
+import { readOrMakeSecret } from './tokens/secret-file.js';
+
+export interface Instance {
+  /** Where it listens, as one would type it. */
+  readonly address: string;
+  /** Whom this start created, if anybody. */
+  readonly newAdministrator: NewAdministrator | null;
+  /** Not ready → stops accepting → finishes what is in flight → closes the store. */
+  stop(): Promise<void>;
+}
+
+const SWEEP_EVERY_MS = 3_600_000;
+const WAIT_FOR_DATABASE_MS = 30_000;
+const DRAIN_MS = 8000;
+
+/** @throws when anything it needs can't be had; whatever was started is stopped then. */
+export async function start(config: Config, log: Logger): Promise<Instance> {
+  const cleanups: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+  };
+  try {
+    return await startParts(config, log, cleanups, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startParts(
+  config: Config,
+  log: Logger,
+  cleanups: (() => Promise<unknown>)[],
+  stop: () => Promise<void>,
+): Promise<Instance> {
+  let engine: Engine | null = null;
+  if (config.mongodbUri === null) {
+    engine = await startEngine({ dataDir: config.dataDir, log });
+    cleanups.push(engine.stop);
+  }
+  const store = await reachStore(config.mongodbUri ?? engine?.uri ?? '', log);
+  cleanups.push(store.close);
+  if (engine) cleanups.push(sweepPeriodically(store, log));
+
+  const service = createService({ config, keys: keysOf(config), store, clock: systemClock, log });
+  cleanups.push(() =>
+    service
+      .stop()
+      .catch((error: unknown) =>
+        log.warn({ err: error }, 'the last uses of tokens could not be recorded'),
+      ),
+  );
+  await service.load();
+  const newAdministrator = await ensureAdministrator(store.users, service.hasher, {
+    email: config.adminEmail,
+    password: config.adminPassword,
+  });
+
+  const server = createServer(service.app);
+  await listen(server, config);
+  cleanups.push(() => drain(server));
+  cleanups.push(async () => service.announceStop());
+  return { address: addressOf(server, config.host), newAdministrator, stop };
+}
+
+/** Waits for a database that is starting at the same time, as with docker compose. */
+async function reachStore(uri: string, log: Logger): Promise<Store> {
+  const deadline = performance.now() + WAIT_FOR_DATABASE_MS;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await openStore({ uri, clock: systemClock });
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      log.warn({ err: error, attempt }, 'the database does not answer yet; trying again');
+      await delay(500);
+    }
+  }
+}
+
+function keysOf({ signing, dataDir }: Config): SigningKeys {
+  if (signing.algorithm === 'RS256') return createRsaKeys(signing.privateKey, signing.publicKey);
+  return createSecretKeys(signing.secret ?? readOrMakeSecret(dataDir));
+}
+
+/** The embedded engine's TTL monitor does not run. */
+function sweepPeriodically(store: Store, log: Logger): () => Promise<void> {
+  const sweep = () =>
+    store.tokens.purgeDue().then(
+      (count) => count > 0 && log.info({ count }, 'expired records deleted'),
+      (error: unknown) => log.warn({ err: error }, 'expired records could not be deleted'),
+    );
+  let running: Promise<unknown> = sweep();
+  const timer = setInterval(() => {
+    running = sweep();
+  }, SWEEP_EVERY_MS).unref();
+  return async () => {
+    clearInterval(timer);
+    await running;
+  };
+}
+
+/** Limits on what one client may hold open; Node's own are generous. */
+async function listen(server: Server, { port, host }: Config): Promise<void> {
+  server.headersTimeout = 10_000;
+  server.requestTimeout = 30_000;
+  server.keepAliveTimeout = 65_000;
+  server.maxHeadersCount = 100;
+  server.maxConnections = 10_000;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(describeListenError(error, port)),
+    );
+    server.listen(port, host, () => resolve());
+  });
+}
+
+function describeListenError(error: NodeJS.ErrnoException, port: number): Error {
+  if (error.code === 'EADDRINUSE')
+    return new Error(`Port ${port} is in use. Set PORT to another one.`, { cause: error });
+  if (error.code === 'EACCES')
+    return new Error(`Port ${port} needs more rights. Set PORT to one above 1023.`, {
+      cause: error,
+    });
+  return new Error(`Can't listen on port ${port}: ${error.message}. Check HOST and PORT.`, {
+    cause: error,
+  });
+}
+
+/** Requests in flight get some seconds to finish; idle connections end at once. */
+async function drain(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const force = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+  await closed;
+  clearTimeout(force);
+}
+
+function addressOf(server: Server, host: string | undefined): string {
+  const { port } = server.address() as AddressInfo;
+  const name = host === undefined || host === '0.0.0.0' || host === '::' ? 'localhost' : host;
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+}

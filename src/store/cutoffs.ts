@@ -1,0 +1,92 @@
+/** The collection `cutoffs`: "everything of this scope issued at or before T is revoked", one document per scope. */
+import { type Connection, type Model, Schema } from 'mongoose';
+import { run } from './failures.js';
+import type { WriteConcern } from './write-concern.js';
+
+/** Whose tokens: null = whichever. Both null = all; both given = that user in that application. */
+export interface CutoffScope {
+  readonly userId: string | null;
+  readonly applicationId: string | null;
+  /** Only refresh tokens and what came from them. */
+  readonly sessionsOnly: boolean;
+}
+
+export interface Cutoff extends CutoffScope {
+  /** T: tokens issued at or before it are revoked. */
+  readonly at: Date;
+  readonly by: string;
+  readonly reason: string | null;
+  readonly via: string;
+}
+
+export interface CutoffStore {
+  /** Moves the scope's cut-off to `at`, never back: one atomic, durable write. The cut-off now in force. */
+  raise(cutoff: Cutoff): Promise<Cutoff>;
+  all(): Promise<Cutoff[]>;
+}
+
+type CutoffDocument = Cutoff & { readonly _id: string };
+
+function cutoffSchema(writeConcern: WriteConcern) {
+  return new Schema(
+    {
+      _id: { type: String, required: true },
+      userId: { type: String, default: null },
+      applicationId: { type: String, default: null },
+      sessionsOnly: { type: Boolean, required: true },
+      at: { type: Date, required: true },
+      by: { type: String, required: true },
+      reason: { type: String, default: null },
+      via: { type: String, required: true },
+    },
+    {
+      collection: 'cutoffs',
+      strict: 'throw',
+      strictQuery: 'throw',
+      autoIndex: false,
+      autoCreate: false,
+      versionKey: false,
+      writeConcern,
+    },
+  );
+}
+
+export function createCutoffStore(connection: Connection, writeConcern: WriteConcern): CutoffStore {
+  const model = connection.model(
+    'Cutoff',
+    cutoffSchema(writeConcern),
+  ) as unknown as Model<CutoffDocument>;
+
+  return {
+    async raise(cutoff) {
+      const { at, userId, applicationId, sessionsOnly, by, reason, via } = cutoff;
+      const found = await run(() =>
+        model
+          .findOneAndUpdate(
+            { _id: scopeKey(cutoff) },
+            {
+              $max: { at },
+              $set: { by, reason, via },
+              $setOnInsert: { userId, applicationId, sessionsOnly },
+            },
+            { upsert: true, returnDocument: 'after', writeConcern },
+          )
+          .lean(),
+      );
+      return toCutoff(found);
+    },
+
+    async all() {
+      return (await run(() => model.find().lean())).map(toCutoff);
+    },
+  };
+}
+
+function toCutoff({ _id, ...cutoff }: CutoffDocument): Cutoff {
+  return cutoff;
+}
+
+/** Unambiguous for any ids: a JSON array. */
+function scopeKey({ userId, applicationId, sessionsOnly }: CutoffScope): string {
+  return JSON.stringify([userId, applicationId, sessionsOnly]);
+}

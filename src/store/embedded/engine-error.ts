@@ -1,0 +1,46 @@
+// The one error that starting the embedded engine can end in, with a message that says what to do.
+
+export const engineErrorCodes = ['unavailable', 'data-dir-in-use', 'open-failed'] as const;
+export type EngineErrorCode = (typeof engineErrorCodes)[number];
+
+export class EngineError extends Error {
+  override readonly name = 'EngineError';
+  readonly code: EngineErrorCode;
+
+  constructor(code: EngineErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}
+
+/** The engine can't run on this machine; only another database helps. */
+export function unavailable(why: string, cause?: unknown): EngineError {
+  const message =
+    `The embedded database engine can't be had here: ${why} ` +
+    'Set MONGODB_URI to a MongoDB server, or use `docker compose up`, which brings one.';
+  return new EngineError('unavailable', message, cause);
+}
+
+/** Another process holds this data directory open. */
+export function dataDirInUse(dataDir: string, cause?: unknown): EngineError {
+  const message =
+    `The data directory ${dataDir} is already open in another process. ` +
+    'Stop that one, or choose another DATA_DIR.';
+  return new EngineError('data-dir-in-use', message, cause);
+}
+
+/** The data directory can't be made, written or opened. */
+export function openFailed(dataDir: string, why: string, cause?: unknown): EngineError {
+  return new EngineError('open-failed', `Can't open the data directory ${dataDir}: ${why}`, cause);
+}
+
+/** The text of anything thrown, for a message. */
+export function messageOf(error: unknown): string {
+  const isErrorLike = typeof error === 'object' && error !== null && 'message' in error;
+  return String(isErrorLike ? error.message : error);
+}
+
+/** The code of an error of Node, such as ENOENT. Not by class: a test runner has its own. */
+export function nodeCodeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+}

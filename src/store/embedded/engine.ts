@@ -1,0 +1,129 @@
+// MongoDB's engine on a folder of this machine, in a process of its own that is started again
+// whenever it dies, behind one address that stays the same.
+
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EngineError, messageOf, openFailed } from './engine-error.js';
+import { startHostProcess, type HostProcess } from './host-process.js';
+import { createSocketLink, type SocketLink } from './socket-link.js';
+
+/** The engine makes `embedded-mongodb-XXXXXX/mongodb.sock` there, of at most 107 bytes in all. */
+const MAX_TMPDIR_BYTES = 107 - '/embedded-mongodb-XXXXXX/mongodb.sock'.length;
+
+const RESTART_DELAYS_MS = [0, 100, 200, 400, 800, 1_600, 2_000];
+/** A host that lived this long counts as sound: its end is a new incident. */
+const SOUND_AFTER_MS = 2_000;
+
+export interface EngineLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface EngineOptions {
+  /** Made with mode 0700 if missing. Holds the database, and the link to its socket. */
+  dataDir: string;
+  /** Where a copy for an older glibc is kept, if one is needed; by default in `dataDir`. */
+  cacheDir?: string;
+  log?: EngineLog;
+}
+
+export interface Engine {
+  /** Complete but for the caller's own options, which go behind it with `&`. */
+  readonly uri: string;
+  /** Leaves no process, socket or link behind. May be called more than once. */
+  stop(): Promise<void>;
+  /** The process that holds the engine; null while there is none. */
+  hostPid(): number | null;
+}
+
+/** Throws an `EngineError` if the first start fails; after it, starts again without end. */
+export async function startEngine(options: EngineOptions): Promise<Engine> {
+  const dataDir = resolve(options.dataDir);
+  const cacheDir = resolve(options.cacheDir ?? join(dataDir, '.engine'));
+  prepare(dataDir);
+  const startHost = () => startHostProcess({ dataDir, databaseDir: join(dataDir, 'db'), cacheDir });
+
+  const host = startHost();
+  let link: SocketLink | undefined;
+  try {
+    const socketPath = await host.ready;
+    link = createSocketLink(dataDir);
+    link.pointTo(socketPath);
+  } catch (error) {
+    link?.remove();
+    await host.stop();
+    throw error instanceof EngineError ? error : openFailed(dataDir, messageOf(error), error);
+  }
+  const supervisor = supervise(host, startHost, link, options.log);
+  return {
+    uri: `mongodb://${encodeURIComponent(link.path)}/?directConnection=true`,
+    ...supervisor,
+  };
+}
+
+function prepare(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    if (!statSync(dataDir).isDirectory()) throw new Error('it is not a directory');
+    accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw openFailed(dataDir, messageOf(error), error);
+  }
+  if (Buffer.byteLength(tmpdir()) > MAX_TMPDIR_BYTES) {
+    throw openFailed(dataDir, `no socket fits below ${tmpdir()}; set TMPDIR to a shorter path.`);
+  }
+}
+
+function supervise(
+  first: HostProcess,
+  startHost: () => HostProcess,
+  link: SocketLink,
+  log: EngineLog | undefined,
+): Omit<Engine, 'uri'> {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let host = first;
+
+  async function keepRunning(): Promise<void> {
+    let failures = 0;
+    let startedAt = performance.now();
+    for (;;) {
+      const exit = await host.exited;
+      if (signal.aborted) return;
+      if (performance.now() - startedAt > SOUND_AFTER_MS) failures = 0;
+      const delayMs = RESTART_DELAYS_MS[failures++] ?? 2_000;
+      log?.warn({ ...exit, delayMs }, 'the embedded engine ended; it is started again');
+      await sleep(delayMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      startedAt = performance.now();
+      await startAnother();
+    }
+  }
+
+  async function startAnother(): Promise<void> {
+    try {
+      host = startHost();
+      const socketPath = await host.ready;
+      if (signal.aborted) return;
+      link.pointTo(socketPath);
+      log?.info({ pid: host.pid() }, 'the embedded engine is back');
+    } catch (error) {
+      if (!signal.aborted) log?.warn({ err: error }, 'the embedded engine did not start');
+      await host.stop();
+    }
+  }
+
+  const ended = keepRunning();
+  let stopped: Promise<void> | undefined;
+  async function stop(): Promise<void> {
+    stopping.abort();
+    // First the link, while our host keeps any other service from this data directory.
+    link.remove();
+    await host.stop();
+    await ended;
+  }
+
+  return { stop: () => (stopped ??= stop()), hostPid: () => host.pid() };
+}

@@ -1,0 +1,85 @@
+// The fixed, short address of an engine whose socket has a new name at each start: a symbolic link
+// that is replaced in one step, so that a client's next connection finds the new socket.
+
+import {
+  lstatSync,
+  mkdtempSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+
+// A driver takes an address for a socket by this ending.
+const LINK_NAME = 'engine.sock';
+/** A socket's address has room for 107 bytes (Linux) or 103 (macOS). */
+const MAX_PATH_BYTES = 100;
+
+export interface SocketLink {
+  readonly path: string;
+  /** To be called by the holder of the data directory only: it takes over a link left behind. */
+  pointTo(socketPath: string): void;
+  /** Leaves a link alone that another service has meanwhile pointed elsewhere. */
+  remove(): void;
+}
+
+/** Chooses the link's place: `dataDir` or, if that won't do, a new folder of its own. */
+export function createSocketLink(dataDir: string): SocketLink {
+  const inDataDir = join(dataDir, LINK_NAME);
+  // The driver decodes an address twice, which turns a `%2F` in a folder's name into a slash.
+  const isAddress = Buffer.byteLength(inDataDir) <= MAX_PATH_BYTES && !inDataDir.includes('%');
+  const fits = isAddress && isOursAlone(dataDir);
+  const ownDir = fits ? null : mkdtempSync(join(tmpdir(), 'jwt-history-'));
+  const path = ownDir === null ? inDataDir : join(ownDir, LINK_NAME);
+  let target: string | null = null;
+
+  return {
+    path,
+    pointTo(socketPath) {
+      const before = readLink(path);
+      const next = `${path}.new`;
+      rmSync(next, { force: true });
+      symlinkSync(socketPath, next);
+      renameSync(next, path);
+      target = socketPath;
+      // Left by a service that was killed together with its engine.
+      if (before !== null && before !== socketPath) removeSocketDir(before);
+    },
+    remove() {
+      if (target !== null && readLink(path) === target) rmSync(path, { force: true });
+      if (ownDir !== null) rmSync(ownDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/**
+ * Removes an engine's socket and the folder made for it. Nothing else: neither a path of another
+ * form, nor a folder that holds more.
+ */
+export function removeSocketDir(socketPath: string): void {
+  const dir = dirname(socketPath);
+  if (!/^embedded-mongodb-\w{6}$/.test(basename(dir))) return;
+  try {
+    rmSync(socketPath, { force: true });
+    rmdirSync(dir);
+  } catch {
+    // Gone already, or not ours to remove.
+  }
+}
+
+/** In a folder that others can write to, they could put a socket of their own in our place. */
+function isOursAlone(dir: string): boolean {
+  const { uid, mode } = lstatSync(dir);
+  return uid === process.getuid?.() && (mode & 0o022) === 0;
+}
+
+function readLink(path: string): string | null {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return null;
+  }
+}

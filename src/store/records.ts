@@ -1,0 +1,70 @@
+/** What the store holds, as plain values: no Mongoose document ever leaves this folder. */
+
+export const TOKEN_KINDS = ['access', 'refresh', 'api-key'] as const;
+export type TokenKind = (typeof TOKEN_KINDS)[number];
+
+export const TOKEN_ORIGINS = ['signin', 'fusionauth', 'woleet', 'registered', 'adopted'] as const;
+export type TokenOrigin = (typeof TOKEN_ORIGINS)[number];
+
+/** The issuer of a record that holds just the revocation of an id never seen: it matches every issuer. */
+export const ANY_ISSUER = '*';
+
+export interface Device {
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly type: string | null;
+  readonly userAgent: string | null;
+  readonly ip: string | null;
+  readonly location: string | null;
+}
+
+export interface Revocation {
+  readonly at: Date;
+  /** Who revoked: a user id, an API key's jti, or `system`. */
+  readonly by: string;
+  readonly reason: string | null;
+  /** The dialect or page it came through. */
+  readonly via: string;
+}
+
+/** A token as it is first recorded. `jti` is unique together with `issuer`. */
+export interface NewTokenRecord {
+  readonly jti: string;
+  readonly kind: TokenKind;
+  readonly origin: TokenOrigin;
+  readonly issuer: string;
+  readonly subject: string | null;
+  readonly audience: string | readonly string[] | null;
+  readonly userId: string | null;
+  readonly applicationId: string | null;
+  readonly sessionId: string | null;
+  readonly cdata: string | null;
+  readonly device: Device | null;
+  readonly issuedAt: Date | null;
+  /** null = never. */
+  readonly expiresAt: Date | null;
+  readonly lastUsedAt: Date | null;
+  readonly revocation: Revocation | null;
+  /** null = kept for ever. Never `expiresAt` itself: an evicted revocation is an un-revoked token. */
+  readonly purgeAt: Date | null;
+}
+
+export interface TokenRecord extends NewTokenRecord {
+  readonly id: string;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+export interface User {
+  readonly id: string;
+  readonly email: string;
+  readonly firstname: string | null;
+  readonly lastname: string | null;
+  readonly emailverified: boolean;
+  /** 100 = active; anyone else can't sign in. */
+  readonly status: number;
+  readonly role: 'admin' | null;
+  readonly createdAt: Date | null;
+}
+
+export const ACTIVE_STATUS = 100;

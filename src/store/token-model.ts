@@ -1,0 +1,91 @@
+/** The Mongoose schema of the collection `tokens`, with its indexes, and the way from a document to a plain record. */
+import { type Connection, type Model, Schema, type Types } from 'mongoose';
+import { TOKEN_KINDS, TOKEN_ORIGINS, type TokenRecord } from './records.js';
+import type { WriteConcern } from './write-concern.js';
+
+export type TokenDocument = Omit<TokenRecord, 'id'> & { readonly _id: Types.ObjectId };
+
+export type TokenModel = Model<TokenDocument>;
+
+export function createTokenModel(connection: Connection, writeConcern: WriteConcern): TokenModel {
+  return connection.model('Token', tokenSchema(writeConcern)) as unknown as TokenModel;
+}
+
+export function toRecord({ _id, ...rest }: TokenDocument): TokenRecord {
+  return { id: _id.toHexString(), ...rest };
+}
+
+const deviceSchema = new Schema(
+  {
+    name: String,
+    description: String,
+    type: { type: String },
+    userAgent: String,
+    ip: String,
+    location: String,
+  },
+  { _id: false },
+);
+const revocationSchema = new Schema(
+  {
+    at: { type: Date, required: true },
+    by: { type: String, required: true },
+    reason: String,
+    via: { type: String, required: true },
+  },
+  { _id: false },
+);
+
+function tokenSchema(writeConcern: WriteConcern) {
+  const nullableString = { type: String, default: null };
+  const nullableDate = { type: Date, default: null };
+  const schema = new Schema(
+    {
+      jti: { type: String, required: true },
+      kind: { type: String, required: true, enum: TOKEN_KINDS },
+      origin: { type: String, required: true, enum: TOKEN_ORIGINS },
+      // Not `required`: Mongoose takes '' for missing, and '' is the issuer of a token without one.
+      issuer: { type: String, default: '' },
+      subject: nullableString,
+      audience: { type: Schema.Types.Mixed, default: null },
+      userId: nullableString,
+      applicationId: nullableString,
+      sessionId: nullableString,
+      cdata: nullableString,
+      device: { type: deviceSchema, default: null },
+      issuedAt: nullableDate,
+      expiresAt: nullableDate,
+      lastUsedAt: nullableDate,
+      revocation: { type: revocationSchema, default: null },
+      purgeAt: nullableDate,
+      createdAt: { type: Date, required: true },
+      updatedAt: { type: Date, required: true },
+    },
+    {
+      collection: 'tokens',
+      strict: 'throw',
+      strictQuery: 'throw',
+      autoIndex: false,
+      autoCreate: false,
+      versionKey: false,
+      minimize: false,
+      writeConcern,
+    },
+  );
+  schema.index({ jti: 1, issuer: 1 }, { unique: true });
+  for (const field of [
+    'createdAt',
+    'updatedAt',
+    'issuedAt',
+    'expiresAt',
+    'lastUsedAt',
+    'revocation.at',
+  ]) {
+    schema.index({ [field]: -1, _id: -1 });
+  }
+  schema.index({ userId: 1, createdAt: -1, _id: -1 });
+  schema.index({ applicationId: 1, createdAt: -1, _id: -1 });
+  schema.index({ sessionId: 1, createdAt: -1, _id: -1 });
+  schema.index({ purgeAt: 1 }, { expireAfterSeconds: 0 });
+  return schema;
+}

@@ -1,0 +1,198 @@
+/** The collection `tokens`: one record for every token the service hands out or has seen. Listing is in `token-list.ts`. */
+import type { Connection } from 'mongoose';
+import type { Clock } from '../clock.js';
+import { DuplicateKeyError, run } from './failures.js';
+import type { NewTokenRecord, Revocation, TokenRecord } from './records.js';
+import { createTokenList, type TokenList } from './token-list.js';
+import { createTokenModel, toRecord } from './token-model.js';
+import type { WriteConcern } from './write-concern.js';
+
+export interface RevokeOutcome {
+  readonly outcome: 'revoked' | 'already-revoked';
+  readonly record: TokenRecord;
+}
+
+/** What the revocation index needs of a revoked record. */
+export interface RevokedEntry {
+  readonly jti: string;
+  readonly issuer: string;
+  /** As signed, ms since the epoch; null = never. */
+  readonly expiresAt: number | null;
+}
+
+/** A token that was seen in use. */
+export interface SeenToken {
+  readonly record: NewTokenRecord;
+  readonly lastUsedAt: Date;
+}
+
+export interface TokenStore extends TokenList {
+  /** Durable when it resolves. @throws DuplicateKeyError */
+  insert(record: NewTokenRecord): Promise<TokenRecord>;
+  /** Notes the use of tokens; with `adopt`, those without a record get theirs. One batch, durable. */
+  recordSeen(seen: readonly SeenToken[], adopt: boolean): Promise<void>;
+  findById(id: string): Promise<TokenRecord | null>;
+  isRecorded(jti: string, issuer: string): Promise<boolean>;
+  /** All records with this jti, of whichever issuer, oldest first. */
+  findByJti(jti: string): Promise<TokenRecord[]>;
+  /**
+   * Sets the revocation unless there is one: one atomic, durable write, so that of two concurrent
+   * calls exactly one says `revoked`. The first revocation's values are kept. null = no such record.
+   */
+  revoke(id: string, revocation: Revocation): Promise<RevokeOutcome | null>;
+  /** Batches of revoked records that the index must know: all, or those revoked since. */
+  revoked(since: Date | null): AsyncIterable<RevokedEntry[]>;
+  /** Deletes what `purgeAt` says is due; for engines whose TTL monitor does not run. */
+  purgeDue(): Promise<number>;
+}
+
+const REVOKED_BATCH = 5000;
+
+export function createTokenStore(
+  connection: Connection,
+  writeConcern: WriteConcern,
+  clock: Clock,
+): TokenStore & { createIndexes(): Promise<void> } {
+  const model = createTokenModel(connection, writeConcern);
+
+  async function insert(record: NewTokenRecord): Promise<TokenRecord> {
+    const now = new Date(clock());
+    const document = await run(() => model.create({ ...record, createdAt: now, updatedAt: now }));
+    return toRecord(document.toObject());
+  }
+
+  async function recordSeen(seen: readonly SeenToken[], adopt: boolean): Promise<void> {
+    if (seen.length === 0) return;
+    const now = new Date(clock());
+    const operations = seen.map(({ record, lastUsedAt }) => {
+      const { jti, issuer, lastUsedAt: _, ...rest } = record;
+      return {
+        updateOne: {
+          filter: { jti, issuer },
+          update: {
+            $max: { lastUsedAt },
+            ...(adopt ? { $setOnInsert: { ...rest, createdAt: now, updatedAt: now } } : {}),
+          },
+          upsert: adopt,
+        },
+      };
+    });
+    try {
+      await run(() => model.bulkWrite(operations, { ordered: false, writeConcern }));
+    } catch (error) {
+      // Two instances adopting one token at once: the other one's record is as good.
+      if (!(error instanceof DuplicateKeyError)) throw error;
+    }
+  }
+
+  async function findById(id: string): Promise<TokenRecord | null> {
+    if (!isRecordId(id)) return null;
+    const found = await run(() => model.findOne({ _id: id }).lean());
+    return found === null ? null : toRecord(found);
+  }
+
+  async function findByJti(jti: string): Promise<TokenRecord[]> {
+    assertText('jti', jti);
+    const found = await run(() => model.find({ jti }).sort({ _id: 1 }).limit(100).lean());
+    return found.map(toRecord);
+  }
+
+  async function isRecorded(jti: string, issuer: string): Promise<boolean> {
+    assertText('jti', jti);
+    const found = await run(() => model.findOne({ jti, issuer }).select({ _id: 1 }).lean());
+    return found !== null;
+  }
+
+  async function revoke(id: string, revocation: Revocation): Promise<RevokeOutcome | null> {
+    assertText('id', id);
+    if (!isRecordId(id)) return null;
+    // Always a write, even when there is nothing to change: a bare read could see a revocation
+    // that another client's write has not made durable yet, and acknowledge it too early.
+    const before = await run(() =>
+      model
+        .findOneAndUpdate(
+          { _id: id },
+          [
+            {
+              $set: {
+                revocation: { $ifNull: ['$revocation', { $literal: revocation }] },
+                updatedAt: {
+                  $cond: [
+                    { $eq: [{ $ifNull: ['$revocation', null] }, null] },
+                    revocation.at,
+                    '$updatedAt',
+                  ],
+                },
+              },
+            },
+          ],
+          { returnDocument: 'before', updatePipeline: true, writeConcern },
+        )
+        .lean(),
+    );
+    if (before === null) return null;
+    if (before.revocation) return { outcome: 'already-revoked', record: toRecord(before) };
+    return {
+      outcome: 'revoked',
+      record: toRecord({ ...before, revocation, updatedAt: revocation.at }),
+    };
+  }
+
+  async function* revoked(since: Date | null): AsyncGenerator<RevokedEntry[]> {
+    const cursor = model
+      .find({ 'revocation.at': since === null ? { $type: 'date' } : { $gte: since } })
+      .hint({ 'revocation.at': -1, _id: -1 })
+      .select({ _id: 0, jti: 1, issuer: 1, expiresAt: 1, purgeAt: 1 })
+      .lean()
+      .cursor({ batchSize: REVOKED_BATCH });
+    let batch: RevokedEntry[] = [];
+    for (;;) {
+      const next = await run(() => cursor.next());
+      if (next !== null) batch.push(toRevokedEntry(next));
+      if (batch.length === REVOKED_BATCH || (next === null && batch.length > 0)) {
+        yield batch;
+        batch = [];
+      }
+      if (next === null) return;
+    }
+  }
+
+  async function purgeDue(): Promise<number> {
+    const due = await run(() =>
+      model.deleteMany({ purgeAt: { $type: 'date', $lte: new Date(clock()) } }),
+    );
+    return due.deletedCount;
+  }
+
+  return {
+    ...createTokenList(model, clock),
+    insert,
+    recordSeen,
+    findById,
+    findByJti,
+    isRecorded,
+    revoke,
+    revoked,
+    purgeDue,
+    createIndexes: () => run(() => model.createIndexes()),
+  };
+}
+
+/** Only a purge date says that `expiresAt` is as signed: a hand-registered one might be too early. */
+export function toRevokedEntry(
+  record: Pick<TokenRecord, 'jti' | 'issuer' | 'expiresAt' | 'purgeAt'>,
+): RevokedEntry {
+  const { jti, issuer, expiresAt, purgeAt } = record;
+  return { jti, issuer, expiresAt: purgeAt ? (expiresAt?.getTime() ?? null) : null };
+}
+
+/** 24 hexadecimal digits, as printed. Mongoose would also take any 12 characters for an ObjectId. */
+export function isRecordId(id: string): boolean {
+  return /^[0-9a-f]{24}$/i.test(id);
+}
+
+/** An empty filter on a revoke would mean everyone: it is a bug, and it must not get to the database. */
+function assertText(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string' || value === '')
+    throw new TypeError(`${name} must be a non-empty string`);
+}

@@ -1,0 +1,133 @@
+/** The collection `users`, shaped like Tiledesk's, so that both can share one database. Password hashes leave it only for signing in. */
+import { type Connection, type Model, Schema, type Types } from 'mongoose';
+import type { Clock } from '../clock.js';
+import { run } from './failures.js';
+import { ACTIVE_STATUS, type User } from './records.js';
+import { isRecordId } from './tokens.js';
+import type { WriteConcern } from './write-concern.js';
+
+export interface NewUser {
+  /** In lower case. */
+  readonly email: string;
+  readonly passwordHash: string;
+  readonly firstname: string | null;
+  readonly lastname: string | null;
+  readonly role: 'admin' | null;
+}
+
+export interface UserWithPassword {
+  readonly user: User;
+  /** argon2id, or bcrypt as Tiledesk wrote it. */
+  readonly passwordHash: string;
+}
+
+export interface UserStore {
+  /** @throws DuplicateKeyError when the e-mail is taken. */
+  insert(user: NewUser): Promise<User>;
+  findById(id: string): Promise<User | null>;
+  findByEmail(email: string): Promise<UserWithPassword | null>;
+  hasAdministrator(): Promise<boolean>;
+  list(page: { skip: number; limit: number }): Promise<{ users: User[]; count: number }>;
+  /** Replaces the hash if it still is `current`, so that an upgrade never undoes a change of password. */
+  replacePasswordHash(id: string, current: string, next: string): Promise<boolean>;
+}
+
+type UserDocument = Omit<User, 'id'> & {
+  readonly _id: Types.ObjectId;
+  readonly password: string;
+  readonly updatedAt: Date;
+};
+
+function userSchema(writeConcern: WriteConcern) {
+  const schema = new Schema(
+    {
+      email: { type: String, required: true },
+      password: { type: String, required: true },
+      firstname: { type: String, default: null },
+      lastname: { type: String, default: null },
+      emailverified: { type: Boolean, default: false },
+      status: { type: Number, default: ACTIVE_STATUS },
+      role: { type: String, default: null },
+      createdAt: { type: Date, required: true },
+      updatedAt: { type: Date, required: true },
+    },
+    {
+      collection: 'users',
+      strict: 'throw',
+      strictQuery: 'throw',
+      autoIndex: false,
+      autoCreate: false,
+      versionKey: false,
+      writeConcern,
+    },
+  );
+  schema.index({ email: 1 }, { unique: true });
+  return schema;
+}
+
+export function createUserStore(
+  connection: Connection,
+  writeConcern: WriteConcern,
+  clock: Clock,
+): UserStore & { createIndexes(): Promise<void> } {
+  const model = connection.model(
+    'User',
+    userSchema(writeConcern),
+  ) as unknown as Model<UserDocument>;
+
+  return {
+    async insert({ passwordHash, ...user }) {
+      const now = new Date(clock());
+      const document = await run(() =>
+        model.create({ ...user, password: passwordHash, createdAt: now, updatedAt: now }),
+      );
+      return toUser(document.toObject());
+    },
+
+    async findById(id) {
+      if (!isRecordId(id)) return null;
+      const found = await run(() => model.findOne({ _id: id }).lean());
+      return found === null ? null : toUser(found);
+    },
+
+    async findByEmail(email) {
+      const found = await run(() => model.findOne({ email: { $eq: email } }).lean());
+      return found === null ? null : { user: toUser(found), passwordHash: found.password };
+    },
+
+    async hasAdministrator() {
+      return (await run(() => model.findOne({ role: 'admin' }).select({ _id: 1 }).lean())) !== null;
+    },
+
+    async list({ skip, limit }) {
+      const [users, count] = await Promise.all([
+        run(() => model.find().sort({ email: 1 }).skip(skip).limit(limit).lean()),
+        run(() => model.estimatedDocumentCount()),
+      ]);
+      return { users: users.map(toUser), count };
+    },
+
+    async replacePasswordHash(id, current, next) {
+      const replaced = await run(() =>
+        model.updateOne({ _id: id, password: { $eq: current } }, { $set: { password: next } }),
+      );
+      return replaced.modifiedCount === 1;
+    },
+
+    createIndexes: () => run(() => model.createIndexes()),
+  };
+}
+
+/** Records written by Tiledesk may lack any field, and hold more. */
+function toUser(found: UserDocument): User {
+  return {
+    id: found._id.toHexString(),
+    email: found.email,
+    firstname: found.firstname ?? null,
+    lastname: found.lastname ?? null,
+    emailverified: found.emailverified ?? false,
+    status: found.status ?? ACTIVE_STATUS,
+    role: found.role === 'admin' ? 'admin' : null,
+    createdAt: found.createdAt ?? null,
+  };
+}

@@ -1,0 +1,110 @@
+/** Registering a token that was minted elsewhere, by its text or by its id, so that it is listed and can be revoked. */
+import { invalidInput, ServiceError } from '../errors.js';
+import { DuplicateKeyError } from '../store/failures.js';
+import { ANY_ISSUER, type NewTokenRecord, type TokenRecord } from '../store/records.js';
+import type { TokenStore } from '../store/tokens.js';
+import type { Claims } from './claims.js';
+import { recordOfClaims } from './record-of-claims.js';
+
+export type Registration =
+  | { readonly token: string }
+  | {
+      readonly jti: string;
+      readonly userId: string;
+      readonly expiresAt?: Date | null | undefined;
+      readonly issuedAt?: Date | null | undefined;
+      readonly issuer?: string | undefined;
+      readonly subject?: string | null | undefined;
+      readonly audience?: string | null | undefined;
+      readonly applicationId?: string | null | undefined;
+      readonly sessionId?: string | null | undefined;
+      readonly cdata?: string | null | undefined;
+    };
+
+export interface TokenRegistrar {
+  /** @throws ServiceError 400 when the token isn't signed with our key, 409 when the id belongs to another user. */
+  register(given: Registration): Promise<{ outcome: 'registered' | 'known'; record: TokenRecord }>;
+}
+
+interface Dependencies {
+  readonly tokens: Pick<TokenStore, 'insert' | 'findByJti'>;
+  readonly identify: (token: string) => Claims | null;
+  readonly ownIssuer: string;
+  readonly retentionSeconds: number;
+}
+
+export function createTokenRegistrar(deps: Dependencies): TokenRegistrar {
+  function toRecord(given: Registration): NewTokenRecord {
+    if (!('token' in given)) return fromFields(given, deps.ownIssuer);
+    const claims = deps.identify(given.token);
+    if (claims === null) {
+      throw invalidInput(
+        'token',
+        "is not a token signed with this service's key; register it by jti, userId and expiresAt.",
+      );
+    }
+    return recordOfClaims(claims, {
+      origin: 'registered',
+      device: null,
+      lastUsedAt: null,
+      retentionSeconds: deps.retentionSeconds,
+    });
+  }
+
+  return {
+    async register(given) {
+      const wanted = toRecord(given);
+      const existing = await deps.tokens.findByJti(wanted.jti);
+      const same = existing.find((record) => record.issuer === wanted.issuer);
+      if (same) return { outcome: 'known', record: assertSameUser(same, wanted) };
+      // An id that was revoked before it was seen stays revoked, and says so in the list.
+      const revocation =
+        existing.find((record) => record.issuer === ANY_ISSUER)?.revocation ?? null;
+      try {
+        return {
+          outcome: 'registered',
+          record: await deps.tokens.insert({ ...wanted, revocation }),
+        };
+      } catch (error) {
+        if (!(error instanceof DuplicateKeyError)) throw error;
+      }
+      const other = (await deps.tokens.findByJti(wanted.jti)).find(
+        (record) => record.issuer === wanted.issuer,
+      );
+      if (!other) throw new Error('the record that was in the way vanished');
+      return { outcome: 'known', record: assertSameUser(other, wanted) };
+    },
+  };
+}
+
+function assertSameUser(existing: TokenRecord, wanted: NewTokenRecord): TokenRecord {
+  if (existing.userId === wanted.userId) return existing;
+  throw new ServiceError('conflict', 'jti: is recorded for another user already.', {
+    fields: [{ field: 'jti', message: 'is recorded for another user already.' }],
+  });
+}
+
+/** Nobody signed this expiry, so no revocation may be forgotten on its word: the record is kept for ever. */
+function fromFields(
+  given: Exclude<Registration, { token: string }>,
+  ownIssuer: string,
+): NewTokenRecord {
+  return {
+    kind: 'access',
+    origin: 'registered',
+    jti: given.jti,
+    issuer: given.issuer ?? ownIssuer,
+    subject: given.subject ?? null,
+    audience: given.audience ?? null,
+    userId: given.userId,
+    applicationId: given.applicationId ?? null,
+    sessionId: given.sessionId ?? null,
+    cdata: given.cdata ?? null,
+    issuedAt: given.issuedAt ?? null,
+    expiresAt: given.expiresAt ?? null,
+    device: null,
+    lastUsedAt: null,
+    revocation: null,
+    purgeAt: null,
+  };
+}

@@ -1,0 +1,43 @@
+/**
+ * What every path asks before it accepts a token: the verifier's answer, then the policy for tokens
+ * without a record. Accepted tokens are noted for the history, behind the request.
+ */
+import type { Device } from '../store/records.js';
+import type { UsageRecorder } from './usage-recorder.js';
+import type { TokenVerifier, Verification } from './verifier.js';
+
+/** `device` is only asked for when the token is noted. A promise only where the policy needs a look-up. */
+export type CheckToken = (
+  token: string,
+  device: () => Device,
+) => Verification | Promise<Verification>;
+
+interface Dependencies {
+  readonly verifier: TokenVerifier;
+  readonly usage: UsageRecorder;
+  readonly unknownTokens: 'adopt' | 'allow' | 'deny';
+}
+
+export function createTokenCheck({ verifier, usage, unknownTokens }: Dependencies): CheckToken {
+  async function checkRecorded(token: string, device: () => Device): Promise<Verification> {
+    const first = verifier.check(token);
+    if (!first.accepted) return first;
+    if (!(await usage.isRecorded(first.claims))) {
+      return { accepted: false, reason: 'unknown', claims: first.claims };
+    }
+    // The look-up took time: what was revoked meanwhile is refused.
+    const second = verifier.check(token);
+    if (second.accepted) usage.note(second.claims, device);
+    return second;
+  }
+
+  return function checkToken(token, device) {
+    const verification = verifier.check(token);
+    if (!verification.accepted) return verification;
+    if (unknownTokens === 'deny' && !usage.isKnown(verification.claims)) {
+      return checkRecorded(token, device);
+    }
+    usage.note(verification.claims, device);
+    return verification;
+  };
+}

@@ -1,0 +1,129 @@
+/**
+ * The writer behind the check: notes which tokens are in use (`lastUsedAt`, at most once a minute
+ * each) and adopts those without a record, in batches, so that no check waits for the database.
+ */
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../clock.js';
+import type { Logger } from '../observability/logger.js';
+import type { Device } from '../store/records.js';
+import type { SeenToken, TokenStore } from '../store/tokens.js';
+import { unavailable } from '../errors.js';
+import type { Claims } from './claims.js';
+import { recordOfClaims } from './record-of-claims.js';
+
+export interface UsageRecorder {
+  /** Notes the use of an accepted token. @throws ServiceError 503 when too many adoptions wait already. */
+  note(claims: Claims, device: () => Device): void;
+  /** Whether this process knows that the token has a record. */
+  isKnown(claims: Claims): boolean;
+  /** Looks the record up. @throws ServiceError 503 */
+  isRecorded(claims: Claims): Promise<boolean>;
+  /** Resolves when everything noted before is durable. @throws ServiceError 503; it stays noted. */
+  flush(): Promise<void>;
+  readonly pending: number;
+}
+
+interface Dependencies {
+  readonly tokens: Pick<TokenStore, 'recordSeen' | 'isRecorded'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly adopt: boolean;
+  readonly retentionSeconds: number;
+}
+
+const NOTE_EVERY_MS = 60_000;
+const FLUSH_AFTER_MS = 50;
+const RETRY_AFTER_MS = 1000;
+const BATCH = 500;
+const MAX_TRACKED = 200_000;
+/** From here on, uses of recorded tokens are no longer noted; adoptions still are. */
+const MAX_PENDING_USES = 5000;
+/** From here on, unknown tokens are refused: one that is accepted must be recorded. */
+const MAX_PENDING = 100_000;
+
+export function createUsageRecorder(deps: Dependencies): UsageRecorder {
+  const { tokens, clock, log, adopt, retentionSeconds } = deps;
+  /** When the use of a token was last noted (ms). */
+  const noted = new LRUCache<string, number>({ max: MAX_TRACKED });
+  const known = new LRUCache<string, true>({ max: MAX_TRACKED });
+  let waiting = new Map<string, SeenToken>();
+  let timer: NodeJS.Timeout | null = null;
+  let flushing: Promise<void> = Promise.resolve();
+
+  function schedule(delayMs: number): void {
+    timer ??= setTimeout(() => {
+      timer = null;
+      flush().catch((error: unknown) => {
+        log.warn({ err: error, pending: waiting.size }, 'uses of tokens could not be recorded yet');
+      });
+    }, delayMs).unref();
+  }
+
+  async function writeAll(): Promise<void> {
+    while (waiting.size > 0) {
+      const batch = [...waiting].slice(0, BATCH);
+      for (const [key] of batch) waiting.delete(key);
+      try {
+        await tokens.recordSeen(
+          batch.map(([, seen]) => seen),
+          adopt,
+        );
+      } catch (error) {
+        // Later notes of the same tokens, made during the write, win.
+        waiting = new Map([...batch, ...waiting]);
+        schedule(RETRY_AFTER_MS);
+        throw error;
+      }
+      if (adopt) for (const [key] of batch) known.set(key, true);
+    }
+  }
+
+  function flush(): Promise<void> {
+    flushing = flushing.then(writeAll, writeAll);
+    return flushing;
+  }
+
+  return {
+    note(claims, device) {
+      const key = keyOf(claims);
+      const now = clock();
+      const last = noted.get(key);
+      if (last !== undefined && now - last < NOTE_EVERY_MS && now >= last) return;
+      const mustBeAdopted = adopt && !known.has(key) && !waiting.has(key);
+      if (!mustBeAdopted && waiting.size >= MAX_PENDING_USES) return;
+      if (waiting.size >= MAX_PENDING) {
+        throw unavailable('Too many new tokens are waiting to be recorded.');
+      }
+      noted.set(key, now);
+      const lastUsedAt = new Date(now);
+      waiting.set(key, {
+        record: recordOfClaims(claims, {
+          origin: 'adopted',
+          device: device(),
+          lastUsedAt,
+          retentionSeconds,
+        }),
+        lastUsedAt,
+      });
+      schedule(FLUSH_AFTER_MS);
+    },
+
+    isKnown: (claims) => known.has(keyOf(claims)),
+
+    async isRecorded(claims) {
+      const recorded = await tokens.isRecorded(claims.jti, claims.issuer);
+      if (recorded) known.set(keyOf(claims), true);
+      return recorded;
+    },
+
+    flush,
+
+    get pending() {
+      return waiting.size;
+    },
+  };
+}
+
+function keyOf({ issuer, jti }: Claims): string {
+  return `${issuer}\n${jti}`;
+}
