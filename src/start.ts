@@ -9,6 +9,7 @@ import type { Logger } from './observability/logger.js';
 import { createService } from './service.js';
 import { openStore, type Store } from './store/connect.js';
 import { type Engine, startEngine } from './store/embedded/engine.js';
+import { assertNotEmptied, markInitialized } from './store/embedded/initialized.js';
 import { createRsaKeys, createSecretKeys, type SigningKeys } from './tokens/keys.js';
 import { readOrMakeSecret } from './tokens/secret-file.js';
 
@@ -24,6 +25,8 @@ export interface Instance {
 const SWEEP_EVERY_MS = 3_600_000;
 const WAIT_FOR_DATABASE_MS = 30_000;
 const DRAIN_MS = 8000;
+/** What is on its way when the stop begins is still let in. */
+const LINGER_MS = 250;
 
 /** @throws when anything it needs can't be had; whatever was started is stopped then. */
 export async function start(config: Config, log: Logger): Promise<Instance> {
@@ -46,12 +49,18 @@ async function startParts(
   stop: () => Promise<void>,
 ): Promise<Instance> {
   let engine: Engine | null = null;
+  let reconnect = () => {};
   if (config.mongodbUri === null) {
-    engine = await startEngine({ dataDir: config.dataDir, log });
+    engine = await startEngine({ dataDir: config.dataDir, log, onRestart: () => reconnect() });
     cleanups.push(engine.stop);
   }
   const store = await reachStore(config.mongodbUri ?? engine?.uri ?? '', log);
   cleanups.push(store.close);
+  reconnect = () => {
+    store.reconnect().catch((error: unknown) => {
+      log.warn({ err: error }, 'the connection to the embedded engine could not be renewed');
+    });
+  };
   if (engine) cleanups.push(sweepPeriodically(store, log));
 
   const service = createService({ config, keys: keysOf(config), store, clock: systemClock, log });
@@ -63,15 +72,21 @@ async function startParts(
       ),
   );
   await service.load();
+  if (engine) assertNotEmptied(config.dataDir, !(await store.users.hasAdministrator()));
   const newAdministrator = await ensureAdministrator(store.users, service.hasher, {
     email: config.adminEmail,
     password: config.adminPassword,
   });
 
+  if (engine) markInitialized(config.dataDir);
+
   const server = createServer(service.app);
   await listen(server, config);
   cleanups.push(() => drain(server));
-  cleanups.push(async () => service.announceStop());
+  cleanups.push(async () => {
+    service.announceStop();
+    await delay(LINGER_MS);
+  });
   return { address: addressOf(server, config.host), newAdministrator, stop };
 }
 
@@ -138,12 +153,13 @@ function describeListenError(error: NodeJS.ErrnoException, port: number): Error 
   });
 }
 
-/** Requests in flight get some seconds to finish; idle connections end at once. */
+/** Requests in flight get some seconds to finish; connections end as soon as they are idle. */
 async function drain(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+  const closeIdle = setInterval(() => server.closeIdleConnections(), 20);
   const force = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
   await closed;
+  clearInterval(closeIdle);
   clearTimeout(force);
 }
 

@@ -21,7 +21,7 @@ const MALFORMED: Credentials = { scheme: 'malformed' };
 const MAX_HEADER_LENGTH = MAX_TOKEN_LENGTH + 16;
 const API_KEY = /^[0-9a-f-]{36}\.[A-Za-z0-9_-]{43}$/;
 const API_KEY_USER = 'apikey';
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export function parseAuthorization(header: string | undefined): Credentials {
   if (header === undefined || header === '') return NONE;

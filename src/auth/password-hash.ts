@@ -22,25 +22,22 @@ const OPTIONS = {
   parallelism: 1,
 };
 const CURRENT_PREFIX = '$argon2id$v=19$m=19456,t=2,p=1$';
+/** The hash of a random value that was thrown away. */
+const DECOY =
+  '$argon2id$v=19$m=19456,t=2,p=1$dEwmxo2rvoON/Ot1zKHflQ$qYyqrNNTTv2Cpjs7I8bnkVuYLrcVqgq7I2W7Jrpemy4';
 const BCRYPT = /^\$2[abxy]\$\d\d\$/;
 const MAX_AT_ONCE = 2;
 const MAX_WAITING = 200;
 
 export function createPasswordHasher(): PasswordHasher {
   const limit = createLimit(MAX_AT_ONCE, MAX_WAITING);
-  let decoy: Promise<string> | null = null;
-
   return {
     hash: (password) => limit(() => argon2Hash(password, OPTIONS)),
 
     async verify(hash, password) {
-      if (hash === null) {
-        decoy ??= argon2Hash('no such user', OPTIONS);
-        const stand = await decoy;
-        await limit(() => argon2Verify(stand, password));
-        return false;
-      }
-      return limit(() => verifyHash(hash, password));
+      // Nobody's hash: a check against it takes as long as any other, and never succeeds.
+      const matches = await limit(() => verifyHash(hash ?? DECOY, password));
+      return hash !== null && matches;
     },
 
     isOutdated: (hash) => !hash.startsWith(CURRENT_PREFIX),
@@ -48,8 +45,12 @@ export function createPasswordHasher(): PasswordHasher {
 }
 
 async function verifyHash(hash: string, password: string): Promise<boolean> {
-  if (BCRYPT.test(hash)) return bcryptVerify(password, hash);
-  if (hash.startsWith('$argon2')) return argon2Verify(hash, password);
+  try {
+    if (BCRYPT.test(hash)) return await bcryptVerify(password, hash);
+    if (hash.startsWith('$argon2')) return await argon2Verify(hash, password);
+  } catch {
+    // A damaged hash matches nothing; the same answer as for a wrong password, or it would tell.
+  }
   return false;
 }
 

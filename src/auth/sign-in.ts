@@ -29,6 +29,7 @@ interface Dependencies {
 const VERIFIED_FOR_MS = 30_000;
 const WINDOW_SECONDS = 60;
 const MAX_PASSWORD_LENGTH = 256;
+const BCRYPT_BYTES = 72;
 
 export function createPasswordSignIn({
   users,
@@ -46,7 +47,8 @@ export function createPasswordSignIn({
     const found = await users.findByEmail(email);
     const matches = await hasher.verify(found?.passwordHash ?? null, password);
     if (!found || !matches || found.user.status !== ACTIVE_STATUS) return null;
-    if (hasher.isOutdated(found.passwordHash)) {
+    // bcrypt saw 72 bytes only: beyond that, what was typed now need not be the password.
+    if (hasher.isOutdated(found.passwordHash) && Buffer.byteLength(password) <= BCRYPT_BYTES) {
       await users.replacePasswordHash(
         found.user.id,
         found.passwordHash,
@@ -66,7 +68,14 @@ export function createPasswordSignIn({
       // Counted before the outcome is known, so that parallel guesses count too; given back on success.
       await consume(failures, address);
       const startedIn = generation;
-      const user = await verifyPassword(email, password);
+      let user: User | null;
+      try {
+        user = await verifyPassword(email, password);
+      } catch (error) {
+        // A failure of ours is no failed attempt.
+        await failures.reward(address);
+        throw error;
+      }
       if (user === null) return null;
       await failures.reward(address);
       if (startedIn === generation) verified.set(key, { user, until: clock() + VERIFIED_FOR_MS });

@@ -2,7 +2,7 @@
 import mongoose, { type Connection } from 'mongoose';
 import type { Clock } from '../clock.js';
 import { createCutoffStore, type CutoffStore } from './cutoffs.js';
-import { run } from './failures.js';
+import { createOperations, type Operations } from './operations.js';
 import { createTokenStore, type TokenStore } from './tokens.js';
 import { createUserStore, type UserStore } from './users.js';
 import { writeConcernFor } from './write-concern.js';
@@ -13,6 +13,12 @@ export interface Store {
   readonly cutoffs: CutoffStore;
   /** Asks the database for a sign of life. */
   ping(): Promise<boolean>;
+  /**
+   * Fails what is under way with 503 and connects anew, for when the database is known to have
+   * died. The driver's own recovery can hang: its monitor may wait for ever on a socket that was
+   * destroyed under its hands. @throws ServiceError 503 when that fails; it can be called again.
+   */
+  reconnect(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -31,7 +37,11 @@ const LIMITS = {
   connectTimeoutMS: 2000,
   waitQueueTimeoutMS: 2000,
   socketTimeoutMS: 10_000,
+  // How soon a database that came back is noticed; the default is half a second at best.
+  minHeartbeatFrequencyMS: 100,
 } as const;
+
+const CLOSE_LIMIT_MS = 1000;
 
 /** How long the server may work on one operation. */
 const MAX_TIME_MS = 5000;
@@ -41,35 +51,56 @@ const MAX_TIME_MS = 5000;
  * @throws ServiceError 503 when the database can't be reached.
  */
 export async function openStore({ uri, clock, database }: StoreOptions): Promise<Store> {
-  const connection = mongoose.createConnection(uri, {
-    ...LIMITS,
-    dbName: database ?? databaseIn(uri) ?? DEFAULT_DATABASE,
-    bufferCommands: false,
-    autoIndex: false,
-    autoCreate: false,
-    maxPoolSize: 50,
-    appName: 'jwt-history',
-  });
+  const operations = createOperations();
+  const connection = mongoose.createConnection();
   connection.set('maxTimeMS', MAX_TIME_MS);
+  const connect = () =>
+    operations.run(() =>
+      connection.openUri(uri, {
+        ...LIMITS,
+        dbName: database ?? databaseIn(uri) ?? DEFAULT_DATABASE,
+        bufferCommands: false,
+        autoIndex: false,
+        autoCreate: false,
+        maxPoolSize: 50,
+        appName: 'jwt-history',
+      }),
+    );
   try {
-    await run(() => connection.asPromise());
-    return await open(connection, clock);
+    await connect();
+    const { run } = operations;
+    const writeConcern = await run(() => writeConcernFor(connection));
+    const context = { connection, writeConcern, clock, run };
+    const collections = {
+      tokens: createTokenStore(context),
+      users: createUserStore(context),
+      cutoffs: createCutoffStore(context),
+    };
+    await Promise.all([collections.tokens.createIndexes(), collections.users.createIndexes()]);
+    return { ...collections, ...lifecycle(connection, connect, operations) };
   } catch (error) {
     await connection.close(true);
     throw error;
   }
 }
 
-async function open(connection: Connection, clock: Clock): Promise<Store> {
-  const writeConcern = await run(() => writeConcernFor(connection));
-  const tokens = createTokenStore(connection, writeConcern, clock);
-  const users = createUserStore(connection, writeConcern, clock);
-  const cutoffs = createCutoffStore(connection, writeConcern);
-  await Promise.all([tokens.createIndexes(), users.createIndexes()]);
+function lifecycle(
+  connection: Connection,
+  connect: () => Promise<unknown>,
+  { run, interrupt }: Operations,
+): Pick<Store, 'ping' | 'reconnect' | 'close'> {
+  let closed = false;
+  let reconnecting: Promise<void> | null = null;
+
+  async function reconnect(): Promise<void> {
+    if (closed) return;
+    interrupt();
+    // Not by force: Mongoose never opens a connection again that was closed by force.
+    await run(() => connection.close(), CLOSE_LIMIT_MS).catch(() => undefined);
+    if (!closed) await connect();
+  }
+
   return {
-    tokens,
-    users,
-    cutoffs,
     async ping() {
       try {
         await run(async () => connection.db?.command({ ping: 1 }));
@@ -78,7 +109,19 @@ async function open(connection: Connection, clock: Clock): Promise<Store> {
         return false;
       }
     },
-    close: () => connection.close(),
+
+    reconnect() {
+      reconnecting ??= reconnect().finally(() => {
+        reconnecting = null;
+      });
+      return reconnecting;
+    },
+
+    async close() {
+      closed = true;
+      await reconnecting?.catch(() => undefined);
+      await connection.close();
+    },
   };
 }
 

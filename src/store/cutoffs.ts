@@ -1,6 +1,6 @@
 /** The collection `cutoffs`: "everything of this scope issued at or before T is revoked", one document per scope. */
-import { type Connection, type Model, Schema } from 'mongoose';
-import { run } from './failures.js';
+import { type Model, Schema } from 'mongoose';
+import type { StoreContext } from './context.js';
 import type { WriteConcern } from './write-concern.js';
 
 /** Whose tokens: null = whichever. Both null = all; both given = that user in that application. */
@@ -51,7 +51,7 @@ function cutoffSchema(writeConcern: WriteConcern) {
   );
 }
 
-export function createCutoffStore(connection: Connection, writeConcern: WriteConcern): CutoffStore {
+export function createCutoffStore({ connection, writeConcern, run }: StoreContext): CutoffStore {
   const model = connection.model(
     'Cutoff',
     cutoffSchema(writeConcern),

@@ -12,24 +12,10 @@ export class DuplicateKeyError extends Error {
   }
 }
 
-/**
- * Runs one operation of the store.
- * @throws DuplicateKeyError when a unique index refused it.
- * @throws ServiceError 503 for every failure of the database: the outcome of a write is then
- *   unknown, never "done".
- */
-export async function run<T>(operation: () => PromiseLike<T>): Promise<T> {
-  try {
-    return await operation();
-  } catch (error) {
-    throw translate(error);
-  }
-}
-
-function translate(error: unknown): unknown {
+/** What the store throws instead: DuplicateKeyError, or a ServiceError 503 for every failure of the database. */
+export function translate(error: unknown): unknown {
   if (error instanceof ServiceError) return error;
-  const code = (error as { code?: unknown }).code;
-  if (code === DUPLICATE_KEY && !hasWriteConcernError(error)) return new DuplicateKeyError(error);
+  if (isDuplicateKey(error)) return new DuplicateKeyError(error);
   if (isProgrammingError(error)) return error;
   return unavailable(
     'The token store does not answer. Nothing is confirmed; repeat the request.',
@@ -37,21 +23,23 @@ function translate(error: unknown): unknown {
   );
 }
 
-/** Mongoose's own refusals (cast, strict, validation) are bugs of ours, not outages. */
+/** Mongoose's refusals of what we asked for are bugs of ours, not outages. */
 function isProgrammingError(error: unknown): boolean {
-  if (error instanceof mongoose.mongo.MongoError)
-    return error instanceof mongoose.mongo.MongoInvalidArgumentError;
-  return !(error instanceof mongoose.Error.MongooseServerSelectionError) && !isDisconnection(error);
-}
-
-function isDisconnection(error: unknown): boolean {
   return (
-    error instanceof mongoose.Error &&
-    /before initial connection|not connected|disconnect|buffering/i.test(error.message)
+    error instanceof mongoose.Error.CastError ||
+    error instanceof mongoose.Error.ValidationError ||
+    error instanceof mongoose.Error.StrictModeError ||
+    error instanceof mongoose.mongo.MongoInvalidArgumentError
   );
 }
 
-function hasWriteConcernError(error: unknown): boolean {
-  const result = (error as { result?: { writeConcernErrors?: unknown[] } }).result;
-  return (result?.writeConcernErrors?.length ?? 0) > 0;
+/** Nothing else went wrong: in a batch every failure was a duplicate, and the rest is durable. */
+function isDuplicateKey(error: unknown): boolean {
+  if ((error as { code?: unknown }).code !== DUPLICATE_KEY) return false;
+  if (!(error instanceof mongoose.mongo.MongoBulkWriteError)) return true;
+  const writeErrors = [error.writeErrors].flat();
+  return (
+    writeErrors.every(({ code }) => code === DUPLICATE_KEY) &&
+    error.result.getWriteConcernError() === undefined
+  );
 }

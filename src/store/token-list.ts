@@ -1,7 +1,6 @@
 /** Lists of token records: filters, sorts and pages, each backed by an index, and counts that stay cheap. */
 import type { QueryFilter } from 'mongoose';
-import type { Clock } from '../clock.js';
-import { run } from './failures.js';
+import type { StoreContext } from './context.js';
 import type { TokenKind, TokenRecord } from './records.js';
 import { type TokenDocument, type TokenModel, toRecord } from './token-model.js';
 
@@ -52,7 +51,10 @@ export interface TokenList {
   explain(filter: TokenFilter, page: TokenPage): Promise<unknown>;
 }
 
-export function createTokenList(model: TokenModel, clock: Clock): TokenList {
+export function createTokenList(
+  model: TokenModel,
+  { clock, run }: Pick<StoreContext, 'clock' | 'run'>,
+): TokenList {
   function query(filter: TokenFilter, page: TokenPage) {
     const found = model
       .find(conditions(filter, clock()))

@@ -1,11 +1,9 @@
 /** The collection `tokens`: one record for every token the service hands out or has seen. Listing is in `token-list.ts`. */
-import type { Connection } from 'mongoose';
-import type { Clock } from '../clock.js';
-import { DuplicateKeyError, run } from './failures.js';
+import type { StoreContext } from './context.js';
+import { DuplicateKeyError } from './failures.js';
 import type { NewTokenRecord, Revocation, TokenRecord } from './records.js';
 import { createTokenList, type TokenList } from './token-list.js';
 import { createTokenModel, toRecord } from './token-model.js';
-import type { WriteConcern } from './write-concern.js';
 
 export interface RevokeOutcome {
   readonly outcome: 'revoked' | 'already-revoked';
@@ -47,12 +45,13 @@ export interface TokenStore extends TokenList {
 }
 
 const REVOKED_BATCH = 5000;
+/** On a collection of millions, once. */
+const INDEX_BUILD_MS = 3_600_000;
 
 export function createTokenStore(
-  connection: Connection,
-  writeConcern: WriteConcern,
-  clock: Clock,
+  context: StoreContext,
 ): TokenStore & { createIndexes(): Promise<void> } {
+  const { connection, writeConcern, clock, run } = context;
   const model = createTokenModel(connection, writeConcern);
 
   async function insert(record: NewTokenRecord): Promise<TokenRecord> {
@@ -165,7 +164,7 @@ export function createTokenStore(
   }
 
   return {
-    ...createTokenList(model, clock),
+    ...createTokenList(model, context),
     insert,
     recordSeen,
     findById,
@@ -174,7 +173,7 @@ export function createTokenStore(
     revoke,
     revoked,
     purgeDue,
-    createIndexes: () => run(() => model.createIndexes()),
+    createIndexes: () => run(() => model.createIndexes(), INDEX_BUILD_MS),
   };
 }
 

@@ -1,7 +1,6 @@
 /** The collection `users`, shaped like Tiledesk's, so that both can share one database. Password hashes leave it only for signing in. */
-import { type Connection, type Model, Schema, type Types } from 'mongoose';
-import type { Clock } from '../clock.js';
-import { run } from './failures.js';
+import { type Model, Schema, type Types } from 'mongoose';
+import type { StoreContext } from './context.js';
 import { ACTIVE_STATUS, type User } from './records.js';
 import { isRecordId } from './tokens.js';
 import type { WriteConcern } from './write-concern.js';
@@ -65,11 +64,12 @@ function userSchema(writeConcern: WriteConcern) {
   return schema;
 }
 
-export function createUserStore(
-  connection: Connection,
-  writeConcern: WriteConcern,
-  clock: Clock,
-): UserStore & { createIndexes(): Promise<void> } {
+export function createUserStore({
+  connection,
+  writeConcern,
+  clock,
+  run,
+}: StoreContext): UserStore & { createIndexes(): Promise<void> } {
   const model = connection.model(
     'User',
     userSchema(writeConcern),

@@ -48,7 +48,9 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
   const known = new LRUCache<string, true>({ max: MAX_TRACKED });
   let waiting = new Map<string, SeenToken>();
   let timer: NodeJS.Timeout | null = null;
-  let flushing: Promise<void> = Promise.resolve();
+  /** The write under way, and the one that starts after it for all who asked meanwhile. */
+  let writing: Promise<void> | null = null;
+  let next: Promise<void> | null = null;
 
   function schedule(delayMs: number): void {
     timer ??= setTimeout(() => {
@@ -79,8 +81,20 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
   }
 
   function flush(): Promise<void> {
-    flushing = flushing.then(writeAll, writeAll);
-    return flushing;
+    if (writing === null) {
+      if (waiting.size === 0) return Promise.resolve();
+      writing = writeAll().finally(() => {
+        writing = null;
+      });
+      return writing;
+    }
+    next ??= writing
+      .catch(() => undefined)
+      .then(() => {
+        next = null;
+        return flush();
+      });
+    return next;
   }
 
   return {

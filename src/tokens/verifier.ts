@@ -37,7 +37,7 @@ interface Dependencies {
 
 /** A token that claims to come from further in the future than this would slip under every cut-off. */
 const MAX_ISSUED_AHEAD_MS = 300_000;
-const TOKEN_TYPES = new Set(['JWT', 'AT+JWT']);
+const TOKEN_TYPES = new Set(['JWT', 'AT+JWT', 'APPLICATION/AT+JWT']);
 
 export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): TokenVerifier {
   const { verificationKey } = keys;
@@ -83,7 +83,7 @@ export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): T
   return { check, identify };
 }
 
-/** RFC 7519 section 5.1 and RFC 9068 section 2.1; anything else is some other kind of JWT. */
+/** RFC 7519 section 5.1 and RFC 9068 sections 2.1 and 4; anything else is some other kind of JWT. */
 function isTokenType(type: unknown): boolean {
   return typeof type === 'string' && TOKEN_TYPES.has(type.toUpperCase());
 }

@@ -13,8 +13,6 @@ import { createSocketLink, type SocketLink } from './socket-link.js';
 const MAX_TMPDIR_BYTES = 107 - '/embedded-mongodb-XXXXXX/mongodb.sock'.length;
 
 const RESTART_DELAYS_MS = [0, 100, 200, 400, 800, 1_600, 2_000];
-/** A host that lived this long counts as sound: its end is a new incident. */
-const SOUND_AFTER_MS = 2_000;
 
 export interface EngineLog {
   info(fields: object, message: string): void;
@@ -27,6 +25,8 @@ export interface EngineOptions {
   /** Where a copy for an older glibc is kept, if one is needed; by default in `dataDir`. */
   cacheDir?: string;
   log?: EngineLog;
+  /** Called when the engine serves again after it had died. */
+  onRestart?: () => void;
 }
 
 export interface Engine {
@@ -56,7 +56,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     await host.stop();
     throw error instanceof EngineError ? error : openFailed(dataDir, messageOf(error), error);
   }
-  const supervisor = supervise(host, startHost, link, options.log);
+  const supervisor = supervise(host, startHost, link, options);
   return {
     uri: `mongodb://${encodeURIComponent(link.path)}/?directConnection=true`,
     ...supervisor,
@@ -80,7 +80,7 @@ function supervise(
   first: HostProcess,
   startHost: () => HostProcess,
   link: SocketLink,
-  log: EngineLog | undefined,
+  { log, onRestart }: Pick<EngineOptions, 'log' | 'onRestart'>,
 ): Omit<Engine, 'uri'> {
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -88,30 +88,31 @@ function supervise(
 
   async function keepRunning(): Promise<void> {
     let failures = 0;
-    let startedAt = performance.now();
     for (;;) {
       const exit = await host.exited;
       if (signal.aborted) return;
-      if (performance.now() - startedAt > SOUND_AFTER_MS) failures = 0;
       const delayMs = RESTART_DELAYS_MS[failures++] ?? 2_000;
       log?.warn({ ...exit, delayMs }, 'the embedded engine ended; it is started again');
       await sleep(delayMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
-      startedAt = performance.now();
-      await startAnother();
+      // A host that served was sound: its end is a new incident, and nobody waits for it.
+      if (await startAnother()) failures = 0;
     }
   }
 
-  async function startAnother(): Promise<void> {
+  async function startAnother(): Promise<boolean> {
     try {
       host = startHost();
       const socketPath = await host.ready;
-      if (signal.aborted) return;
+      if (signal.aborted) return false;
       link.pointTo(socketPath);
       log?.info({ pid: host.pid() }, 'the embedded engine is back');
+      onRestart?.();
+      return true;
     } catch (error) {
       if (!signal.aborted) log?.warn({ err: error }, 'the embedded engine did not start');
       await host.stop();
+      return false;
     }
   }
 

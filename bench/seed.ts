@@ -1,0 +1,212 @@
+/** A folder with a large embedded database: made once, used again by later runs. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import mongoose from 'mongoose';
+import { createPasswordHasher } from '../src/auth/password-hash.js';
+import { systemClock } from '../src/clock.js';
+import { openStore } from '../src/store/connect.js';
+import { startEngine } from '../src/store/embedded/engine.js';
+import type { Device, Revocation, TokenKind } from '../src/store/records.js';
+import type { TokenDocument } from '../src/store/token-model.js';
+import { createJti } from '../src/tokens/jti.js';
+import { purgeTime } from '../src/tokens/record-of-claims.js';
+
+export const ADMIN = { email: 'admin@bench.example', password: 'administrator of the bench' };
+export const HOLDER = { email: 'holder@bench.example', password: 'holder of many tokens' };
+
+export interface Seed {
+  readonly records: number;
+  /** How many of them belong to the holder. */
+  readonly ofHolder: number;
+  readonly holderId: string;
+  readonly otherUsers: number;
+  /** Lets nothing be purged while a folder is used again. */
+  readonly seededAt: number;
+}
+
+const SEED_FILE = 'bench-seed.json';
+const DAY_MS = 86_400_000;
+const SPAN_MS = 120 * DAY_MS;
+const USABLE_FOR_MS = 5 * DAY_MS;
+const RETENTION_SECONDS = (90 * DAY_MS) / 1000;
+const ISSUER = 'https://tiledesk.com';
+const BATCH = 5000;
+const AT_ONCE = 2;
+
+/** One in 100 is an API key; a third of the rest are refresh tokens. */
+const LIFETIMES_MS = { access: 30 * DAY_MS, refresh: 60 * DAY_MS, 'api-key': null } as const;
+const APPLICATIONS = 20;
+/** The share of records without an application, and of the largest application. */
+const SHARES = { noApplication: 0.2, largestApplication: 0.4, revoked: 0.1, unused: 0.2 } as const;
+
+/** The folder holds such a database when it resolves; what else was in it is removed. */
+export async function seedFolder(
+  folder: string,
+  wanted: Pick<Seed, 'records' | 'ofHolder' | 'otherUsers'>,
+): Promise<Seed> {
+  const found = readSeed(folder);
+  if (
+    found?.records === wanted.records &&
+    found.ofHolder === wanted.ofHolder &&
+    found.otherUsers === wanted.otherUsers &&
+    Date.now() - found.seededAt < USABLE_FOR_MS
+  ) {
+    console.log(`${folder} holds ${found.records} records already.\n`);
+    return found;
+  }
+  if (found === null && existsSync(folder) && readdirSync(folder).length > 0)
+    throw new Error(`${folder} is not empty and not made by this bench. Give another --dir.`);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // First, so that a folder left half done is known as ours; the date says that it isn't complete.
+  writeSeed(folder, { ...wanted, holderId: '', seededAt: 0 });
+  const engine = await startEngine({ dataDir: folder });
+  try {
+    const seed = { ...wanted, holderId: await makeUsers(engine.uri), seededAt: Date.now() };
+    await insertTokens(engine.uri, seed);
+    writeSeed(folder, seed);
+    return seed;
+  } finally {
+    await engine.stop();
+  }
+}
+
+function readSeed(folder: string): Seed | null {
+  const path = join(folder, SEED_FILE);
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Seed) : null;
+}
+
+function writeSeed(folder: string, seed: Seed): void {
+  writeFileSync(join(folder, SEED_FILE), `${JSON.stringify(seed)}\n`);
+}
+
+/** Makes the indexes too, as every start of the service does. @returns the holder's id. */
+async function makeUsers(uri: string): Promise<string> {
+  const store = await openStore({ uri, clock: systemClock });
+  try {
+    const { hash } = createPasswordHasher();
+    const rest = { firstname: null, lastname: null };
+    const adminHash = await hash(ADMIN.password);
+    await store.users.insert({
+      email: ADMIN.email,
+      passwordHash: adminHash,
+      role: 'admin',
+      ...rest,
+    });
+    const holderHash = await hash(HOLDER.password);
+    const holder = await store.users.insert({
+      email: HOLDER.email,
+      passwordHash: holderHash,
+      role: null,
+      ...rest,
+    });
+    return holder.id;
+  } finally {
+    await store.close();
+  }
+}
+
+async function insertTokens(uri: string, seed: Seed): Promise<void> {
+  const connection = await mongoose
+    .createConnection(uri, { dbName: 'jwt-history', maxPoolSize: AT_ONCE })
+    .asPromise();
+  try {
+    const tokens = connection.collection('tokens');
+    const startedAt = performance.now();
+    let next = 0;
+    let done = 0;
+    let printed = 0;
+    const insertBatches = async () => {
+      while (next < seed.records) {
+        const from = next;
+        next = Math.min(seed.records, from + BATCH);
+        const batch = Array.from({ length: next - from }, (_, i) => tokenDocument(from + i, seed));
+        await tokens.insertMany(batch, { ordered: false, writeConcern: { w: 1 } });
+        done += batch.length;
+        if (done - printed >= seed.records / 20 || done === seed.records) {
+          printed = done;
+          const seconds = (performance.now() - startedAt) / 1000;
+          console.log(`seeded ${done} of ${seed.records} records, ${seconds.toFixed(0)} s`);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, insertBatches));
+    console.log();
+  } finally {
+    await connection.close();
+  }
+}
+
+/** The `number`th record in the order of time, with every field that the store writes. */
+function tokenDocument(number: number, seed: Seed): Omit<TokenDocument, '_id'> {
+  const createdAt = seed.seededAt - Math.floor(SPAN_MS * (1 - number / seed.records)) - 1000;
+  const isHolders = number % Math.floor(seed.records / seed.ofHolder) === 0;
+  const userId =
+    isHolders && number < Math.floor(seed.records / seed.ofHolder) * seed.ofHolder
+      ? seed.holderId
+      : userIdOf(Math.floor(Math.random() * seed.otherUsers));
+  const kind = kindOf();
+  const lifetimeMs = LIFETIMES_MS[kind];
+  const expiresAt = lifetimeMs === null ? null : new Date(createdAt + lifetimeMs);
+  const usableUntil = Math.min(seed.seededAt, expiresAt?.getTime() ?? Infinity);
+  const duringUse = () =>
+    new Date(createdAt + Math.floor(Math.random() * (usableUntil - createdAt)));
+  const lastUsedAt = Math.random() < SHARES.unused ? null : duringUse();
+  const revocation = Math.random() < SHARES.revoked ? revocationBy(userId, duringUse()) : null;
+  return {
+    jti: createJti(createdAt),
+    kind,
+    origin: kind === 'access' ? 'signin' : 'fusionauth',
+    issuer: ISSUER,
+    subject: 'user',
+    audience: ISSUER,
+    userId,
+    applicationId: applicationOf(),
+    sessionId: null,
+    cdata: null,
+    device: deviceOf(number),
+    issuedAt: new Date(createdAt),
+    expiresAt,
+    lastUsedAt,
+    revocation,
+    purgeAt: purgeTime(expiresAt, RETENTION_SECONDS),
+    createdAt: new Date(createdAt),
+    updatedAt: revocation?.at ?? new Date(createdAt),
+  };
+}
+
+/** The id of a user who exists in records only. */
+export function userIdOf(number: number): string {
+  return number.toString(16).padStart(24, '0');
+}
+
+export function applicationId(number: number): string {
+  return `app-${number}`;
+}
+
+function kindOf(): TokenKind {
+  if (Math.random() < 0.01) return 'api-key';
+  return Math.random() < 0.33 ? 'refresh' : 'access';
+}
+
+function applicationOf(): string | null {
+  const share = Math.random();
+  if (share < SHARES.noApplication) return null;
+  if (share < SHARES.noApplication + SHARES.largestApplication) return applicationId(0);
+  return applicationId(1 + Math.floor(Math.random() * (APPLICATIONS - 1)));
+}
+
+function revocationBy(by: string, at: Date): Revocation {
+  return { at, by, reason: null, via: 'tiledesk' };
+}
+
+function deviceOf(number: number): Device {
+  return {
+    name: null,
+    description: null,
+    type: null,
+    userAgent: `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${100 + (number % 40)}.0.0.0 Safari/537.36`,
+    ip: `10.${number % 256}.${(number >> 8) % 256}.7`,
+    location: null,
+  };
+}

@@ -1,0 +1,12 @@
+/** What each collection of the store is made from. */
+import type { Connection } from 'mongoose';
+import type { Clock } from '../clock.js';
+import type { Run } from './operations.js';
+import type { WriteConcern } from './write-concern.js';
+
+export interface StoreContext {
+  readonly connection: Connection;
+  readonly writeConcern: WriteConcern;
+  readonly clock: Clock;
+  readonly run: Run;
+}

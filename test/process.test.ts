@@ -1,0 +1,315 @@
+/** The process: what it prints, how it stops, and what survives `kill -9` of the service and of its engine. */
+import { execFile } from 'node:child_process';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { createJti } from '../src/tokens/jti.js';
+import { mint, SECRET } from './support/harness.js';
+import {
+  engineHostsOf,
+  isAlive,
+  makeFolder,
+  removeFolder,
+  runToEnd,
+  type ServiceProcess,
+  startProcess,
+  until,
+} from './support/process.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const PASSWORD = 'the administrator of this test';
+const run = promisify(execFile);
+
+let folder: string;
+const running = new Set<ServiceProcess>();
+beforeEach(() => {
+  folder = makeFolder();
+});
+afterEach(async () => {
+  for (const service of running) if (service.child.exitCode === null) await service.end('SIGKILL');
+  running.clear();
+  removeFolder(folder);
+});
+
+const dataDir = () => join(folder, 'data');
+async function start(env: Record<string, string> = {}): Promise<ServiceProcess> {
+  const service = await startProcess({
+    DATA_DIR: dataDir(),
+    GLOBAL_SECRET: SECRET,
+    ADMIN_PASSWORD: PASSWORD,
+    ...env,
+  });
+  running.add(service);
+  return service;
+}
+
+const basic = `Basic ${Buffer.from(`admin@localhost:${PASSWORD}`).toString('base64')}`;
+const call = (service: ServiceProcess, method: string, path: string, authorization: string) =>
+  fetch(`${service.address}${path}`, { method, headers: { authorization } });
+const freshToken = (userId: string) =>
+  mint({
+    jti: createJti(Date.now()),
+    _id: userId,
+    iss: 'https://tiledesk.com',
+    iat: Math.floor(Date.now() / 1000),
+  });
+const jti = (token: string) =>
+  (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { jti: string })
+    .jti;
+
+describe('starting', () => {
+  it('prints the first administrator once, with a curl line that works as pasted', async () => {
+    const env = { DATA_DIR: dataDir() };
+    const first = await startProcess(env);
+    running.add(first);
+    const password = /password: (\S+)/.exec(first.stderr())?.[1] ?? '';
+    expect(password).toMatch(/^[\w-]{20}$/);
+    const curl = /^ +(curl .*)$/m.exec(first.stderr())?.[1] ?? '';
+    const { stdout } = await run('sh', ['-c', curl]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      success: true,
+      user: { email: 'admin@localhost', role: 'admin' },
+    });
+    expect(statSync(join(dataDir(), 'signing-secret')).mode & 0o777).toBe(0o600);
+    expect(statSync(dataDir()).mode & 0o777).toBe(0o700);
+    const secret = readFileSync(join(dataDir(), 'signing-secret'), 'utf8').trim();
+    const token = (JSON.parse(stdout) as { token: string }).token;
+    expect(await first.end('SIGTERM')).toBe(0);
+    expect(first.stdout()).not.toContain(password);
+
+    const second = await startProcess(env);
+    running.add(second);
+    expect(second.stderr().trim().split('\n')).toEqual([
+      expect.stringMatching(/^JWT History is ready at http:\/\/\S+ \(embedded engine in .*\)\.$/),
+    ]);
+    expect(second.stdout()).toBe('');
+    expect((await call(second, 'GET', '/v3/jwt/history', token)).status).toBe(200);
+    expect(readFileSync(join(dataDir(), 'signing-secret'), 'utf8').trim()).toBe(secret);
+    expect(await second.end('SIGTERM')).toBe(0);
+    expect(second.stderr() + second.stdout()).not.toContain(secret);
+  });
+
+  it('reports every problem of the configuration at once, with exit code 1 and without secrets', async () => {
+    const { code, stderr, stdout } = await runToEnd({
+      DATA_DIR: dataDir(),
+      PORT: 'many',
+      GLOBAL_SECRET: 'canary-short',
+      LOG_LEVEL: 'loud',
+      ADMIN_PASSWORD: 'canary',
+    });
+    expect(code).toBe(1);
+    for (const name of ['PORT', 'GLOBAL_SECRET', 'LOG_LEVEL', 'ADMIN_PASSWORD'])
+      expect(stderr).toContain(`- ${name}`);
+    expect(stderr + stdout).not.toMatch(/canary|at .*\.ts/);
+    expect(existsSync(dataDir())).toBe(false);
+  });
+
+  it('warns at each start about a weak secret that was allowed', async () => {
+    const service = await start({ GLOBAL_SECRET: 'nodeauthsecret', ALLOW_WEAK_SECRET: 'true' });
+    expect(service.stdout()).toContain('"level":"warn"');
+    expect(service.stdout()).toContain('well-known');
+    expect(service.stdout()).not.toContain('nodeauthsecret');
+    await service.end('SIGTERM');
+  });
+
+  it('says so when another service has the data folder, and leaves that one alone', async () => {
+    const first = await start();
+    const { code, stderr } = await runToEnd({ DATA_DIR: dataDir(), GLOBAL_SECRET: SECRET });
+    expect(code).toBe(1);
+    expect(stderr).toContain(dataDir());
+    expect(stderr).toContain('DATA_DIR');
+    expect((await call(first, 'GET', '/v3/jwt/history', basic)).status).toBe(200);
+    await first.end('SIGTERM');
+  });
+
+  it('says so when the port is taken', async () => {
+    const first = await start();
+    const { code, stderr } = await runToEnd({
+      DATA_DIR: join(folder, 'other'),
+      PORT: new URL(first.address).port,
+    });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/Port \d+ is in use/);
+    await first.end('SIGTERM');
+  });
+
+  it('refuses an emptied database rather than accept every revoked token again', async () => {
+    const first = await start();
+    await first.end('SIGTERM');
+    removeFolder(join(dataDir(), 'db'));
+    const { code, stderr } = await runToEnd({ DATA_DIR: dataDir(), GLOBAL_SECRET: SECRET });
+    expect(code).toBe(1);
+    expect(stderr).toContain('Restore');
+  });
+
+  it('keeps a signing secret only if it is whole', async () => {
+    const first = await startProcess({ DATA_DIR: dataDir() });
+    running.add(first);
+    await first.end('SIGTERM');
+    writeFileSync(join(dataDir(), 'signing-secret'), 'short\n');
+    const { code, stderr } = await runToEnd({ DATA_DIR: dataDir() });
+    expect(code).toBe(1);
+    expect(stderr).toContain('signing-secret');
+  });
+});
+
+describe('stopping', () => {
+  it('finishes what is in flight, exits with 0, and leaves no process or socket', async () => {
+    const service = await start();
+    const [host] = engineHostsOf(service.child.pid ?? 0);
+    const socket = readlinkSync(join(dataDir(), 'engine.sock'));
+    expect(existsSync(socket)).toBe(true);
+    const inFlight = Promise.all(
+      Array.from({ length: 20 }, () =>
+        call(service, 'GET', '/v3/jwt/history', basic).then((r) => r.status),
+      ),
+    );
+    await until('a request arrived', () => service.stdout().includes('"status"'), 5000);
+    const code = service.end('SIGTERM');
+    expect(new Set(await inFlight)).toEqual(new Set([200]));
+    expect(await code).toBe(0);
+    expect(isAlive(host ?? 0)).toBe(false);
+    expect(existsSync(socket)).toBe(false);
+    expect(readdirSync(dataDir())).not.toContain('engine.sock');
+    await expect(call(service, 'GET', '/healthz', basic)).rejects.toThrow();
+  });
+});
+
+describe('kill -9', () => {
+  it('of the service, right after a revoke was answered: the token stays refused, 20 times', async () => {
+    const acknowledged: string[] = [];
+    for (let round = 0; round < 20; round += 1) {
+      const service = await start();
+      const before = acknowledged.length;
+      let killed = false;
+      const client = async () => {
+        while (!killed) {
+          const token = freshToken('client');
+          try {
+            const revoked = await call(service, 'DELETE', `/v3/jwt/history/${jti(token)}`, token);
+            await revoked.arrayBuffer();
+            if (revoked.status === 200) acknowledged.push(token);
+          } catch {
+            return;
+          }
+        }
+      };
+      const clients = Promise.all(Array.from({ length: 8 }, client));
+      await until('revokes were answered', () => acknowledged.length >= before + 8 + round, 20_000);
+      service.child.kill('SIGKILL');
+      killed = true;
+      await Promise.all([clients, service.end('SIGKILL')]);
+    }
+    const service = await start();
+    const accepted = [];
+    for (const token of acknowledged) {
+      if ((await call(service, 'GET', '/v3/jwt/history', token)).status !== 401)
+        accepted.push(jti(token));
+    }
+    expect(accepted).toEqual([]);
+    expect(acknowledged.length).toBeGreaterThan(300);
+    expect((await call(service, 'GET', '/v3/jwt/history', freshToken('client'))).status).toBe(200);
+    await service.end('SIGTERM');
+  }, 180_000);
+
+  it('of the engine under load, 20 times: checks go on, writes get 503, nothing acknowledged is lost', async () => {
+    const service = await start();
+    const parent = service.child.pid ?? 0;
+    const hosts = new Set<number>();
+    const acknowledged: string[] = [];
+    const answers = new Map<number, number>();
+    const withoutRetryAfter: number[] = [];
+    let checksDuringOutage = 0;
+    let stopped = false;
+    const writer = async () => {
+      while (!stopped) {
+        const token = freshToken('client');
+        const answer = await call(service, 'DELETE', `/v3/jwt/history/${jti(token)}`, token);
+        await answer.arrayBuffer();
+        answers.set(answer.status, (answers.get(answer.status) ?? 0) + 1);
+        if (answer.status === 200) acknowledged.push(token);
+        if (answer.status === 503 && answer.headers.get('retry-after') === null)
+          withoutRetryAfter.push(503);
+      }
+    };
+    const writers = Promise.all(Array.from({ length: 4 }, writer));
+    const good = freshToken('client');
+    const check = async (token: string) =>
+      (await call(service, 'DELETE', '/v1/jwt/history/x', token)).status;
+    let slowest = 0;
+    for (let round = 0; round < 20; round += 1) {
+      await until('revokes go through', () => acknowledged.length > round * 5, 10_000);
+      const host = await hostOf(parent);
+      hosts.add(host);
+      process.kill(host, 'SIGKILL');
+      // A check needs no database: a good token gets as far as v1's demand for JSON, a revoked one doesn't.
+      expect([await check(good), await check(acknowledged.at(-1) ?? '')]).toEqual([415, 401]);
+      checksDuringOutage += 1;
+      const before = acknowledged.length;
+      slowest = Math.max(
+        slowest,
+        await until('revokes work again', () => acknowledged.length > before + 4, 5000),
+      );
+      const ready = await fetch(`${service.address}/readyz`);
+      expect(ready.status).toBe(200);
+    }
+    stopped = true;
+    await writers;
+    expect(slowest).toBeLessThan(2000);
+    expect(checksDuringOutage).toBe(20);
+    expect(hosts.size).toBe(20);
+    expect([...answers.keys()].toSorted((a, b) => a - b)).toEqual([200, 503]);
+    expect(withoutRetryAfter).toEqual([]);
+    const stillListed = await call(service, 'GET', '/readyz', basic);
+    expect(stillListed.status).toBe(200);
+    const last = await hostOf(parent);
+    const socket = readlinkSync(join(dataDir(), 'engine.sock'));
+    expect(await service.end('SIGTERM')).toBe(0);
+    expect([...hosts, last].filter(isAlive)).toEqual([]);
+    expect(existsSync(socket)).toBe(false);
+
+    const restarted = await start();
+    for (const token of acknowledged) {
+      expect((await call(restarted, 'GET', '/v3/jwt/history', token)).status).toBe(401);
+    }
+    await restarted.end('SIGTERM');
+  }, 180_000);
+
+  async function hostOf(parent: number): Promise<number> {
+    let found: number | undefined;
+    await until('the host runs', () => (found = engineHostsOf(parent)[0]) !== undefined, 5000);
+    return found ?? 0;
+  }
+});
+
+describe('for people', () => {
+  it('tells the whole story with `npm run demo`', async () => {
+    const { stdout } = await run(process.execPath, ['dist/cli/demo.js'], {
+      cwd: ROOT,
+    });
+    expect(stdout).toContain('"state":"revoked"');
+    expect(stdout).toContain('401');
+    expect(stdout).toContain('That is all.');
+  });
+
+  it('has a tour in the README that works line by line as pasted', async () => {
+    const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+    const tour = /<!-- tour -->\s+```sh\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+    expect(tour).toContain('curl');
+    const service = await start();
+    const script = `URL='${service.address}'; EMAIL=admin@localhost; PASSWORD='${PASSWORD}'\n${tour}`;
+    const { stdout } = await run('sh', ['-e', '-c', script]);
+    expect(stdout).toContain('"state":"revoked"');
+    expect(stdout.trim().split('\n').slice(-2)).toEqual([expect.stringMatching(/401$/), '200']);
+    await service.end('SIGTERM');
+  });
+});

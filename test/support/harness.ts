@@ -1,0 +1,119 @@
+/** The real service on a real database of its own, with a clock that the test moves and the log in memory. */
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { Writable } from 'node:stream';
+import jwt from 'jsonwebtoken';
+import request from 'supertest';
+import { type Config, parseConfig } from '../../src/config.js';
+import { createLogger } from '../../src/observability/logger.js';
+import { createService, type Service } from '../../src/service.js';
+import { openStore, type Store } from '../../src/store/connect.js';
+import type { User } from '../../src/store/records.js';
+import { createRsaKeys, createSecretKeys } from '../../src/tokens/keys.js';
+
+export const SECRET = 'test-secret-of-the-suite-0123456789-abcdefgh';
+export const PASSWORD = 'correct horse: battery staple';
+export const START = Date.parse('2026-03-01T12:00:00.250Z');
+
+/** Made once: key generation is slow. */
+export const rsaPem = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+});
+
+export interface TestService {
+  readonly service: Service;
+  readonly store: Store;
+  readonly config: Config;
+  readonly clock: { now: number };
+  /** Everything logged so far, as text. */
+  log(): string;
+  http(): ReturnType<typeof request>;
+  createUser(email: string, role?: 'admin'): Promise<User>;
+  /** Signs in over HTTP; `JWT …`. */
+  signIn(email: string): Promise<string>;
+  /** A second instance on the same database. */
+  sibling(env?: Record<string, string>): Promise<TestService>;
+  close(): Promise<void>;
+}
+
+export function testMongodbUri(): string {
+  const uri = process.env['TEST_MONGODB_URI'];
+  if (uri === undefined) throw new Error('the global setup sets TEST_MONGODB_URI');
+  return uri;
+}
+
+export function freshDatabase(): string {
+  return `t-${randomUUID()}`;
+}
+
+export async function startTestService(
+  env: Record<string, string> = {},
+  database = freshDatabase(),
+  clock = { now: START },
+): Promise<TestService> {
+  const config = parseConfig({ GLOBAL_SECRET: SECRET, ...env });
+  const lines: string[] = [];
+  const log = createLogger({
+    level: 'trace',
+    destination: new Writable({
+      write(chunk, _encoding, done) {
+        lines.push(String(chunk));
+        done();
+      },
+    }),
+  });
+  const now = () => clock.now;
+  const store = await openStore({ uri: testMongodbUri(), clock: now, database });
+  const keys =
+    config.signing.algorithm === 'RS256'
+      ? createRsaKeys(config.signing.privateKey, config.signing.publicKey)
+      : createSecretKeys(config.signing.secret ?? SECRET);
+  const service = createService({ config, keys, store, clock: now, log });
+  await service.load();
+
+  const instance: TestService = {
+    service,
+    store,
+    config,
+    clock,
+    log: () => lines.join(''),
+    http: () => request(service.app),
+    async createUser(email, role) {
+      return store.users.insert({
+        email,
+        passwordHash: await service.hasher.hash(PASSWORD),
+        firstname: 'First',
+        lastname: 'Last',
+        role: role ?? null,
+      });
+    },
+    async signIn(email) {
+      const response = await instance
+        .http()
+        .post('/auth/signin')
+        .send({ email, password: PASSWORD });
+      if (response.status !== 200) throw new Error(`sign-in answered ${response.status}`);
+      return (response.body as { token: string }).token;
+    },
+    sibling: (more) => startTestService({ ...env, ...more }, database, clock),
+    async close() {
+      await service.stop();
+      await store.close();
+    },
+  };
+  return instance;
+}
+
+/** A token as another service that shares the secret would mint it. */
+export function mint(claims: object, options: jwt.SignOptions = {}, secret = SECRET): string {
+  return jwt.sign(claims, secret, { noTimestamp: !Object.hasOwn(claims, 'iat'), ...options });
+}
+
+export function jtiOf(token: string): string {
+  const claims = jwt.decode(token.replace(/^JWT /, ''));
+  if (claims === null || typeof claims === 'string' || claims.jti === undefined) {
+    throw new Error('a token with a jti was expected');
+  }
+  return claims.jti;
+}

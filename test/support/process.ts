@@ -1,0 +1,127 @@
+/** The service as a process of its own, for tests that kill it, stop it and read what it prints. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+export interface ServiceProcess {
+  readonly child: ChildProcess;
+  readonly address: string;
+  stdout(): string;
+  stderr(): string;
+  /** Sends the signal and resolves with the exit code (null when the signal killed it). */
+  end(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A temporary folder; remove it with `removeFolder`. */
+export function makeFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'jwt-history-process-'));
+}
+
+export function removeFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function spawnService(env: Record<string, string>) {
+  const child = spawn(process.execPath, ['dist/main.js'], {
+    cwd: ROOT,
+    env: { PATH: process.env['PATH'], PORT: '0', HOST: '127.0.0.1', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const output = { stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()));
+  const exited = new Promise<number | null>((resolve) =>
+    child.once('close', (code) => resolve(code)),
+  );
+  return { child, output, exited };
+}
+
+/** Starts it and resolves once it says that it is ready. */
+export async function startProcess(env: Record<string, string>): Promise<ServiceProcess> {
+  const { child, output, exited } = spawnService(env);
+  const address = await new Promise<string>((resolve, reject) => {
+    child.stderr.on('data', () => {
+      const found = /ready at (http:\/\/\S+)/.exec(output.stderr)?.[1];
+      if (found !== undefined) resolve(found);
+    });
+    void exited.then((code) =>
+      reject(new Error(`exited with ${code}: ${output.stderr} ${output.stdout}`)),
+    );
+  });
+  return {
+    child,
+    address,
+    stdout: () => output.stdout,
+    stderr: () => output.stderr,
+    end(signal) {
+      child.kill(signal);
+      return exited;
+    },
+  };
+}
+
+/** Runs it to its end, for starts that are expected to fail. */
+export async function runToEnd(env: Record<string, string>): Promise<Ended> {
+  const { output, exited } = spawnService(env);
+  const code = await exited;
+  return { code, ...output };
+}
+
+/** The embedded engine's hosts among the children of `pid` . */
+export function engineHostsOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((child) => parentOf(child) === pid && /embedded\/host/.test(commandOf(child)));
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function parentOf(pid: number): number | null {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    return Number(/^PPid:\s+(\d+)$/m.exec(status)?.[1]);
+  } catch {
+    return null;
+  }
+}
+
+/** Asks until the answer is yes; for conditions of other processes, which no clock of ours moves. */
+export async function until(
+  what: string,
+  condition: () => Promise<boolean> | boolean,
+  withinMs: number,
+): Promise<number> {
+  const startedAt = performance.now();
+  while (!(await condition())) {
+    if (performance.now() - startedAt > withinMs)
+      throw new Error(`not within ${withinMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return performance.now() - startedAt;
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,250 @@
+/** The definition of the store: what every engine behind it must do. Run on each engine that there is. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { openStore, type Store } from '../../src/store/connect.js';
+import { DuplicateKeyError } from '../../src/store/failures.js';
+import type { NewTokenRecord, Revocation } from '../../src/store/records.js';
+import { freshDatabase, START } from './harness.js';
+
+export const newRecord = (jti: string, more: Partial<NewTokenRecord> = {}): NewTokenRecord => ({
+  jti,
+  kind: 'access',
+  origin: 'signin',
+  issuer: 'https://issuer.example',
+  subject: 'user',
+  audience: ['a', 'b'],
+  userId: 'u1',
+  applicationId: null,
+  sessionId: null,
+  cdata: null,
+  device: {
+    name: null,
+    description: null,
+    type: null,
+    userAgent: 'curl',
+    ip: '::1',
+    location: null,
+  },
+  issuedAt: new Date(START),
+  expiresAt: new Date(START + 1000),
+  lastUsedAt: null,
+  revocation: null,
+  purgeAt: new Date(START + 2000),
+  ...more,
+});
+
+const revocation = (by: string, at = START): Revocation => ({
+  at: new Date(at),
+  by,
+  reason: null,
+  via: 'test',
+});
+
+export function describeStore(name: string, uri: () => string): void {
+  describe(`the store on ${name}`, () => {
+    const clock = { now: START };
+    const database = freshDatabase();
+    let store: Store;
+    const open = () => openStore({ uri: uri(), clock: () => clock.now, database });
+    beforeAll(async () => {
+      store = await open();
+    });
+    afterAll(() => store.close());
+
+    const revokedIds = async (since: Date | null = null) => {
+      const ids: string[] = [];
+      for await (const batch of store.tokens.revoked(since))
+        ids.push(...batch.map(({ jti }) => jti));
+      return ids.toSorted();
+    };
+
+    it('gives back what was put in, also after close and reopen', async () => {
+      const inserted = await store.tokens.insert(newRecord('round-trip'));
+      await store.close();
+      store = await open();
+      expect(await store.tokens.findById(inserted.id)).toEqual(inserted);
+      expect(await store.tokens.findByJti('round-trip')).toEqual([inserted]);
+      expect(inserted).toEqual({
+        ...newRecord('round-trip'),
+        id: expect.stringMatching(/^[0-9a-f]{24}$/),
+        createdAt: new Date(START),
+        updatedAt: new Date(START),
+      });
+    });
+
+    it('keeps jti and issuer unique together, and only together', async () => {
+      await store.tokens.insert(newRecord('unique'));
+      await expect(store.tokens.insert(newRecord('unique'))).rejects.toThrow(DuplicateKeyError);
+      await store.tokens.insert(newRecord('unique', { issuer: '' }));
+      expect((await store.tokens.findByJti('unique')).map(({ issuer }) => issuer)).toEqual([
+        'https://issuer.example',
+        '',
+      ]);
+    });
+
+    it('lets exactly one of many concurrent inserts of one id through', async () => {
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 10 }, () => store.tokens.insert(newRecord('race'))),
+      );
+      expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    });
+
+    it('says `revoked` to exactly one of many concurrent revokes, and keeps its values', async () => {
+      const { id } = await store.tokens.insert(newRecord('revoke-race'));
+      const outcomes = await Promise.all(
+        Array.from({ length: 10 }, (_, i) =>
+          store.tokens.revoke(id, revocation(`by-${i}`, START + i)),
+        ),
+      );
+      const winners = outcomes.filter((o) => o?.outcome === 'revoked');
+      expect(winners).toHaveLength(1);
+      expect(outcomes.filter((o) => o?.outcome === 'already-revoked')).toHaveLength(9);
+      for (const outcome of outcomes) expect(outcome?.record).toEqual(winners[0]?.record);
+      expect(await store.tokens.findById(id)).toEqual(winners[0]?.record);
+      expect(winners[0]?.record.updatedAt).toEqual(winners[0]?.record.revocation?.at);
+    });
+
+    it('answers null for a revoke of nothing', async () => {
+      expect(await store.tokens.revoke('0123456789abcdef01234567', revocation('x'))).toBeNull();
+      expect(await store.tokens.revoke('twelve chars', revocation('x'))).toBeNull();
+    });
+
+    it.each([[''], [undefined], [null], [{}], [{ $ne: null }], [['a']]])(
+      'throws on a revoke of %j and touches nothing',
+      async (id) => {
+        const before = await revokedIds();
+        await expect(store.tokens.revoke(id as string, revocation('x'))).rejects.toThrow(TypeError);
+        await expect(store.tokens.findByJti(id as string)).rejects.toThrow(TypeError);
+        expect(await revokedIds()).toEqual(before);
+      },
+    );
+
+    it('lists what is revoked: all of it, or since a moment', async () => {
+      const [a, b] = await Promise.all([
+        store.tokens.insert(newRecord('since-a')),
+        store.tokens.insert(newRecord('since-b')),
+      ]);
+      await store.tokens.revoke(a.id, revocation('x', START + 10_000));
+      await store.tokens.revoke(b.id, revocation('x', START + 20_000));
+      await store.tokens.insert(newRecord('never-revoked'));
+      expect(await revokedIds(new Date(START + 20_000))).toEqual(['since-b']);
+      expect(await revokedIds(new Date(START + 10_000))).toEqual(['since-a', 'since-b']);
+      expect(await revokedIds()).toEqual(expect.arrayContaining(['since-a', 'since-b']));
+      expect(await revokedIds()).not.toContain('never-revoked');
+    });
+
+    it('adopts a token once, and afterwards only moves its last use forward', async () => {
+      const at = (ms: number) => new Date(START + ms);
+      const record = newRecord('adopted', { origin: 'adopted', userId: 'first' });
+      await store.tokens.recordSeen([{ record, lastUsedAt: at(5) }], true);
+      await store.tokens.recordSeen(
+        [{ record: { ...record, userId: 'second' }, lastUsedAt: at(3) }],
+        true,
+      );
+      await store.tokens.recordSeen(
+        [{ record: newRecord('not-adopted'), lastUsedAt: at(3) }],
+        false,
+      );
+      expect(await store.tokens.findByJti('adopted')).toMatchObject([
+        { userId: 'first', lastUsedAt: at(5), origin: 'adopted' },
+      ]);
+      expect(await store.tokens.findByJti('not-adopted')).toEqual([]);
+      expect(await store.tokens.isRecorded('adopted', record.issuer)).toBe(true);
+      expect(await store.tokens.isRecorded('adopted', '')).toBe(false);
+    });
+
+    it('never un-revokes by seeing a token in use', async () => {
+      const { id } = await store.tokens.insert(newRecord('seen-after'));
+      await store.tokens.revoke(id, revocation('x'));
+      await store.tokens.recordSeen(
+        [{ record: newRecord('seen-after'), lastUsedAt: new Date(START) }],
+        true,
+      );
+      expect((await store.tokens.findById(id))?.revocation?.by).toBe('x');
+    });
+
+    it('adopts concurrently without losing or doubling anything', async () => {
+      const batch = (from: number) =>
+        Array.from({ length: 100 }, (_, i) => ({
+          record: newRecord(`many-${from + i}`),
+          lastUsedAt: new Date(START),
+        }));
+      await Promise.all([
+        store.tokens.recordSeen(batch(0), true),
+        store.tokens.recordSeen(batch(50), true),
+        store.tokens.recordSeen(batch(0), true),
+      ]);
+      for (const i of [0, 49, 50, 99, 100, 149])
+        expect(await store.tokens.findByJti(`many-${i}`)).toHaveLength(1);
+    });
+
+    it('purges what is due, and keeps what has no purge date', async () => {
+      await store.tokens.insert(newRecord('due', { purgeAt: new Date(START - 1) }));
+      await store.tokens.insert(newRecord('kept', { purgeAt: null, expiresAt: null }));
+      await store.tokens.purgeDue();
+      expect(await store.tokens.findByJti('due')).toEqual([]);
+      expect(await store.tokens.findByJti('kept')).toHaveLength(1);
+      expect(await store.tokens.findByJti('round-trip')).toHaveLength(1);
+    });
+
+    it('moves a cut-off forward, never back, one document for each scope', async () => {
+      const cutoff = (at: number, more = {}) => ({
+        userId: null,
+        applicationId: 'app',
+        sessionsOnly: false,
+        at: new Date(START + at),
+        by: 'x',
+        reason: null,
+        via: 'test',
+        ...more,
+      });
+      await Promise.all([5, 9, 7].map((at) => store.cutoffs.raise(cutoff(at))));
+      expect((await store.cutoffs.raise(cutoff(1))).at).toEqual(new Date(START + 9));
+      await store.cutoffs.raise(cutoff(2, { userId: 'app', applicationId: null }));
+      await store.cutoffs.raise(cutoff(3, { sessionsOnly: true }));
+      const all = await store.cutoffs.all();
+      expect(new Set(all.map(({ at }) => at.getTime() - START))).toEqual(new Set([2, 3, 9]));
+      expect(all).toHaveLength(3);
+    });
+
+    it('keeps e-mails unique and passwords out of users', async () => {
+      const user = {
+        email: 'a@example.com',
+        passwordHash: 'hash',
+        firstname: null,
+        lastname: null,
+        role: null,
+      };
+      expect(await store.users.hasAdministrator()).toBe(false);
+      const inserted = await store.users.insert(user);
+      await expect(store.users.insert(user)).rejects.toThrow(DuplicateKeyError);
+      expect(JSON.stringify(inserted)).not.toContain('hash');
+      expect(await store.users.findByEmail('a@example.com')).toEqual({
+        user: inserted,
+        passwordHash: 'hash',
+      });
+      expect(await store.users.replacePasswordHash(inserted.id, 'other', 'new')).toBe(false);
+      expect(await store.users.replacePasswordHash(inserted.id, 'hash', 'new')).toBe(true);
+      await store.users.insert({ ...user, email: 'root@example.com', role: 'admin' });
+      expect(await store.users.hasAdministrator()).toBe(true);
+    });
+
+    it('refuses unknown fields and operators instead of dropping them', async () => {
+      await expect(
+        store.tokens.insert({ ...newRecord('strict'), extra: 1 } as NewTokenRecord),
+      ).rejects.toThrow(/strict/i);
+      await expect(store.users.findByEmail({ $ne: null } as unknown as string)).rejects.toThrow();
+      expect(await store.tokens.findByJti('strict')).toEqual([]);
+    });
+
+    it('says 503, within seconds, when the database is gone', async () => {
+      const closed = await open();
+      await closed.close();
+      await expect(closed.tokens.findByJti('x')).rejects.toMatchObject({
+        code: 'unavailable',
+        status: 503,
+        headers: { 'Retry-After': '1' },
+      });
+      expect(await closed.ping()).toBe(false);
+    });
+  });
+}
