@@ -12,6 +12,7 @@ import {
   startTestService,
   type TestService,
 } from './support/harness.js';
+import { newRecord } from './support/store-conformance.js';
 
 let t: TestService;
 let alice: User;
