@@ -3,7 +3,7 @@
  * few run at once, because each one occupies a thread that the rest of the service needs too.
  */
 import { type Algorithm, hash as argon2Hash, verify as argon2Verify } from '@node-rs/argon2';
-import { verify as bcryptVerify } from '@node-rs/bcrypt';
+import bcrypt from 'bcrypt';
 import { ServiceError } from '../errors.js';
 
 export interface PasswordHasher {
@@ -25,7 +25,8 @@ const CURRENT_PREFIX = '$argon2id$v=19$m=19456,t=2,p=1$';
 /** The hash of a random value that was thrown away. */
 const DECOY =
   '$argon2id$v=19$m=19456,t=2,p=1$dEwmxo2rvoON/Ot1zKHflQ$qYyqrNNTTv2Cpjs7I8bnkVuYLrcVqgq7I2W7Jrpemy4';
-const BCRYPT = /^\$2[abxy]\$\d\d\$/;
+/** `2y` is PHP's name for what others call `2b`. */
+const BCRYPT = /^\$2[aby]\$\d\d\$/;
 const MAX_AT_ONCE = 2;
 const MAX_WAITING = 200;
 
@@ -46,7 +47,7 @@ export function createPasswordHasher(): PasswordHasher {
 
 async function verifyHash(hash: string, password: string): Promise<boolean> {
   try {
-    if (BCRYPT.test(hash)) return await bcryptVerify(password, hash);
+    if (BCRYPT.test(hash)) return await bcrypt.compare(password, hash.replace(/^\$2y/, '$2b'));
     if (hash.startsWith('$argon2')) return await argon2Verify(hash, password);
   } catch {
     // A damaged hash matches nothing; the same answer as for a wrong password, or it would tell.
