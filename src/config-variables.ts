@@ -119,6 +119,11 @@ export const variables = {
     about:
       'correctly signed tokens without a record: adopt (accept and record), allow (accept) or deny',
   }),
+  STALE_AFTER: withDefault({
+    schema: duration.refine((seconds) => seconds >= 5, { error: 'give 5 seconds or more' }),
+    fallback: '30s',
+    about: 'how long checks go on without the database; then they answer 503 until it is back',
+  }),
   RETENTION: withDefault({
     schema: duration,
     fallback: '90d',

@@ -19,6 +19,7 @@ export interface Config {
   /** 0 = tokens never expire. */
   readonly accessTokenTtlSeconds: number;
   readonly unknownTokens: Values['UNKNOWN_TOKENS'];
+  readonly staleAfterSeconds: number;
   readonly retentionSeconds: number;
   readonly adminEmail: string;
   readonly adminPassword: string | null;
@@ -100,6 +101,7 @@ function assemble(
     tokenAudience: values.TOKEN_AUDIENCE,
     accessTokenTtlSeconds: values.ACCESS_TOKEN_TTL,
     unknownTokens: values.UNKNOWN_TOKENS,
+    staleAfterSeconds: values.STALE_AFTER,
     retentionSeconds: values.RETENTION,
     adminEmail: normalizeEmail(values.ADMIN_EMAIL ?? ''),
     adminPassword: values.ADMIN_PASSWORD ?? null,

@@ -1,5 +1,5 @@
 /** The service on an open store: everything that one instance consists of, wired once, for the process and the tests alike. */
-import type { Express } from 'express';
+import type { RequestListener } from 'node:http';
 import { createApp } from './app.js';
 import { createPasswordHasher, type PasswordHasher } from './auth/password-hash.js';
 import { createPasswordSignIn } from './auth/sign-in.js';
@@ -8,7 +8,9 @@ import type { Config } from './config.js';
 import type { Logger } from './observability/logger.js';
 import { createRevocationIndex, type RevocationIndex } from './revocation/revocation-index.js';
 import { createRevoker } from './revocation/revoke.js';
+import { createRevocationSync, type RevocationSync } from './revocation/sync.js';
 import type { Store } from './store/connect.js';
+import { createVerifyEndpoint } from './routes/verify.js';
 import { createTokenIssuer } from './tokens/issuer.js';
 import type { SigningKeys } from './tokens/keys.js';
 import { createTokenRegistrar } from './tokens/registrar.js';
@@ -17,12 +19,13 @@ import { createUsageRecorder, type UsageRecorder } from './tokens/usage-recorder
 import { createTokenVerifier } from './tokens/verifier.js';
 
 export interface Service {
-  readonly app: Express;
+  /** Answers every request. */
+  readonly handler: RequestListener;
   readonly hasher: PasswordHasher;
   readonly index: RevocationIndex;
   readonly usage: UsageRecorder;
-  /** Fills the revocation index; before it has, every check is refused with 503. */
-  load(): Promise<void>;
+  /** Fills the revocation index and keeps it fresh; before that every check is refused with 503. */
+  readonly sync: RevocationSync;
   /** From now on `/readyz` says no, so that load balancers send nothing new. */
   announceStop(): void;
   /** Writes what is still to be written. The store stays open. */
@@ -39,7 +42,12 @@ interface ServiceOptions {
 
 export function createService({ config, keys, store, clock, log }: ServiceOptions): Service {
   const { retentionSeconds } = config;
-  const index = createRevocationIndex({ clock, ownIssuer: config.tokenIssuer });
+  const index = createRevocationIndex({
+    clock,
+    ownIssuer: config.tokenIssuer,
+    staleAfterMs: config.staleAfterSeconds * 1000,
+  });
+  const sync = createRevocationSync({ store, index, clock, log });
   const verifier = createTokenVerifier({ keys, clock, isRevoked: index.isRevoked });
   const usage = createUsageRecorder({
     tokens: store.tokens,
@@ -48,6 +56,8 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     adopt: config.unknownTokens === 'adopt',
     retentionSeconds,
   });
+  const checkToken = createTokenCheck({ verifier, usage, unknownTokens: config.unknownTokens });
+  const verify = createVerifyEndpoint({ checkToken, log, trustProxyHops: config.trustProxyHops });
   const hasher = createPasswordHasher();
   const passwordSignIn = createPasswordSignIn({
     users: store.users,
@@ -79,24 +89,29 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
       ownIssuer: config.tokenIssuer,
       retentionSeconds,
     }),
-    checkToken: createTokenCheck({ verifier, usage, unknownTokens: config.unknownTokens }),
+    checkToken,
     revoker: createRevoker({ tokens: store.tokens, index, clock, log }),
     readiness: async () => ({
       running: !stopping,
-      revocationIndex: index.isLoaded,
+      revocationIndex: index.isFresh,
       store: await store.ping(),
     }),
   });
 
   return {
-    app,
+    handler: (req, res) => {
+      if (!verify(req, res)) app(req, res);
+    },
     hasher,
     index,
     usage,
-    load: () => index.load(store.tokens.revoked(null)),
+    sync,
     announceStop() {
       stopping = true;
     },
-    stop: () => usage.flush(),
+    async stop() {
+      await sync.stop();
+      await usage.flush();
+    },
   };
 }

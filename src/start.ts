@@ -71,7 +71,8 @@ async function startParts(
         log.warn({ err: error }, 'the last uses of tokens could not be recorded'),
       ),
   );
-  await service.load();
+  await service.sync.load();
+  service.sync.start();
   if (engine) assertNotEmptied(config.dataDir, !(await store.users.hasAdministrator()));
   const newAdministrator = await ensureAdministrator(store.users, service.hasher, {
     email: config.adminEmail,
@@ -80,7 +81,7 @@ async function startParts(
 
   if (engine) markInitialized(config.dataDir);
 
-  const server = createServer(service.app);
+  const server = createServer(service.handler);
   await listen(server, config);
   cleanups.push(() => drain(server));
   cleanups.push(async () => {

@@ -43,6 +43,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'routes',
   ],
   'service.ts': [
+    'routes',
     'app.ts',
     'clock.ts',
     'config.ts',

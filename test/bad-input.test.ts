@@ -16,7 +16,7 @@ beforeAll(async () => {
   await Promise.all([t.createUser('alice@example.com'), t.createUser('root@example.com', 'admin')]);
   [user, root] = await Promise.all([t.signIn('alice@example.com'), t.signIn('root@example.com')]);
   await t.signIn('root@example.com');
-  server = createServer(t.service.app);
+  server = createServer(t.service.handler);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 });
 afterAll(async () => {

@@ -50,6 +50,7 @@ const DEFAULTS: Config = {
   tokenAudience: 'https://tiledesk.com',
   accessTokenTtlSeconds: 30 * 86_400,
   unknownTokens: 'adopt',
+  staleAfterSeconds: 30,
   retentionSeconds: 90 * 86_400,
   adminEmail: 'admin@localhost',
   adminPassword: null,
@@ -119,6 +120,7 @@ describe('values', () => {
   ])('reads the duration %s', (text, seconds) => {
     expect(parseConfig({ ACCESS_TOKEN_TTL: text, RETENTION: text })).toMatchObject({
       accessTokenTtlSeconds: seconds,
+      staleAfterSeconds: 30,
       retentionSeconds: seconds,
     });
   });

@@ -663,13 +663,13 @@ describe('operations', () => {
       clock: () => t.clock.now,
       log: createLogger({ level: 'silent' }),
     });
-    const response = await request(cold.app).get('/v3/jwt/history').set('Authorization', token);
+    const response = await request(cold.handler).get('/v3/jwt/history').set('Authorization', token);
     expect(response.status).toBe(503);
     expect(response.headers['retry-after']).toBe('1');
-    expect((await request(cold.app).get('/readyz')).status).toBe(503);
-    await cold.load();
+    expect((await request(cold.handler).get('/readyz')).status).toBe(503);
+    await cold.sync.load();
     expect(
-      (await request(cold.app).get('/v3/jwt/history').set('Authorization', token)).status,
+      (await request(cold.handler).get('/v3/jwt/history').set('Authorization', token)).status,
     ).toBe(200);
   });
 

@@ -1,26 +1,43 @@
 /**
  * The revocation index: every revoked id and every cut-off, in memory, so that a check asks nobody.
- * Exact, never an LRU, without a size cap; entries leave only when their token has expired anyway.
+ * Exact, never an LRU, without a size cap; ids leave only when their token has expired anyway.
+ * Filling it and keeping it fresh is `sync.ts`.
  */
 import type { Clock } from '../clock.js';
 import { unavailable } from '../errors.js';
+import type { CutoffScope } from '../store/cutoffs.js';
 import { ANY_ISSUER } from '../store/records.js';
 import type { RevokedEntry } from '../store/tokens.js';
+import { createCutoffTable } from './cutoff-table.js';
+import { createIdTable } from './id-table.js';
 
-/** What a check asks about: the token, and the session that it came from. */
+/** What a check asks about: the token, its holder, and the session that it came from. */
 export interface RevocationQuestion {
   readonly issuer: string;
   readonly jti: string;
+  /** The id of the refresh token that it came from. */
   readonly sessionId: string | null;
+  readonly userId: string;
+  readonly applicationId: string | null;
+  /** ms since the epoch, rounded down to the second where no more is known; null = not said. */
+  readonly issuedAt: number | null;
+  /** When the session began (ms), where its id tells. */
+  readonly sessionIssuedAt: number | null;
 }
 
 export interface RevocationIndex {
-  /** @throws ServiceError 503 while the index has never been loaded. */
+  /** @throws ServiceError 503 while the index can't be relied on: never loaded, or out of date for too long. */
   isRevoked(question: RevocationQuestion): boolean;
   add(entry: RevokedEntry): void;
-  /** Adds batches of entries; what was added meanwhile stays. Loaded once it resolves. */
-  load(batches: AsyncIterable<RevokedEntry[]>): Promise<void>;
-  readonly isLoaded: boolean;
+  raiseCutoff(scope: CutoffScope, at: Date): void;
+  /** Everything revoked before `at` (ms) is in. Never moves back. */
+  markSynced(at: number): void;
+  /** Removes what may leave, a slice at a time. */
+  sweepSlice(): void;
+  readonly isFresh: boolean;
+  /** ms since the epoch; null = never. */
+  readonly lastSyncedAt: number | null;
+  /** Revoked ids in memory. */
   readonly size: number;
 }
 
@@ -28,48 +45,61 @@ interface Options {
   readonly clock: Clock;
   /** The issuer of refresh tokens, whose ids `sid` names. */
   readonly ownIssuer: string;
+  readonly staleAfterMs: number;
 }
 
 /** Kept this long beyond the expiry, so that no difference between clocks un-revokes a token. */
-const LEEWAY_MS = 120_000;
+export const LEEWAY_MS = 120_000;
 
-export function createRevocationIndex({ clock, ownIssuer }: Options): RevocationIndex {
-  /** The time at which the entry may leave, by issuer and jti. */
-  const entries = new Map<string, number>();
-  const has = (issuer: string, jti: string) =>
-    entries.has(keyOf(issuer, jti)) || entries.has(keyOf(ANY_ISSUER, jti));
+export function createRevocationIndex({
+  clock,
+  ownIssuer,
+  staleAfterMs,
+}: Options): RevocationIndex {
+  const ids = createIdTable();
+  const cutoffs = createCutoffTable();
+  let syncedAt = -Infinity;
 
-  let loaded = false;
-
-  function add({ issuer, jti, expiresAt }: RevokedEntry): void {
-    const leavesAt = expiresAt === null ? Infinity : expiresAt + LEEWAY_MS;
-    if (leavesAt > clock()) entries.set(keyOf(issuer, jti), leavesAt);
-  }
+  const isFresh = () => clock() - syncedAt <= staleAfterMs;
+  const hasId = (issuer: string, id: string) =>
+    ids.has(issuer, id) || (ids.hasIssuer(ANY_ISSUER) && ids.has(ANY_ISSUER, id));
 
   return {
-    isRevoked({ issuer, jti, sessionId }) {
-      if (!loaded) throw unavailable('The revocation list is still being loaded.');
-      return has(issuer, jti) || (sessionId !== null && has(ownIssuer, sessionId));
+    isRevoked(question) {
+      if (!isFresh()) throw unavailable('The revocation list is not up to date.');
+      const { issuer, jti, sessionId, userId, applicationId } = question;
+      if (hasId(issuer, jti)) return true;
+      if (sessionId !== null && hasId(ownIssuer, sessionId)) return true;
+      const cutoff = cutoffs.effective({ userId, applicationId, isSession: sessionId !== null });
+      if (cutoff === -Infinity) return false;
+      // A token is no younger than its session, and one that says nothing of its age is too old.
+      const { issuedAt, sessionIssuedAt } = question;
+      return issuedAt === null || Math.min(issuedAt, sessionIssuedAt ?? Infinity) <= cutoff;
     },
 
-    add,
-
-    async load(batches) {
-      for await (const batch of batches) for (const entry of batch) add(entry);
-      loaded = true;
+    add({ issuer, jti, expiresAt }) {
+      const leavesAt = expiresAt === null ? Infinity : expiresAt + LEEWAY_MS;
+      if (leavesAt > clock()) ids.add(issuer, jti, leavesAt);
     },
 
-    get isLoaded() {
-      return loaded;
+    raiseCutoff: (scope, at) => cutoffs.raise(scope, at.getTime()),
+
+    markSynced(at) {
+      syncedAt = Math.max(syncedAt, at);
+    },
+
+    sweepSlice: () => ids.sweepSlice(clock()),
+
+    get isFresh() {
+      return isFresh();
+    },
+
+    get lastSyncedAt() {
+      return syncedAt === -Infinity ? null : syncedAt;
     },
 
     get size() {
-      return entries.size;
+      return ids.size;
     },
   };
-}
-
-/** Unambiguous: an id holds no control characters. */
-function keyOf(issuer: string, jti: string): string {
-  return `${issuer}\n${jti}`;
 }

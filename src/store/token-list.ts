@@ -2,7 +2,7 @@
 import type { QueryFilter } from 'mongoose';
 import type { StoreContext } from './context.js';
 import type { TokenKind, TokenRecord } from './records.js';
-import { type TokenDocument, type TokenModel, toRecord } from './token-model.js';
+import { REVOKED_INDEX, type TokenDocument, type TokenModel, toRecord } from './token-model.js';
 
 export const SORT_FIELDS = [
   'createdAt',
@@ -27,7 +27,7 @@ export interface TokenFilter {
   readonly state?: TokenState | undefined;
   readonly kind?: TokenKind | undefined;
   readonly applicationId?: string | undefined;
-  /** A user id, an application id, or the beginning of a jti. */
+  /** A user id, an application id, or the beginning (8 characters or more) of a jti. */
   readonly search?: string | undefined;
 }
 
@@ -55,69 +55,128 @@ export function createTokenList(
   model: TokenModel,
   { clock, run }: Pick<StoreContext, 'clock' | 'run'>,
 ): TokenList {
-  function query(filter: TokenFilter, page: TokenPage) {
-    const found = model
-      .find(conditions(filter, clock()))
-      .sort(sortOf(page))
-      .skip(page.skip)
-      .limit(page.limit);
-    const index = indexFor(filter, page);
-    return index === null ? found : found.hint(index);
+  function query({ where, index }: Branch, page: TokenPage) {
+    return model.find(where).sort(sortOf(page)).hint(index).skip(page.skip).limit(page.limit);
+  }
+
+  /** Each branch from its own index; together in order, each record once. */
+  async function search(branches: readonly Branch[], page: TokenPage): Promise<TokenDocument[]> {
+    const all = { ...page, skip: 0, limit: page.skip + page.limit };
+    const found = await Promise.all(branches.map((branch) => run(() => query(branch, all).lean())));
+    const unique = new Map(found.flat().map((document) => [document._id.toHexString(), document]));
+    return [...unique.values()].toSorted(compareBy(page)).slice(page.skip, page.skip + page.limit);
   }
 
   return {
     async list(filter, page) {
-      const found = await run(() => query(filter, page).lean());
+      const [first, ...more] = branchesOf(filter, page, clock());
+      if (first === undefined) return [];
+      const found =
+        more.length === 0
+          ? await run(() => query(first, page).lean())
+          : await search([first, ...more], page);
       return found.map(toRecord);
     },
 
     async count(filter) {
-      const where = conditions(filter, clock());
-      if (Object.keys(where).length === 0) {
+      const branches = branchesOf(filter, { sortField: 'createdAt' }, clock());
+      if (branches.some(({ where }) => Object.keys(where).length === 0)) {
         return { count: await run(() => model.estimatedDocumentCount()), countIs: 'estimate' };
       }
-      const count = await run(() => model.countDocuments(where, { limit: COUNT_CAP + 1 }));
-      return count > COUNT_CAP
-        ? { count: COUNT_CAP, countIs: 'at-least' }
-        : { count, countIs: 'exact' };
+      const counts = await Promise.all(
+        branches.map(({ where, index }) =>
+          run(() => model.countDocuments(where, { limit: COUNT_CAP + 1, hint: index })),
+        ),
+      );
+      const count = counts.reduce((sum, each) => sum + each, 0);
+      if (count > COUNT_CAP) return { count: COUNT_CAP, countIs: 'at-least' };
+      // A record that several branches find is counted by each of them.
+      return { count, countIs: counts.filter(Boolean).length > 1 ? 'estimate' : 'exact' };
     },
 
-    explain: (filter, page) => run(() => query(filter, page).explain('executionStats')),
+    explain: (filter, page) => {
+      const [first] = branchesOf(filter, page, clock());
+      if (first === undefined) throw new TypeError('there is nothing to explain');
+      return run(() => query(first, page).explain('executionStats'));
+    },
   };
 }
 
+/** One query, and the index that bounds its work. */
+interface Branch {
+  readonly where: QueryFilter<TokenDocument>;
+  readonly index: Readonly<Record<string, 1 | -1>>;
+}
+
+const MIN_PREFIX = 8;
+
+/**
+ * Every query names its index. Left to itself, the planner may scan everyone's records in the order
+ * of the sort; and where several indexes compete, the embedded engine can fail altogether ("the
+ * slot-based execution engine is not part of this build"). So a search is one query for each of its
+ * meanings, not one with `$or`.
+ */
+function branchesOf(
+  filter: TokenFilter,
+  page: Pick<TokenPage, 'sortField'>,
+  now: number,
+): Branch[] {
+  const where = conditions(filter, now);
+  const { search } = filter;
+  if (search === undefined) return [{ where, index: indexFor(filter, page) }];
+  const branches: Branch[] = [
+    { where: { ...where, $and: [...(where.$and ?? []), { userId: search }] }, index: USER_INDEX },
+    {
+      where: { ...where, $and: [...(where.$and ?? []), { applicationId: search }] },
+      index: APPLICATION_INDEX,
+    },
+  ];
+  if (search.length >= MIN_PREFIX) {
+    const prefix = { jti: { $gte: search, $lt: `${search}\u{10ffff}` } };
+    branches.push({ where: { ...where, $and: [...(where.$and ?? []), prefix] }, index: JTI_INDEX });
+  }
+  return branches;
+}
+
 function conditions(filter: TokenFilter, now: number): QueryFilter<TokenDocument> {
-  const where: Record<string, unknown> = {};
-  if (filter.userId !== null) where['userId'] = filter.userId;
-  if (filter.kind !== undefined) where['kind'] = filter.kind;
-  if (filter.applicationId !== undefined) where['applicationId'] = filter.applicationId;
-  const all: Record<string, unknown>[] = [];
-  if (filter.search !== undefined) all.push({ $or: matching(filter.search) });
+  const where: QueryFilter<TokenDocument> = {};
+  if (filter.userId !== null) where.userId = filter.userId;
+  if (filter.kind !== undefined) where.kind = filter.kind;
+  if (filter.applicationId !== undefined) where.applicationId = filter.applicationId;
   switch (filter.state) {
     case 'revoked':
       where['revocation.at'] = { $type: 'date' };
       break;
     case 'expired':
-      where['revocation'] = null;
-      where['expiresAt'] = { $lte: new Date(now) };
+      where['revocation.at'] = null;
+      where.expiresAt = { $lte: new Date(now), $type: 'date' };
       break;
     case 'active':
-      where['revocation'] = null;
-      all.push({ $or: [{ expiresAt: null }, { expiresAt: { $gt: new Date(now) } }] });
+      where['revocation.at'] = null;
+      where.$and = [{ $or: [{ expiresAt: null }, { expiresAt: { $gt: new Date(now) } }] }];
       break;
     case undefined:
   }
-  if (all.length > 0) where['$and'] = all;
   return where;
 }
 
-/** Exact values and a prefix: conditions that an index answers. */
-function matching(search: string): Record<string, unknown>[] {
-  return [
-    { userId: search },
-    { applicationId: search },
-    { jti: { $gte: search, $lt: `${search}\u{10ffff}` } },
-  ];
+const USER_INDEX = { userId: 1, createdAt: -1, _id: -1 } as const;
+const APPLICATION_INDEX = { applicationId: 1, createdAt: -1, _id: -1 } as const;
+const KIND_INDEX = { kind: 1, createdAt: -1, _id: -1 } as const;
+const JTI_INDEX = { jti: 1, issuer: 1 } as const;
+
+function indexFor(
+  filter: TokenFilter,
+  { sortField }: Pick<TokenPage, 'sortField'>,
+): Branch['index'] {
+  if (filter.userId !== null) return USER_INDEX;
+  if (filter.applicationId !== undefined) return APPLICATION_INDEX;
+  if (sortField === 'revokedAt') return REVOKED_INDEX;
+  if (sortField === 'jti') return JTI_INDEX;
+  if (sortField === 'createdAt') {
+    if (filter.kind !== undefined) return KIND_INDEX;
+  }
+  return { [sortField]: -1, _id: -1 };
 }
 
 function sortOf({ sortField, direction }: TokenPage): Record<string, 1 | -1> {
@@ -126,15 +185,22 @@ function sortOf({ sortField, direction }: TokenPage): Record<string, 1 | -1> {
   return { [sortField === 'revokedAt' ? 'revocation.at' : sortField]: direction, _id: direction };
 }
 
-/**
- * The index that bounds the work: one person's records, else the order asked for. Left to itself,
- * the planner may try a scan of everyone's records in the order of the sort. A search chooses by itself:
- * each of its branches has an index.
- */
-function indexFor(filter: TokenFilter, page: TokenPage): Record<string, 1 | -1> | null {
-  if (filter.userId !== null) return { userId: 1, createdAt: -1, _id: -1 };
-  if (filter.search !== undefined) return null;
-  if (filter.applicationId !== undefined) return { applicationId: 1, createdAt: -1, _id: -1 };
-  if (page.sortField === 'jti') return { jti: 1, issuer: 1 };
-  return { [page.sortField === 'revokedAt' ? 'revocation.at' : page.sortField]: -1, _id: -1 };
+/** The order of `sortOf`, for records in memory: what is missing comes before everything else. */
+function compareBy({ sortField, direction }: TokenPage) {
+  const keys = (document: TokenDocument): (string | number)[] =>
+    sortField === 'jti'
+      ? [document.jti, document.issuer]
+      : [
+          (sortField === 'revokedAt' ? document.revocation?.at : document[sortField])?.getTime() ??
+            -Infinity,
+          document._id.toHexString(),
+        ];
+  return (a: TokenDocument, b: TokenDocument): number => {
+    const others = keys(b);
+    for (const [i, key] of keys(a).entries()) {
+      const other = others[i] ?? key;
+      if (key !== other) return key < other ? -direction : direction;
+    }
+    return 0;
+  };
 }

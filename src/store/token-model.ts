@@ -7,6 +7,16 @@ export type TokenDocument = Omit<TokenRecord, 'id'> & { readonly _id: Types.Obje
 
 export type TokenModel = Model<TokenDocument>;
 
+/** By time of revocation, with all that the revocation list needs. */
+export const REVOKED_INDEX = {
+  'revocation.at': -1,
+  _id: -1,
+  jti: 1,
+  issuer: 1,
+  expiresAt: 1,
+  purgeAt: 1,
+} as const;
+
 export function createTokenModel(connection: Connection, writeConcern: WriteConcern): TokenModel {
   return connection.model('Token', tokenSchema(writeConcern)) as unknown as TokenModel;
 }
@@ -73,16 +83,12 @@ function tokenSchema(writeConcern: WriteConcern) {
     },
   );
   schema.index({ jti: 1, issuer: 1 }, { unique: true });
-  for (const field of [
-    'createdAt',
-    'updatedAt',
-    'issuedAt',
-    'expiresAt',
-    'lastUsedAt',
-    'revocation.at',
-  ]) {
+  for (const field of ['createdAt', 'updatedAt', 'issuedAt', 'expiresAt', 'lastUsedAt']) {
     schema.index({ [field]: -1, _id: -1 });
   }
+  // Covers the loading of the revocation list.
+  schema.index(REVOKED_INDEX);
+  schema.index({ kind: 1, createdAt: -1, _id: -1 });
   schema.index({ userId: 1, createdAt: -1, _id: -1 });
   schema.index({ applicationId: 1, createdAt: -1, _id: -1 });
   schema.index({ sessionId: 1, createdAt: -1, _id: -1 });

@@ -3,7 +3,7 @@ import type { StoreContext } from './context.js';
 import { DuplicateKeyError } from './failures.js';
 import type { NewTokenRecord, Revocation, TokenRecord } from './records.js';
 import { createTokenList, type TokenList } from './token-list.js';
-import { createTokenModel, toRecord } from './token-model.js';
+import { createTokenModel, REVOKED_INDEX, toRecord } from './token-model.js';
 
 export interface RevokeOutcome {
   readonly outcome: 'revoked' | 'already-revoked';
@@ -38,8 +38,8 @@ export interface TokenStore extends TokenList {
    * calls exactly one says `revoked`. The first revocation's values are kept. null = no such record.
    */
   revoke(id: string, revocation: Revocation): Promise<RevokeOutcome | null>;
-  /** Batches of revoked records that the index must know: all, or those revoked since. */
-  revoked(since: Date | null): AsyncIterable<RevokedEntry[]>;
+  /** Batches of revoked records: all, or those revoked since; without those whose token expired before. */
+  revoked(since: Date | null, expiredBefore: Date): AsyncIterable<RevokedEntry[]>;
   /** Deletes what `purgeAt` says is due; for engines whose TTL monitor does not run. */
   purgeDue(): Promise<number>;
 }
@@ -47,6 +47,9 @@ export interface TokenStore extends TokenList {
 const REVOKED_BATCH = 5000;
 /** On a collection of millions, once. */
 const INDEX_BUILD_MS = 3_600_000;
+const LOAD_MS = 600_000;
+
+type RevokedFields = Pick<TokenRecord, 'jti' | 'issuer' | 'expiresAt' | 'purgeAt'>;
 
 export function createTokenStore(
   context: StoreContext,
@@ -137,22 +140,27 @@ export function createTokenStore(
     };
   }
 
-  async function* revoked(since: Date | null): AsyncGenerator<RevokedEntry[]> {
-    const cursor = model
-      .find({ 'revocation.at': since === null ? { $type: 'date' } : { $gte: since } })
-      .hint({ 'revocation.at': -1, _id: -1 })
-      .select({ _id: 0, jti: 1, issuer: 1, expiresAt: 1, purgeAt: 1 })
-      .lean()
-      .cursor({ batchSize: REVOKED_BATCH });
-    let batch: RevokedEntry[] = [];
-    for (;;) {
-      const next = await run(() => cursor.next());
-      if (next !== null) batch.push(toRevokedEntry(next));
-      if (batch.length === REVOKED_BATCH || (next === null && batch.length > 0)) {
-        yield batch;
-        batch = [];
+  async function* revoked(since: Date | null, expiredBefore: Date): AsyncGenerator<RevokedEntry[]> {
+    // The driver's own cursor: Mongoose's documents would cost several times as much.
+    const cursor = model.collection.find<RevokedFields>(
+      {
+        'revocation.at': since === null ? { $type: 'date' } : { $gte: since },
+        // Nobody signed the expiry of a record without a purge date.
+        $nor: [{ expiresAt: { $lt: expiredBefore }, purgeAt: { $type: 'date' } }],
+      },
+      {
+        projection: { _id: 0, jti: 1, issuer: 1, expiresAt: 1, purgeAt: 1 },
+        hint: REVOKED_INDEX,
+        batchSize: REVOKED_BATCH,
+        maxTimeMS: LOAD_MS,
+      },
+    );
+    try {
+      while (await run(() => cursor.hasNext())) {
+        yield cursor.readBufferedDocuments().map(toRevokedEntry);
       }
-      if (next === null) return;
+    } finally {
+      await cursor.close();
     }
   }
 
@@ -178,9 +186,7 @@ export function createTokenStore(
 }
 
 /** Only a purge date says that `expiresAt` is as signed: a hand-registered one might be too early. */
-export function toRevokedEntry(
-  record: Pick<TokenRecord, 'jti' | 'issuer' | 'expiresAt' | 'purgeAt'>,
-): RevokedEntry {
+export function toRevokedEntry(record: RevokedFields): RevokedEntry {
   const { jti, issuer, expiresAt, purgeAt } = record;
   return { jti, issuer, expiresAt: purgeAt ? (expiresAt?.getTime() ?? null) : null };
 }

@@ -30,10 +30,13 @@ export interface Claims {
   readonly applicationId: string | null;
   /** `sid`: the refresh token that this token came from. */
   readonly sessionId: string | null;
-  /** ms since the epoch; null = not said. Exact to the millisecond when the jti is a UUIDv7 of that second. */
+  /**
+   * ms since the epoch; null = not said. To the millisecond when the jti is a UUIDv7 of that second;
+   * else rounded down, so that the second of a cut-off counts as before it.
+   */
   readonly issuedAt: number | null;
-  /** Whether `issuedAt` is known to the millisecond rather than to the second. */
-  readonly issuedAtIsExact: boolean;
+  /** When the session began (ms), where `sid` is a UUIDv7. */
+  readonly sessionIssuedAt: number | null;
   /** ms since the epoch; null = never. */
   readonly expiresAt: number | null;
   readonly cdata: string | null;
@@ -50,7 +53,6 @@ export function parseClaims(payload: unknown): Claims | null {
   if (!isAbsentOr(iat, isNumericDate) || !isAbsentOr(exp, isNumericDate)) return null;
   const userId = userIdOf(payload, sub ?? null);
   if (userId === null) return null;
-  const exact = iat === undefined ? null : exactIssueTime(jti, iat);
   return {
     jti,
     issuer: iss ?? '',
@@ -59,8 +61,8 @@ export function parseClaims(payload: unknown): Claims | null {
     userId,
     applicationId: applicationId ?? null,
     sessionId: sid ?? null,
-    issuedAt: exact ?? (iat === undefined ? null : Math.floor(iat * 1000)),
-    issuedAtIsExact: exact !== null,
+    issuedAt: iat === undefined ? null : (exactIssueTime(jti, iat) ?? Math.floor(iat) * 1000),
+    sessionIssuedAt: sid === undefined ? null : timeOfJti(sid),
     expiresAt: exp === undefined ? null : Math.floor(exp * 1000),
     cdata: isText(cdata) ? cdata : null,
   };

@@ -52,7 +52,7 @@ export async function startTestService(
   database = freshDatabase(),
   clock = { now: START },
 ): Promise<TestService> {
-  const config = parseConfig({ GLOBAL_SECRET: SECRET, ...env });
+  const config = parseConfig({ GLOBAL_SECRET: SECRET, STALE_AFTER: '3650d', ...env });
   const lines: string[] = [];
   const log = createLogger({
     level: 'trace',
@@ -70,7 +70,7 @@ export async function startTestService(
       ? createRsaKeys(config.signing.privateKey, config.signing.publicKey)
       : createSecretKeys(config.signing.secret ?? SECRET);
   const service = createService({ config, keys, store, clock: now, log });
-  await service.load();
+  await service.sync.load();
 
   const instance: TestService = {
     service,
@@ -78,7 +78,7 @@ export async function startTestService(
     config,
     clock,
     log: () => lines.join(''),
-    http: () => request(service.app),
+    http: () => request(service.handler),
     async createUser(email, role) {
       return store.users.insert({
         email,

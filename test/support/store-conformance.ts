@@ -52,7 +52,7 @@ export function describeStore(name: string, uri: () => string): void {
 
     const revokedIds = async (since: Date | null = null) => {
       const ids: string[] = [];
-      for await (const batch of store.tokens.revoked(since))
+      for await (const batch of store.tokens.revoked(since, new Date(0)))
         ids.push(...batch.map(({ jti }) => jti));
       return ids.toSorted();
     };

@@ -18,7 +18,7 @@ import { nodeCodeOf } from './engine-error.js';
 
 const MANIFEST = 'MANIFEST';
 /** To be raised when the rewriting changes, so that copies made before are made again. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 export interface EngineFiles {
   /** The package's `index.js`. */
@@ -80,6 +80,8 @@ function writeCopy({ entry, nativeDir }: EngineFiles, to: string): void {
   for (const name of readdirSync(nativeDir).filter((file) => /\.(node|so)$/.test(file))) {
     write(name, withoutGlibc238(readFileSync(join(nativeDir, name))));
   }
+  // The folder may lie inside a project whose files are ES modules; these are not.
+  write('package.json', Buffer.from('{"type":"commonjs"}\n'));
   write(MANIFEST, Buffer.from(describe(to)));
 }
 

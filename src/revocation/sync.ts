@@ -1,0 +1,94 @@
+/**
+ * Keeps the revocation index up to date with the store: a full load before the service is ready,
+ * then, every second, what was revoked since. It only ever adds, so a load that is under way can't
+ * erase what is revoked meanwhile, and overlapping loads don't matter.
+ */
+import type { Clock } from '../clock.js';
+import type { Logger } from '../observability/logger.js';
+import type { Store } from '../store/connect.js';
+import { LEEWAY_MS, type RevocationIndex } from './revocation-index.js';
+
+export interface RevocationSync {
+  /** Loads everything. @throws ServiceError 503 when the store fails; the index isn't fresh then. */
+  load(): Promise<void>;
+  /** Fetches what is new, once. */
+  refresh(): Promise<void>;
+  /** Refreshes, and sweeps the index, every second until stopped. */
+  start(): void;
+  stop(): Promise<void>;
+}
+
+interface Dependencies {
+  readonly store: Pick<Store, 'tokens' | 'cutoffs' | 'reconnect'>;
+  readonly index: RevocationIndex;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+const EVERY_MS = 1000;
+/** A revocation bears the time at which it was asked for; it may be written, or read here, this much later. */
+const OVERLAP_MS = 15_000;
+const PROGRESS_EVERY = 100_000;
+/** After so many failures in a row the connection itself is suspected. */
+const RECONNECT_AFTER = 3;
+
+export function createRevocationSync({ store, index, clock, log }: Dependencies): RevocationSync {
+  let timer: NodeJS.Timeout | null = null;
+  let running: Promise<void> = Promise.resolve();
+  let stopped = false;
+  let failures = 0;
+
+  async function fetchSince(since: Date | null): Promise<void> {
+    const startedAt = clock();
+    for (const { at, ...scope } of await store.cutoffs.all()) index.raiseCutoff(scope, at);
+    let count = 0;
+    for await (const batch of store.tokens.revoked(since, new Date(startedAt - LEEWAY_MS))) {
+      for (const entry of batch) index.add(entry);
+      const before = count;
+      count += batch.length;
+      if (
+        since === null &&
+        Math.floor(before / PROGRESS_EVERY) < Math.floor(count / PROGRESS_EVERY)
+      ) {
+        log.info({ count }, 'loading the revocation list');
+      }
+    }
+    index.markSynced(startedAt);
+  }
+
+  function refresh(): Promise<void> {
+    const last = index.lastSyncedAt;
+    return fetchSince(last === null ? null : new Date(last - OVERLAP_MS));
+  }
+
+  async function refreshOrReport(): Promise<void> {
+    try {
+      await refresh();
+      if (failures > 0) log.info({ attempt: failures }, 'the revocation list is up to date again');
+      failures = 0;
+    } catch (error) {
+      failures += 1;
+      if (failures === 1) log.warn({ err: error }, 'the revocation list could not be refreshed');
+      if (failures % RECONNECT_AFTER === 0) await store.reconnect().catch(() => undefined);
+    }
+  }
+
+  function schedule(): void {
+    if (stopped) return;
+    timer = setTimeout(() => {
+      index.sweepSlice();
+      running = refreshOrReport().then(schedule);
+    }, EVERY_MS).unref();
+  }
+
+  return {
+    load: () => fetchSince(null),
+    refresh,
+    start: schedule,
+    async stop() {
+      stopped = true;
+      if (timer !== null) clearTimeout(timer);
+      await running;
+    },
+  };
+}

@@ -1,0 +1,157 @@
+/**
+ * `GET /auth/verify` (and HEAD): may this token pass? For nginx `auth_request`, Traefik ForwardAuth,
+ * Caddy `forward_auth` and Envoy `ext_authz`. Answered before Express, through the same token check:
+ * it needs nothing of Express, and Express would be the largest cost of a check.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { parseAuthorization } from '../auth/credentials.js';
+import { ServiceError, unauthenticated } from '../errors.js';
+import { cleanText } from '../http/client.js';
+import type { Logger } from '../observability/logger.js';
+import type { Device } from '../store/records.js';
+import type { Claims } from '../tokens/claims.js';
+import type { CheckToken } from '../tokens/token-check.js';
+import type { Verification } from '../tokens/verifier.js';
+
+/** Answers the request if it is for `/auth/verify`, and says whether it did. */
+export type VerifyEndpoint = (req: IncomingMessage, res: ServerResponse) => boolean;
+
+interface Dependencies {
+  readonly checkToken: CheckToken;
+  readonly log: Logger;
+  /** How many proxies in front are believed in `X-Forwarded-For`. */
+  readonly trustProxyHops: number;
+}
+
+const PATH = '/auth/verify';
+const CHALLENGE = unauthenticated().headers['WWW-Authenticate'] ?? '';
+
+export function createVerifyEndpoint({
+  checkToken,
+  log,
+  trustProxyHops,
+}: Dependencies): VerifyEndpoint {
+  function conclude(req: IncomingMessage, res: ServerResponse, verification: Verification): void {
+    if (verification.accepted) {
+      res.writeHead(204, acceptedHeaders(verification.claims));
+      res.end();
+      return;
+    }
+    const { claims, reason } = verification;
+    // Only for tokens that are ours: a flood of garbage isn't worth a line each.
+    if (claims !== null && log.isLevelEnabled('info')) {
+      log.info(
+        {
+          event: 'token.refused',
+          reason,
+          jti: claims.jti,
+          userId: claims.userId,
+          ...originalRequest(req),
+        },
+        'token refused',
+      );
+    }
+    refuse(res);
+  }
+
+  function fail(res: ServerResponse, error: unknown): void {
+    if (error instanceof ServiceError && error.code === 'unavailable') {
+      res.writeHead(503, { ...error.headers, 'Cache-Control': 'no-store', 'Content-Length': 0 });
+      res.end();
+      return;
+    }
+    log.error({ err: error }, 'a check failed');
+    res.writeHead(500, { 'Cache-Control': 'no-store', 'Content-Length': 0 });
+    res.end();
+  }
+
+  return function verify(req, res) {
+    if (!isVerifyPath(req.url)) return false;
+    if (req.method !== 'GET' && req.method !== 'HEAD') {
+      res.writeHead(405, { Allow: 'GET, HEAD', 'Content-Length': 0 });
+      res.end();
+      return true;
+    }
+    const credentials = parseAuthorization(req.headers.authorization);
+    if (credentials.scheme !== 'token') {
+      refuse(res);
+      return true;
+    }
+    try {
+      const checked = checkToken(credentials.token, () => deviceOf(req, trustProxyHops));
+      if (checked instanceof Promise) {
+        checked.then(
+          (verification) => conclude(req, res, verification),
+          (error: unknown) => fail(res, error),
+        );
+      } else {
+        conclude(req, res, checked);
+      }
+    } catch (error) {
+      fail(res, error);
+    }
+    return true;
+  };
+}
+
+function isVerifyPath(url: string | undefined): boolean {
+  return (
+    url !== undefined &&
+    url.startsWith(PATH) &&
+    (url.length === PATH.length || url[PATH.length] === '?')
+  );
+}
+
+function acceptedHeaders({ userId, jti, applicationId }: Claims): Record<string, string> {
+  const headers: Record<string, string> = {
+    'Cache-Control': 'no-store',
+    'X-User-Id': headerText(userId),
+    'X-Token-Jti': headerText(jti),
+  };
+  if (applicationId !== null) headers['X-Application-Id'] = headerText(applicationId);
+  return headers;
+}
+
+/** Ids may be any text; a header may not. What isn't plain ASCII is percent-encoded (as UTF-8). */
+function headerText(id: string): string {
+  return /^[\x21-\x24\x26-\x7e]+$/.test(id) ? id : encodeURIComponent(id);
+}
+
+function refuse(res: ServerResponse): void {
+  res.writeHead(401, {
+    'WWW-Authenticate': CHALLENGE,
+    'Cache-Control': 'no-store',
+    'Content-Length': 0,
+  });
+  res.end();
+}
+
+/** The client behind the proxy, where the proxy is believed. */
+function deviceOf(req: IncomingMessage, hops: number): Device {
+  const forwarded =
+    hops > 0 ? header(req, 'x-forwarded-for')?.split(',').at(-hops)?.trim() : undefined;
+  return {
+    name: null,
+    description: null,
+    type: null,
+    userAgent: cleanText(req.headers['user-agent'], 512),
+    ip: cleanText(forwarded ?? req.socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/i, ''), 64),
+    location: null,
+  };
+}
+
+/** What the proxy says that was asked for: nginx `X-Original-URI`, Traefik and Caddy `X-Forwarded-Uri`. Without the query, which can hold a token. */
+function originalRequest(req: IncomingMessage): { method?: string; route?: string } {
+  const uri = header(req, 'x-original-uri') ?? header(req, 'x-forwarded-uri');
+  const method = header(req, 'x-original-method') ?? header(req, 'x-forwarded-method');
+  const path = cleanText(uri?.split(/[?#]/)[0], 200);
+  return {
+    ...(path === null ? {} : { route: path.replaceAll(/[\w-]{20,}\.[\w-]+\.[\w-]+/g, '…') }),
+    ...(method !== undefined && /^[A-Z]{1,16}$/.test(method) ? { method } : {}),
+  };
+}
+
+function header(req: IncomingMessage, name: string): string | undefined {
+  const value = req.headers[name];
+  return typeof value === 'string' ? value : undefined;
+}
