@@ -238,7 +238,7 @@ function filteredGroups(): Group[] {
     firstPages('search: beginning of every jti', { ...EVERYONE, search: '01' }),
     firstPages('search: beginning of the oldest jtis', {
       ...EVERYONE,
-      search: createJti(seed.seededAt - 110 * DAY_MS).slice(0, 4),
+      search: createJti(seed.seededAt - 100 * DAY_MS).slice(0, 4),
     }),
     firstPages('search: nothing found', { ...EVERYONE, search: 'nobody' }),
     firstPages(`the user with ${OF_HOLDER}, revoked`, { userId: seed.holderId, state: 'revoked' }),

@@ -2,6 +2,8 @@
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { createAuthenticate, createRequireAdministrator } from './auth/authenticate.js';
+import type { ApiKeys } from './auth/api-keys.js';
+import type { CheckCredentials } from './auth/check-credentials.js';
 import type { PasswordHasher } from './auth/password-hash.js';
 import type { PasswordSignIn } from './auth/sign-in.js';
 import type { Clock } from './clock.js';
@@ -11,21 +13,27 @@ import { assignRequestId } from './http/request-id.js';
 import { createRequestLog } from './http/request-log.js';
 import type { Logger } from './observability/logger.js';
 import type { Revoker } from './revocation/revoke.js';
+import { createAdminApiKeysRouter } from './routes/admin-api-keys.js';
 import { createAdminUsersRouter } from './routes/admin-users.js';
+import { createFusionAuthRouter } from './routes/fusionauth.js';
 import { createHealthRouter, type Readiness } from './routes/health.js';
 import { createJwtHistoryRouter } from './routes/jwt-history.js';
 import { createSignInRouter } from './routes/sign-in.js';
+import { createWoleetRouter } from './routes/woleet.js';
 import type { Store } from './store/connect.js';
 import type { TokenIssuer } from './tokens/issuer.js';
-import type { SigningKeys } from './tokens/keys.js';
+import type { TokenRecord } from './store/records.js';
+import type { Claims } from './tokens/claims.js';
+import { publicKeysOf, type SigningKeys } from './tokens/keys.js';
 import type { TokenRegistrar } from './tokens/registrar.js';
+import type { Sessions } from './tokens/session.js';
 import type { CheckToken } from './tokens/token-check.js';
 import type { UsageRecorder } from './tokens/usage-recorder.js';
 
 export interface AppDependencies {
   readonly config: Pick<
     Config,
-    'onPremises' | 'trustProxyHops' | 'tokenAudience' | 'accessTokenTtlSeconds'
+    'onPremises' | 'trustProxyHops' | 'tokenIssuer' | 'tokenAudience' | 'accessTokenTtlSeconds'
   >;
   readonly clock: Clock;
   readonly log: Logger;
@@ -36,6 +44,11 @@ export interface AppDependencies {
   readonly issuer: TokenIssuer;
   readonly registrar: TokenRegistrar;
   readonly checkToken: CheckToken;
+  readonly checkCredentials: CheckCredentials;
+  readonly identify: (token: string) => Claims | null;
+  readonly isRevoked: (record: TokenRecord) => boolean;
+  readonly sessions: Sessions;
+  readonly apiKeys: ApiKeys;
   readonly usage: UsageRecorder;
   readonly revoker: Revoker;
   readonly readiness: Readiness;
@@ -45,7 +58,11 @@ export function createApp(deps: AppDependencies): Express {
   const { config, clock, log, store, keys, hasher, passwordSignIn, issuer, checkToken, usage } =
     deps;
   const { signIn } = passwordSignIn;
-  const authenticate = createAuthenticate({ signIn, checkToken, keys });
+  const authenticate = createAuthenticate({
+    signIn,
+    checkCredentials: deps.checkCredentials,
+    keys,
+  });
   const requireAdministrator = createRequireAdministrator(store.users);
 
   const app = express();
@@ -82,6 +99,43 @@ export function createApp(deps: AppDependencies): Express {
   );
   app.use(
     createAdminUsersRouter({ authenticate, requireAdministrator, users: store.users, hasher, log }),
+  );
+
+  app.use(
+    createAdminApiKeysRouter({
+      authenticate,
+      requireAdministrator,
+      apiKeys: deps.apiKeys,
+      clock,
+      log,
+    }),
+  );
+  app.use(
+    createFusionAuthRouter({
+      authenticate,
+      signIn,
+      checkToken,
+      sessions: deps.sessions,
+      tokens: store.tokens,
+      users: store.users,
+      revoker: deps.revoker,
+      isRevoked: deps.isRevoked,
+      clock,
+      ownIssuer: config.tokenIssuer,
+      publicKeys: publicKeysOf(keys),
+      log,
+    }),
+  );
+  app.use(
+    createWoleetRouter({
+      authenticate,
+      issuer,
+      identify: deps.identify,
+      registrar: deps.registrar,
+      revoker: deps.revoker,
+      users: store.users,
+      audience: config.tokenAudience,
+    }),
   );
 
   app.use(refuseUnknownPath);

@@ -113,6 +113,28 @@ export const variables = {
     fallback: '30d',
     about: 'lifetime of a sign-in token; 0 = it never expires',
   }),
+  FUSIONAUTH_TOKEN_TTL: withDefault({
+    schema: duration.refine((seconds) => seconds >= 1, { error: 'give 1 second or more' }),
+    fallback: '1h',
+    about: "lifetime of the access tokens of FusionAuth's login",
+  }),
+  REFRESH_TOKEN_TTL: withDefault({
+    schema: duration.refine((seconds) => seconds >= 60, { error: 'give 60 seconds or more' }),
+    fallback: '30d',
+    about: 'lifetime of a refresh token, counted anew at each exchange',
+  }),
+  REFRESH_TOKEN_USAGE: withDefault({
+    schema: oneOf(['one-time', 'reusable']),
+    fallback: 'one-time',
+    about:
+      'one-time: each exchange replaces the refresh token, and a used one that comes back revokes the session; or reusable',
+  }),
+  REFRESH_TOKEN_GRACE: withDefault({
+    schema: duration.refine((seconds) => seconds <= 60, { error: 'give at most 60 seconds' }),
+    fallback: '0',
+    about:
+      'how long a used refresh token still gets the same successor, for clients that lost the answer',
+  }),
   UNKNOWN_TOKENS: withDefault({
     schema: oneOf(['adopt', 'allow', 'deny']),
     fallback: 'adopt',

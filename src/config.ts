@@ -18,6 +18,10 @@ export interface Config {
   readonly tokenAudience: string;
   /** 0 = tokens never expire. */
   readonly accessTokenTtlSeconds: number;
+  readonly fusionAuthTokenSeconds: number;
+  readonly refreshTokenSeconds: number;
+  readonly refreshTokenUsage: Values['REFRESH_TOKEN_USAGE'];
+  readonly refreshTokenGraceSeconds: number;
   readonly unknownTokens: Values['UNKNOWN_TOKENS'];
   readonly staleAfterSeconds: number;
   readonly retentionSeconds: number;
@@ -100,6 +104,10 @@ function assemble(
     tokenIssuer: values.TOKEN_ISSUER,
     tokenAudience: values.TOKEN_AUDIENCE,
     accessTokenTtlSeconds: values.ACCESS_TOKEN_TTL,
+    fusionAuthTokenSeconds: values.FUSIONAUTH_TOKEN_TTL,
+    refreshTokenSeconds: values.REFRESH_TOKEN_TTL,
+    refreshTokenUsage: values.REFRESH_TOKEN_USAGE,
+    refreshTokenGraceSeconds: values.REFRESH_TOKEN_GRACE,
     unknownTokens: values.UNKNOWN_TOKENS,
     staleAfterSeconds: values.STALE_AFTER,
     retentionSeconds: values.RETENTION,

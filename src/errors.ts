@@ -23,6 +23,8 @@ export type ErrorCode = keyof typeof catalogue;
 export interface FieldError {
   readonly field: string;
   readonly message: string;
+  /** FusionAuth's kind of error, where it isn't `invalid`. */
+  readonly code?: 'blank' | 'missing';
 }
 
 interface ErrorExtras {

@@ -1,20 +1,29 @@
 /** The service on an open store: everything that one instance consists of, wired once, for the process and the tests alike. */
 import type { RequestListener } from 'node:http';
 import { createApp } from './app.js';
+import { createApiKeys } from './auth/api-keys.js';
+import { createCredentialsCheck } from './auth/check-credentials.js';
 import { createPasswordHasher, type PasswordHasher } from './auth/password-hash.js';
 import { createPasswordSignIn } from './auth/sign-in.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import type { Logger } from './observability/logger.js';
-import { createRevocationIndex, type RevocationIndex } from './revocation/revocation-index.js';
-import { createRevoker } from './revocation/revoke.js';
+import { createCutoffMarker, type CutoffMarker } from './revocation/cutoff-marker.js';
+import {
+  createRevocationIndex,
+  questionOf,
+  type RevocationIndex,
+} from './revocation/revocation-index.js';
+import { createRevoker, type Revoker } from './revocation/revoke.js';
 import { createRevocationSync, type RevocationSync } from './revocation/sync.js';
 import type { Store } from './store/connect.js';
 import { createVerifyEndpoint } from './routes/verify.js';
+import type { TokenRecord } from './store/records.js';
 import { createTokenIssuer } from './tokens/issuer.js';
 import type { SigningKeys } from './tokens/keys.js';
 import { createTokenRegistrar } from './tokens/registrar.js';
-import { createTokenCheck } from './tokens/token-check.js';
+import { createSessions, type Sessions } from './tokens/session.js';
+import { type CheckToken, createTokenCheck } from './tokens/token-check.js';
 import { createUsageRecorder, type UsageRecorder } from './tokens/usage-recorder.js';
 import { createTokenVerifier } from './tokens/verifier.js';
 
@@ -24,8 +33,13 @@ export interface Service {
   readonly hasher: PasswordHasher;
   readonly index: RevocationIndex;
   readonly usage: UsageRecorder;
+  readonly sessions: Sessions;
+  readonly revoker: Revoker;
+  readonly check: CheckToken;
   /** Fills the revocation index and keeps it fresh; before that every check is refused with 503. */
   readonly sync: RevocationSync;
+  /** Marks what cut-offs revoked; wake it once after the start. */
+  readonly marker: CutoffMarker;
   /** From now on `/readyz` says no, so that load balancers send nothing new. */
   announceStop(): void;
   /** Writes what is still to be written. The store stays open. */
@@ -48,6 +62,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     staleAfterMs: config.staleAfterSeconds * 1000,
   });
   const sync = createRevocationSync({ store, index, clock, log });
+  const marker = createCutoffMarker({ store, log });
   const verifier = createTokenVerifier({ keys, clock, isRevoked: index.isRevoked });
   const usage = createUsageRecorder({
     tokens: store.tokens,
@@ -57,7 +72,42 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     retentionSeconds,
   });
   const checkToken = createTokenCheck({ verifier, usage, unknownTokens: config.unknownTokens });
-  const verify = createVerifyEndpoint({ checkToken, log, trustProxyHops: config.trustProxyHops });
+  const apiKeys = createApiKeys({
+    secrets: store.tokens,
+    isRevoked: index.isRevoked,
+    usage,
+    clock,
+    ownIssuer: config.tokenIssuer,
+    retentionSeconds,
+  });
+  const checkCredentials = createCredentialsCheck(checkToken, apiKeys);
+  const isRevoked = (record: TokenRecord) => index.isRevoked(questionOf(record));
+  const issuer = createTokenIssuer({
+    keys,
+    clock,
+    issuer: config.tokenIssuer,
+    retentionSeconds,
+    record: store.tokens.insert,
+  });
+  const sessions = createSessions({
+    secrets: store.tokens,
+    findUser: store.users.findById,
+    issuer,
+    isRevoked,
+    clock,
+    ownIssuer: config.tokenIssuer,
+    defaultAudience: config.tokenAudience,
+    accessSeconds: config.fusionAuthTokenSeconds,
+    refreshSeconds: config.refreshTokenSeconds,
+    retentionSeconds,
+    oneTimeUse: config.refreshTokenUsage === 'one-time',
+    graceSeconds: config.refreshTokenGraceSeconds,
+  });
+  const verify = createVerifyEndpoint({
+    checkCredentials,
+    log,
+    trustProxyHops: config.trustProxyHops,
+  });
   const hasher = createPasswordHasher();
   const passwordSignIn = createPasswordSignIn({
     users: store.users,
@@ -67,6 +117,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
   });
   let stopping = false;
 
+  const revoker = createRevoker({ store, marker, index, clock, log });
   const app = createApp({
     config,
     clock,
@@ -76,13 +127,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     hasher,
     passwordSignIn,
     usage,
-    issuer: createTokenIssuer({
-      keys,
-      clock,
-      issuer: config.tokenIssuer,
-      retentionSeconds,
-      record: store.tokens.insert,
-    }),
+    issuer,
     registrar: createTokenRegistrar({
       tokens: store.tokens,
       identify: verifier.identify,
@@ -90,7 +135,12 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
       retentionSeconds,
     }),
     checkToken,
-    revoker: createRevoker({ tokens: store.tokens, index, clock, log }),
+    checkCredentials,
+    identify: verifier.identify,
+    isRevoked,
+    sessions,
+    apiKeys,
+    revoker,
     readiness: async () => ({
       running: !stopping,
       revocationIndex: index.isFresh,
@@ -106,11 +156,16 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     index,
     usage,
     sync,
+    marker,
+    sessions,
+    revoker,
+    check: checkToken,
     announceStop() {
       stopping = true;
     },
     async stop() {
       await sync.stop();
+      await marker.stop();
       await usage.flush();
     },
   };

@@ -73,6 +73,7 @@ async function startParts(
   );
   await service.sync.load();
   service.sync.start();
+  service.marker.wake();
   if (engine) assertNotEmptied(config.dataDir, !(await store.users.hasAdministrator()));
   const newAdministrator = await ensureAdministrator(store.users, service.hasher, {
     email: config.adminEmail,

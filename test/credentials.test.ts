@@ -305,7 +305,7 @@ describe('password hashes', () => {
     await expect(hasher.verify(hash, PASSWORD)).resolves.toBe(false);
   });
 
-  it('are worked on two at a time', async () => {
+  it('are worked on one at a time', async () => {
     const hash = await hasher.hash(PASSWORD);
     const orderOf = async (...hashes: string[]) => {
       const order: string[] = [];
@@ -318,12 +318,12 @@ describe('password hashes', () => {
       return order;
     };
     // A hash that can't match is answered at once, unless it has to wait for a place.
-    expect(await orderOf(hash, 'garbage')).toEqual(['instant', 'slow']);
-    expect((await orderOf(hash, hash, 'garbage'))[0]).toBe('slow');
+    expect(await orderOf('garbage', hash)).toEqual(['instant', 'slow']);
+    expect(await orderOf(hash, 'garbage')).toEqual(['slow', 'instant']);
   });
 
   it('wait in line, and are refused beyond its end', async () => {
-    const [atOnce, waiting, tooMany] = [2, 200, 7];
+    const [atOnce, waiting, tooMany] = [1, 200, 7];
     const crowded = createPasswordHasher();
     const results = await Promise.allSettled(
       Array.from({ length: atOnce + waiting + tooMany }, () => crowded.verify('garbage', PASSWORD)),

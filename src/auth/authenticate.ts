@@ -3,22 +3,26 @@ import type { Request, RequestHandler } from 'express';
 import passport from 'passport';
 import { forbidden, unauthenticated } from '../errors.js';
 import type { SigningKeys } from '../tokens/keys.js';
-import type { CheckToken } from '../tokens/token-check.js';
 import type { UserStore } from '../store/users.js';
 import { ACTIVE_STATUS } from '../store/records.js';
+import type { CheckCredentials } from './check-credentials.js';
 import type { Principal } from './principal.js';
 import type { PasswordSignIn } from './sign-in.js';
 import { PasswordStrategy, TokenStrategy } from './strategies.js';
 
 interface Dependencies {
   readonly signIn: PasswordSignIn['signIn'];
-  readonly checkToken: CheckToken;
+  readonly checkCredentials: CheckCredentials;
   readonly keys: SigningKeys;
 }
 
-export function createAuthenticate({ signIn, checkToken, keys }: Dependencies): RequestHandler {
+export function createAuthenticate({
+  signIn,
+  checkCredentials,
+  keys,
+}: Dependencies): RequestHandler {
   const authenticator = new passport.Passport();
-  authenticator.use('jwt', new TokenStrategy(checkToken, keys));
+  authenticator.use('jwt', new TokenStrategy(checkCredentials, keys));
   authenticator.use('basic', new PasswordStrategy(signIn));
   // On failure passport hands an AuthenticationError to the error handler, which answers 401.
   return authenticator.authenticate(['jwt', 'basic'], {

@@ -1,5 +1,6 @@
 /**
- * Passport's Basic and JWT strategies, fed by our own credentials parser and token check.
+ * Passport's Basic and JWT strategies (the latter takes API keys too), fed by our own credentials
+ * parser and token check.
  *
  * Both override `authenticate`: passport-http splits a password at every colon, and passport-jwt's
  * header expression is quadratic and its verification knows nothing of our claims or revocations.
@@ -10,8 +11,8 @@ import { BasicStrategy } from 'passport-http';
 import { Strategy as PassportJwtStrategy } from 'passport-jwt';
 import { clientAddress, clientDevice } from '../http/client.js';
 import type { SigningKeys } from '../tokens/keys.js';
-import type { CheckToken } from '../tokens/token-check.js';
 import type { Verification } from '../tokens/verifier.js';
+import type { CheckCredentials } from './check-credentials.js';
 import { parseAuthorization } from './credentials.js';
 import type { PasswordSignIn } from './sign-in.js';
 
@@ -40,25 +41,25 @@ export class PasswordStrategy extends BasicStrategy {
 }
 
 export class TokenStrategy extends PassportJwtStrategy {
-  readonly checkToken: CheckToken;
+  readonly check: CheckCredentials;
 
-  constructor(checkToken: CheckToken, keys: SigningKeys) {
+  constructor(check: CheckCredentials, keys: SigningKeys) {
     super(
       {
-        jwtFromRequest: tokenFromRequest,
+        jwtFromRequest: () => null,
         secretOrKeyProvider: (_req, _token, done) => done(null, undefined),
         algorithms: [keys.algorithm],
       },
       () => undefined,
     );
-    this.checkToken = checkToken;
+    this.check = check;
   }
 
   override authenticate(this: this & InRequest, req: Request): void {
-    const token = tokenFromRequest(req);
-    if (token === null) return this.fail(401);
     try {
-      const checked = this.checkToken(token, () => clientDevice(req));
+      const credentials = parseAuthorization(req.headers.authorization);
+      const checked = this.check(credentials, () => clientDevice(req));
+      if (checked === null) return this.fail(401);
       if (!(checked instanceof Promise)) return conclude(this, checked);
       checked.then(
         (verification) => conclude(this, verification),
@@ -68,11 +69,6 @@ export class TokenStrategy extends PassportJwtStrategy {
       this.error(error);
     }
   }
-}
-
-function tokenFromRequest(req: Request): string | null {
-  const credentials = parseAuthorization(req.headers.authorization);
-  return credentials.scheme === 'token' ? credentials.token : null;
 }
 
 function conclude(strategy: InRequest, verification: Verification): void {

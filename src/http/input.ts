@@ -45,7 +45,10 @@ export function parseQuery<T extends z.ZodType>(req: Request, schema: T): z.outp
   return parse(schema, req.query);
 }
 
-export function parseBody<T extends z.ZodType>(req: Request, schema: T): z.output<T> {
+export function parseBody<T extends z.ZodType>(
+  req: { readonly body?: unknown },
+  schema: T,
+): z.output<T> {
   return parse(schema, req.body);
 }
 
@@ -112,4 +115,14 @@ export function wholeNumberField(min: number, max: number) {
 
 export function choiceField<const T extends readonly string[]>(values: T) {
   return z.enum(values, { error: `must be one of ${values.join(', ')}.` });
+}
+
+/** A point in time, as ISO 8601 with a zone. */
+export function dateField() {
+  return z.iso
+    .datetime({
+      offset: true,
+      error: 'must be an ISO 8601 date and time, such as 2030-01-31T00:00:00Z.',
+    })
+    .transform((value) => new Date(value));
 }

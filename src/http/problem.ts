@@ -61,7 +61,9 @@ function sendProblem(res: Response, failure: ServiceError): void {
         status: failure.status,
         detail: msg,
         code: failure.code,
-        ...(failure.fields.length > 0 ? { errors: failure.fields } : {}),
+        ...(failure.fields.length > 0
+          ? { errors: failure.fields.map(({ field, message }) => ({ field, message })) }
+          : {}),
         ...(failure.status >= 500 ? { requestId: requestIdOf(res) } : {}),
         success: false,
         msg,

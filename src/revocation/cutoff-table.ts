@@ -2,7 +2,7 @@
 import type { CutoffScope } from '../store/cutoffs.js';
 
 export interface CutoffQuestion {
-  readonly userId: string;
+  readonly userId: string | null;
   readonly applicationId: string | null;
   /** A refresh token, or what came from one. */
   readonly isSession: boolean;
@@ -38,10 +38,10 @@ export function createCutoffTable(): CutoffTable {
     effective({ userId, applicationId, isSession }) {
       if (isEmpty) return -Infinity;
       let latest = timeOf(all, isSession);
-      latest = Math.max(latest, timeOf(users.get(userId), isSession));
+      if (userId !== null) latest = Math.max(latest, timeOf(users.get(userId), isSession));
       if (applicationId === null) return latest;
       latest = Math.max(latest, timeOf(applications.get(applicationId), isSession));
-      return both.size === 0
+      return both.size === 0 || userId === null
         ? latest
         : Math.max(latest, timeOf(both.get(pair(userId, applicationId)), isSession));
     },

@@ -6,7 +6,7 @@
 import type { Clock } from '../clock.js';
 import { unavailable } from '../errors.js';
 import type { CutoffScope } from '../store/cutoffs.js';
-import { ANY_ISSUER } from '../store/records.js';
+import { ANY_ISSUER, type TokenRecord } from '../store/records.js';
 import type { RevokedEntry } from '../store/tokens.js';
 import { createCutoffTable } from './cutoff-table.js';
 import { createIdTable } from './id-table.js';
@@ -17,8 +17,10 @@ export interface RevocationQuestion {
   readonly jti: string;
   /** The id of the refresh token that it came from. */
   readonly sessionId: string | null;
-  readonly userId: string;
+  readonly userId: string | null;
   readonly applicationId: string | null;
+  /** A refresh token itself. */
+  readonly isRefreshToken?: boolean;
   /** ms since the epoch, rounded down to the second where no more is known; null = not said. */
   readonly issuedAt: number | null;
   /** When the session began (ms), where its id tells. */
@@ -70,7 +72,11 @@ export function createRevocationIndex({
       const { issuer, jti, sessionId, userId, applicationId } = question;
       if (hasId(issuer, jti)) return true;
       if (sessionId !== null && hasId(ownIssuer, sessionId)) return true;
-      const cutoff = cutoffs.effective({ userId, applicationId, isSession: sessionId !== null });
+      const cutoff = cutoffs.effective({
+        userId,
+        applicationId,
+        isSession: sessionId !== null || question.isRefreshToken === true,
+      });
       if (cutoff === -Infinity) return false;
       // A token is no younger than its session, and one that says nothing of its age is too old.
       const { issuedAt, sessionIssuedAt } = question;
@@ -101,5 +107,19 @@ export function createRevocationIndex({
     get size() {
       return ids.size;
     },
+  };
+}
+
+/** The same question about a token that is known by its record. */
+export function questionOf(record: TokenRecord): RevocationQuestion {
+  return {
+    issuer: record.issuer,
+    jti: record.jti,
+    sessionId: record.sessionId,
+    userId: record.userId,
+    applicationId: record.applicationId,
+    isRefreshToken: record.kind === 'refresh',
+    issuedAt: record.issuedAt?.getTime() ?? null,
+    sessionIssuedAt: null,
   };
 }

@@ -4,9 +4,12 @@
  */
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
+import type { Store } from '../store/connect.js';
+import type { CutoffScope } from '../store/cutoffs.js';
 import { DuplicateKeyError } from '../store/failures.js';
 import { ANY_ISSUER, type Revocation, type TokenRecord } from '../store/records.js';
-import { type RevokeOutcome, toRevokedEntry, type TokenStore } from '../store/tokens.js';
+import { type RevokeOutcome, toRevokedEntry } from '../store/tokens.js';
+import type { CutoffMarker } from './cutoff-marker.js';
 import type { RevocationIndex } from './revocation-index.js';
 
 /** Who revokes, why, and through which door. */
@@ -15,31 +18,40 @@ export interface RevocationContext {
   readonly via: string;
   readonly reason: string | null;
   readonly requestId: string;
+  readonly eventInfo?: Readonly<Record<string, unknown>>;
 }
 
 export interface Revoker {
   /** Revokes a record. null = there is none (any more). @throws ServiceError 503: outcome unknown, repeat it. */
   revokeRecord(record: TokenRecord, context: RevocationContext): Promise<RevokeOutcome | null>;
+  /**
+   * Revokes everything of a scope that was issued until now: one atomic write, in force at once for
+   * however many tokens; marking their records follows behind. What is issued a millisecond later works.
+   */
+  revokeScope(scope: CutoffScope, context: RevocationContext): Promise<void>;
   /** Revokes an id without a record, for whichever issuer: that writes a record holding just the revocation. */
   revokeUnseen(jti: string, context: RevocationContext): Promise<RevokeOutcome>;
 }
 
 interface Dependencies {
-  readonly tokens: TokenStore;
+  readonly store: Pick<Store, 'tokens' | 'cutoffs'>;
+  readonly marker: CutoffMarker;
   readonly index: RevocationIndex;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
-export function createRevoker({ tokens, index, clock, log }: Dependencies): Revoker {
+export function createRevoker({ store, marker, index, clock, log }: Dependencies): Revoker {
+  const { tokens, cutoffs } = store;
+
   async function revokeById(id: string, context: RevocationContext): Promise<RevokeOutcome | null> {
     const result = await tokens.revoke(id, toRevocation(context));
     if (result !== null) finish(result, context);
     return result;
   }
 
-  function toRevocation({ by, reason, via }: RevocationContext): Revocation {
-    return { at: new Date(clock()), by, reason, via };
+  function toRevocation({ by, reason, via, eventInfo }: RevocationContext): Revocation {
+    return { at: new Date(clock()), by, reason, via, ...(eventInfo ? { eventInfo } : {}) };
   }
 
   function finish({ outcome, record }: RevokeOutcome, context: RevocationContext): void {
@@ -51,7 +63,7 @@ export function createRevoker({ tokens, index, clock, log }: Dependencies): Revo
         jti: record.jti,
         recordId: record.id,
         userId: record.userId,
-        ...context,
+        ...logged(context),
       },
       'token revoked',
     );
@@ -59,6 +71,20 @@ export function createRevoker({ tokens, index, clock, log }: Dependencies): Revo
 
   return {
     revokeRecord: (record, context) => revokeById(record.id, context),
+
+    async revokeScope(scope, context) {
+      // Not before the newest token recorded, so that a clock that is behind lets nothing through.
+      const newest = await tokens.newestIssuedAt(scope);
+      const { by, reason, via } = context;
+      const at = new Date(Math.max(clock(), newest?.getTime() ?? 0));
+      const raised = await cutoffs.raise({ ...scope, at, by, reason, via });
+      index.raiseCutoff(scope, raised.at);
+      marker.wake();
+      log.info(
+        { event: 'scope.revoked', ...scope, ...logged(context) },
+        'everything of a scope revoked',
+      );
+    },
 
     async revokeUnseen(jti, context) {
       try {
@@ -75,6 +101,11 @@ export function createRevoker({ tokens, index, clock, log }: Dependencies): Revo
       return result;
     },
   };
+}
+
+/** `eventInfo` is the caller's text: it's kept with the revocation, not in the log. */
+function logged({ by, reason, via, requestId }: RevocationContext) {
+  return { by, reason, via, requestId };
 }
 
 function unseenRecord(jti: string, revocation: Revocation) {

@@ -2,7 +2,14 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import { tokenOfParameter } from '../auth/credentials.js';
-import { choiceField, idField, parseBody, textField, wholeNumberField } from '../http/input.js';
+import {
+  choiceField,
+  dateField,
+  idField,
+  parseBody,
+  textField,
+  wholeNumberField,
+} from '../http/input.js';
 import { ANY_ISSUER, TOKEN_KINDS } from '../store/records.js';
 import { SORT_FIELDS, TOKEN_STATES, type TokenFilter } from '../store/token-list.js';
 import type { Registration } from '../tokens/registrar.js';
@@ -61,13 +68,6 @@ export function toTokenFilter(query: HistoryQuery, callerId: string): TokenFilte
   };
 }
 
-const dateField = z.iso
-  .datetime({
-    offset: true,
-    error: 'must be an ISO 8601 date and time, such as 2030-01-31T00:00:00Z.',
-  })
-  .transform((value) => new Date(value));
-
 const tokenBody = z.strictObject({
   token: z
     .string({ error: 'must be a JWT.' })
@@ -78,8 +78,8 @@ const tokenBody = z.strictObject({
 const fieldsBody = z.strictObject({
   jti: idField(),
   userId: idField(),
-  expiresAt: dateField.nullish(),
-  issuedAt: dateField.nullish(),
+  expiresAt: dateField().nullish(),
+  issuedAt: dateField().nullish(),
   issuer: textField(256)
     .refine((issuer) => issuer !== ANY_ISSUER, { error: 'must name one issuer.' })
     .optional(),

@@ -4,20 +4,20 @@
  * it needs nothing of Express, and Express would be the largest cost of a check.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { CheckCredentials } from '../auth/check-credentials.js';
 import { parseAuthorization } from '../auth/credentials.js';
 import { ServiceError, unauthenticated } from '../errors.js';
 import { cleanText } from '../http/client.js';
 import type { Logger } from '../observability/logger.js';
 import type { Device } from '../store/records.js';
 import type { Claims } from '../tokens/claims.js';
-import type { CheckToken } from '../tokens/token-check.js';
 import type { Verification } from '../tokens/verifier.js';
 
 /** Answers the request if it is for `/auth/verify`, and says whether it did. */
 export type VerifyEndpoint = (req: IncomingMessage, res: ServerResponse) => boolean;
 
 interface Dependencies {
-  readonly checkToken: CheckToken;
+  readonly checkCredentials: CheckCredentials;
   readonly log: Logger;
   /** How many proxies in front are believed in `X-Forwarded-For`. */
   readonly trustProxyHops: number;
@@ -27,7 +27,7 @@ const PATH = '/auth/verify';
 const CHALLENGE = unauthenticated().headers['WWW-Authenticate'] ?? '';
 
 export function createVerifyEndpoint({
-  checkToken,
+  checkCredentials,
   log,
   trustProxyHops,
 }: Dependencies): VerifyEndpoint {
@@ -72,14 +72,12 @@ export function createVerifyEndpoint({
       res.end();
       return true;
     }
-    const credentials = parseAuthorization(req.headers.authorization);
-    if (credentials.scheme !== 'token') {
-      refuse(res);
-      return true;
-    }
     try {
-      const checked = checkToken(credentials.token, () => deviceOf(req, trustProxyHops));
-      if (checked instanceof Promise) {
+      const credentials = parseAuthorization(req.headers.authorization);
+      const checked = checkCredentials(credentials, () => deviceOf(req, trustProxyHops));
+      if (checked === null) {
+        refuse(res);
+      } else if (checked instanceof Promise) {
         checked.then(
           (verification) => conclude(req, res, verification),
           (error: unknown) => fail(res, error),

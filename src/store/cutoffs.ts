@@ -23,9 +23,13 @@ export interface CutoffStore {
   /** Moves the scope's cut-off to `at`, never back: one atomic, durable write. The cut-off now in force. */
   raise(cutoff: Cutoff): Promise<Cutoff>;
   all(): Promise<Cutoff[]>;
+  /** Those whose records are still to be marked. */
+  pending(): Promise<Cutoff[]>;
+  /** Notes that everything up to this cut-off is marked. */
+  setMarked(cutoff: Cutoff): Promise<void>;
 }
 
-type CutoffDocument = Cutoff & { readonly _id: string };
+type CutoffDocument = Cutoff & { readonly _id: string; readonly markedUntil: Date | null };
 
 function cutoffSchema(writeConcern: WriteConcern) {
   return new Schema(
@@ -38,6 +42,7 @@ function cutoffSchema(writeConcern: WriteConcern) {
       by: { type: String, required: true },
       reason: { type: String, default: null },
       via: { type: String, required: true },
+      markedUntil: { type: Date, default: null },
     },
     {
       collection: 'cutoffs',
@@ -79,10 +84,27 @@ export function createCutoffStore({ connection, writeConcern, run }: StoreContex
     async all() {
       return (await run(() => model.find().lean())).map(toCutoff);
     },
+
+    async pending() {
+      const found = await run(() => model.find().lean());
+      return found
+        .filter(({ at, markedUntil }) => (markedUntil?.getTime() ?? -Infinity) < at.getTime())
+        .map(toCutoff);
+    },
+
+    async setMarked(cutoff) {
+      await run(() =>
+        model.updateOne(
+          { _id: scopeKey(cutoff) },
+          { $max: { markedUntil: cutoff.at } },
+          { writeConcern },
+        ),
+      );
+    },
   };
 }
 
-function toCutoff({ _id, ...cutoff }: CutoffDocument): Cutoff {
+function toCutoff({ _id, markedUntil: _markedUntil, ...cutoff }: CutoffDocument): Cutoff {
   return cutoff;
 }
 

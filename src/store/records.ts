@@ -25,6 +25,8 @@ export interface Revocation {
   readonly reason: string | null;
   /** The dialect or page it came through. */
   readonly via: string;
+  /** FusionAuth's description of the event, as its client gave it. */
+  readonly eventInfo?: Readonly<Record<string, unknown>>;
 }
 
 /** A token as it is first recorded. `jti` is unique together with `issuer`. */

@@ -2,7 +2,14 @@
 import type { QueryFilter } from 'mongoose';
 import type { StoreContext } from './context.js';
 import type { TokenKind, TokenRecord } from './records.js';
-import { REVOKED_INDEX, type TokenDocument, type TokenModel, toRecord } from './token-model.js';
+import {
+  APPLICATION_INDEX,
+  REVOKED_INDEX,
+  USER_INDEX,
+  type TokenDocument,
+  type TokenModel,
+  toRecord,
+} from './token-model.js';
 
 export const SORT_FIELDS = [
   'createdAt',
@@ -160,8 +167,6 @@ function conditions(filter: TokenFilter, now: number): QueryFilter<TokenDocument
   return where;
 }
 
-const USER_INDEX = { userId: 1, createdAt: -1, _id: -1 } as const;
-const APPLICATION_INDEX = { applicationId: 1, createdAt: -1, _id: -1 } as const;
 const KIND_INDEX = { kind: 1, createdAt: -1, _id: -1 } as const;
 const JTI_INDEX = { jti: 1, issuer: 1 } as const;
 

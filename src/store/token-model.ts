@@ -3,9 +3,27 @@ import { type Connection, type Model, Schema, type Types } from 'mongoose';
 import { TOKEN_KINDS, TOKEN_ORIGINS, type TokenRecord } from './records.js';
 import type { WriteConcern } from './write-concern.js';
 
-export type TokenDocument = Omit<TokenRecord, 'id'> & { readonly _id: Types.ObjectId };
+/** A document as it is stored: a record, and what must not leave the store. */
+export type TokenDocument = Omit<TokenRecord, 'id'> &
+  Secrets & {
+    readonly _id: Types.ObjectId;
+  };
+
+interface Secrets {
+  readonly secretHash?: string;
+  readonly usedSecretHashes?: readonly string[];
+  readonly grace?: {
+    readonly secretHash: string;
+    readonly sealedSuccessor: string;
+    readonly until: Date;
+  } | null;
+}
 
 export type TokenModel = Model<TokenDocument>;
+
+export const USER_INDEX = { userId: 1, createdAt: -1, _id: -1 } as const;
+
+export const APPLICATION_INDEX = { applicationId: 1, createdAt: -1, _id: -1 } as const;
 
 /** By time of revocation, with all that the revocation list needs. */
 export const REVOKED_INDEX = {
@@ -21,7 +39,14 @@ export function createTokenModel(connection: Connection, writeConcern: WriteConc
   return connection.model('Token', tokenSchema(writeConcern)) as unknown as TokenModel;
 }
 
-export function toRecord({ _id, ...rest }: TokenDocument): TokenRecord {
+/** Without the secrets: no record that leaves the store has them. */
+export function toRecord({
+  _id,
+  secretHash: _secretHash,
+  usedSecretHashes: _usedSecretHashes,
+  grace: _grace,
+  ...rest
+}: TokenDocument): TokenRecord {
   return { id: _id.toHexString(), ...rest };
 }
 
@@ -36,12 +61,21 @@ const deviceSchema = new Schema(
   },
   { _id: false },
 );
+const graceSchema = new Schema(
+  {
+    secretHash: { type: String, required: true },
+    sealedSuccessor: { type: String, required: true },
+    until: { type: Date, required: true },
+  },
+  { _id: false },
+);
 const revocationSchema = new Schema(
   {
     at: { type: Date, required: true },
     by: { type: String, required: true },
     reason: String,
     via: { type: String, required: true },
+    eventInfo: { type: Schema.Types.Mixed },
   },
   { _id: false },
 );
@@ -68,6 +102,10 @@ function tokenSchema(writeConcern: WriteConcern) {
       lastUsedAt: nullableDate,
       revocation: { type: revocationSchema, default: null },
       purgeAt: nullableDate,
+      // Absent unless the token is opaque, so that they cost nothing elsewhere.
+      secretHash: { type: String },
+      usedSecretHashes: { type: [String], default: undefined },
+      grace: { type: graceSchema, default: undefined },
       createdAt: { type: Date, required: true },
       updatedAt: { type: Date, required: true },
     },
@@ -89,8 +127,8 @@ function tokenSchema(writeConcern: WriteConcern) {
   // Covers the loading of the revocation list.
   schema.index(REVOKED_INDEX);
   schema.index({ kind: 1, createdAt: -1, _id: -1 });
-  schema.index({ userId: 1, createdAt: -1, _id: -1 });
-  schema.index({ applicationId: 1, createdAt: -1, _id: -1 });
+  schema.index(USER_INDEX);
+  schema.index(APPLICATION_INDEX);
   schema.index({ sessionId: 1, createdAt: -1, _id: -1 });
   schema.index({ purgeAt: 1 }, { expireAfterSeconds: 0 });
   return schema;

@@ -3,6 +3,8 @@ import type { StoreContext } from './context.js';
 import { DuplicateKeyError } from './failures.js';
 import type { NewTokenRecord, Revocation, TokenRecord } from './records.js';
 import { createTokenList, type TokenList } from './token-list.js';
+import { createMarkingStore, type MarkingStore } from './token-marking.js';
+import { createSecretStore, type SecretStore } from './token-secrets.js';
 import { createTokenModel, REVOKED_INDEX, toRecord } from './token-model.js';
 
 export interface RevokeOutcome {
@@ -24,7 +26,7 @@ export interface SeenToken {
   readonly lastUsedAt: Date;
 }
 
-export interface TokenStore extends TokenList {
+export interface TokenStore extends TokenList, SecretStore, MarkingStore {
   /** Durable when it resolves. @throws DuplicateKeyError */
   insert(record: NewTokenRecord): Promise<TokenRecord>;
   /** Notes the use of tokens; with `adopt`, those without a record get theirs. One batch, durable. */
@@ -173,6 +175,8 @@ export function createTokenStore(
 
   return {
     ...createTokenList(model, context),
+    ...createSecretStore(model, context),
+    ...createMarkingStore(model, context),
     insert,
     recordSeen,
     findById,

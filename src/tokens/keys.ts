@@ -37,3 +37,12 @@ export function createRsaKeys(privatePem: string, publicPem: string): SigningKey
     verificationKey,
   };
 }
+
+/** A public key as RFC 7517 has it. */
+export type PublicJwk = Readonly<Record<string, unknown>>;
+
+/** What anybody may know: nothing of a shared secret. */
+export function publicKeysOf({ algorithm, keyId, verificationKey }: SigningKeys): PublicJwk[] {
+  if (algorithm !== 'RS256') return [];
+  return [{ ...verificationKey.export({ format: 'jwk' }), kid: keyId, use: 'sig', alg: algorithm }];
+}

@@ -1,6 +1,6 @@
 /** The service as a process of its own, for tests that kill it, stop it and read what it prints. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,9 +22,11 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A temporary folder; remove it with `removeFolder`. */
+/** A temporary folder inside a project of ES modules, as `./data` is; remove it with `removeFolder`. */
 export function makeFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'jwt-history-process-'));
+  const folder = mkdtempSync(join(tmpdir(), 'jwt-history-process-'));
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  return folder;
 }
 
 export function removeFolder(folder: string): void {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openStore, type Store } from '../../src/store/connect.js';
 import { DuplicateKeyError } from '../../src/store/failures.js';
 import type { NewTokenRecord, Revocation } from '../../src/store/records.js';
+import { SORT_FIELDS, type TokenFilter } from '../../src/store/token-list.js';
 import { freshDatabase, START } from './harness.js';
 
 export const newRecord = (jti: string, more: Partial<NewTokenRecord> = {}): NewTokenRecord => ({
@@ -184,6 +185,63 @@ export function describeStore(name: string, uri: () => string): void {
       expect(await store.tokens.findByJti('due')).toEqual([]);
       expect(await store.tokens.findByJti('kept')).toHaveLength(1);
       expect(await store.tokens.findByJti('round-trip')).toHaveLength(1);
+    });
+
+    it('answers every combination of filters and sorts, and counts the same', async () => {
+      const of = (jti: string, more: Partial<NewTokenRecord>) =>
+        store.tokens.insert(
+          newRecord(`listed-${jti}`, { userId: 'lister', applicationId: 'app', ...more }),
+        );
+      await of('a', { kind: 'api-key', expiresAt: null });
+      await of('b', { expiresAt: new Date(START - 5000) });
+      await of('c', { revocation: revocation('x') });
+      await of('d', { applicationId: 'lister', lastUsedAt: new Date(START) });
+      await of('e', { userId: 'someone', applicationId: 'lister' });
+      const names = (records: { jti: string }[]) =>
+        records.map(({ jti }) => jti.replace('listed-', '')).join('');
+      for (const sortField of SORT_FIELDS) {
+        for (const direction of [1, -1] as const) {
+          const page = { sortField, direction, skip: 0, limit: 100 };
+          const rows: [TokenFilter, string][] = [
+            [{ userId: 'lister' }, 'abcd'],
+            [{ userId: 'lister', state: 'active' }, 'ad'],
+            [{ userId: 'lister', state: 'expired' }, 'b'],
+            [{ userId: 'lister', state: 'revoked', kind: 'access' }, 'c'],
+            [{ userId: null, kind: 'api-key' }, 'a'],
+            [{ userId: null, applicationId: 'app' }, 'abc'],
+            [{ userId: null, applicationId: 'app', state: 'revoked', kind: 'access' }, 'c'],
+            [{ userId: null, search: 'lister' }, 'abcde'],
+            [{ userId: null, search: 'lister', state: 'active', applicationId: 'lister' }, 'de'],
+            [{ userId: null, search: 'listed-d' }, 'd'],
+            [{ userId: 'lister', search: 'listed-e' }, ''],
+            [{ userId: null, search: 'listed' }, ''],
+          ];
+          for (const [filter, expected] of rows) {
+            const found = names(await store.tokens.list(filter, page));
+            expect([filter, page, [...found].toSorted().join('')]).toEqual([
+              filter,
+              page,
+              expected,
+            ]);
+            const opposite = await store.tokens.list(filter, {
+              ...page,
+              direction: direction === 1 ? -1 : 1,
+            });
+            expect([filter, page, names(opposite)]).toEqual([
+              filter,
+              page,
+              [...found].toReversed().join(''),
+            ]);
+            const { count, countIs } = await store.tokens.count(filter);
+            if (countIs === 'exact') expect([filter, count]).toEqual([filter, expected.length]);
+            const paged = [];
+            for (let skip = 0; skip <= expected.length; skip += 2) {
+              paged.push(...(await store.tokens.list(filter, { ...page, skip, limit: 2 })));
+            }
+            expect([filter, page, names(paged)]).toEqual([filter, page, found]);
+          }
+        }
+      }
     });
 
     it('moves a cut-off forward, never back, one document for each scope', async () => {

@@ -1,0 +1,120 @@
+/** API keys: opaque tokens that act for the administrator who made them. A key is looked up once, then remembered; its revocation is asked for at every use. */
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../clock.js';
+import type { Device, NewTokenRecord, TokenRecord } from '../store/records.js';
+import type { SecretStore } from '../store/token-secrets.js';
+import type { Claims } from '../tokens/claims.js';
+import {
+  createOpaqueToken,
+  formatOpaqueToken,
+  hashSecret,
+  parseOpaqueToken,
+} from '../tokens/opaque.js';
+import { purgeTime } from '../tokens/record-of-claims.js';
+import type { UsageRecorder } from '../tokens/usage-recorder.js';
+import type { Verification } from '../tokens/verifier.js';
+
+export interface ApiKeys {
+  /** May this key be used now? A promise only at its first use. @throws ServiceError 503 */
+  check(key: string, device: () => Device): Verification | Promise<Verification>;
+  /** A new key; its text is never to be had again. */
+  create(request: NewApiKey): Promise<{ key: string; record: TokenRecord }>;
+}
+
+interface NewApiKey {
+  readonly name: string;
+  /** The administrator for whom it acts. */
+  readonly userId: string;
+  readonly expiresAt: Date | null;
+  readonly device: Device;
+}
+
+interface Dependencies {
+  readonly secrets: SecretStore;
+  readonly isRevoked: (claims: Claims) => boolean;
+  readonly usage: UsageRecorder;
+  readonly clock: Clock;
+  readonly ownIssuer: string;
+  readonly retentionSeconds: number;
+}
+
+const MAX_REMEMBERED = 1000;
+const REFUSED = { accepted: false, reason: 'unknown', claims: null } as const;
+
+export function createApiKeys(deps: Dependencies): ApiKeys {
+  const { secrets, isRevoked, usage, clock, ownIssuer } = deps;
+  /** Keys that exist, by the hash of their secret. */
+  const remembered = new LRUCache<string, Claims>({ max: MAX_REMEMBERED });
+
+  function conclude(claims: Claims, device: () => Device): Verification {
+    if (claims.expiresAt !== null && claims.expiresAt <= clock()) {
+      return { accepted: false, reason: 'expired', claims };
+    }
+    if (isRevoked(claims)) return { accepted: false, reason: 'revoked', claims };
+    usage.note(claims, device);
+    return { accepted: true, claims };
+  }
+
+  async function lookUp(jti: string, hash: string, device: () => Device): Promise<Verification> {
+    const found = await secrets.findSecret(jti, ownIssuer);
+    if (found === null || found.record.kind !== 'api-key' || found.secretHash !== hash)
+      return REFUSED;
+    const claims = toClaims(found.record);
+    remembered.set(`${jti}.${hash}`, claims);
+    return conclude(claims, device);
+  }
+
+  return {
+    check(key, device) {
+      const parsed = parseOpaqueToken(key);
+      if (parsed === null) return REFUSED;
+      const hash = hashSecret(parsed.secret);
+      const claims = remembered.get(`${parsed.jti}.${hash}`);
+      return claims === undefined ? lookUp(parsed.jti, hash, device) : conclude(claims, device);
+    },
+
+    async create({ name, userId, expiresAt, device }) {
+      const now = clock();
+      const token = createOpaqueToken(now);
+      const record: NewTokenRecord = {
+        jti: token.jti,
+        kind: 'api-key',
+        origin: 'registered',
+        issuer: ownIssuer,
+        subject: userId,
+        audience: null,
+        userId,
+        applicationId: null,
+        sessionId: null,
+        cdata: null,
+        device: { ...device, name },
+        issuedAt: new Date(now),
+        expiresAt,
+        lastUsedAt: null,
+        revocation: null,
+        purgeAt: purgeTime(expiresAt, deps.retentionSeconds),
+      };
+      return {
+        key: formatOpaqueToken(token),
+        record: await secrets.insertSecret(record, hashSecret(token.secret)),
+      };
+    },
+  };
+}
+
+/** What the rest of the service knows a caller by, as for any token. */
+function toClaims(record: TokenRecord): Claims {
+  return {
+    jti: record.jti,
+    issuer: record.issuer,
+    subject: record.subject,
+    audience: record.audience,
+    userId: record.userId ?? '',
+    applicationId: record.applicationId,
+    sessionId: null,
+    sessionIssuedAt: null,
+    issuedAt: record.issuedAt?.getTime() ?? null,
+    expiresAt: record.expiresAt?.getTime() ?? null,
+    cdata: null,
+  };
+}

@@ -1,0 +1,30 @@
+/** The cookies of FusionAuth's dialect: HttpOnly, for this site only, `Secure` on https. */
+import type { CookieOptions, Request, Response } from 'express';
+
+type CookieName = 'access_token' | 'refresh_token';
+
+export function readCookie(req: Request, name: CookieName): string | undefined {
+  for (const pair of (req.headers.cookie ?? '').split(';')) {
+    const equals = pair.indexOf('=');
+    if (equals > 0 && pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim();
+  }
+  return undefined;
+}
+
+export function setCookie(
+  req: Request,
+  res: Response,
+  name: CookieName,
+  value: string,
+  expires?: Date,
+): void {
+  res.cookie(name, value, { ...options(req), ...(expires ? { expires } : {}) });
+}
+
+export function clearCookie(req: Request, res: Response, name: CookieName): void {
+  res.clearCookie(name, options(req));
+}
+
+function options(req: Request): CookieOptions {
+  return { httpOnly: true, sameSite: 'strict', secure: req.secure, path: '/' };
+}

@@ -1,0 +1,80 @@
+/**
+ * Marks, behind the request, the records that a cut-off revoked, so that lists and later loads show
+ * them. The cut-off itself is in force already; marking survives a restart, because the store knows
+ * which cut-offs are still to be marked.
+ */
+import type { Logger } from '../observability/logger.js';
+import type { Store } from '../store/connect.js';
+
+export interface CutoffMarker {
+  /** Starts marking what is pending, unless it runs already. */
+  wake(): void;
+  /** Resolves when nothing is pending any more, or marking failed (it is tried again at the next wake). */
+  idle(): Promise<void>;
+  /** Ends after the batch under way. */
+  stop(): Promise<void>;
+}
+
+interface Dependencies {
+  readonly store: Pick<Store, 'tokens' | 'cutoffs'>;
+  readonly log: Logger;
+}
+
+const PROGRESS_EVERY = 100_000;
+
+export function createCutoffMarker({ store, log }: Dependencies): CutoffMarker {
+  let running: Promise<void> | null = null;
+  let again = false;
+  let stopped = false;
+
+  async function markPending(): Promise<void> {
+    for (const cutoff of await store.cutoffs.pending()) {
+      let total = 0;
+      for await (const count of store.tokens.markRevoked(cutoff)) {
+        if (stopped) return;
+        const before = total;
+        total += count;
+        if (Math.floor(before / PROGRESS_EVERY) < Math.floor(total / PROGRESS_EVERY)) {
+          log.info({ total, userId: cutoff.userId }, 'marking revoked tokens');
+        }
+      }
+      await store.cutoffs.setMarked(cutoff);
+      log.info({ event: 'cutoff.marked', total, userId: cutoff.userId }, 'revoked tokens marked');
+    }
+  }
+
+  async function run(): Promise<void> {
+    do {
+      again = false;
+      try {
+        await markPending();
+      } catch (error) {
+        log.warn(
+          { err: error },
+          'revoked tokens could not all be marked yet; they are refused all the same',
+        );
+        return;
+      }
+    } while (again && !stopped);
+  }
+
+  return {
+    wake() {
+      if (stopped) return;
+      if (running !== null) {
+        again = true;
+        return;
+      }
+      running = run().finally(() => {
+        running = null;
+      });
+    },
+    idle: async () => {
+      await running;
+    },
+    async stop() {
+      stopped = true;
+      await running;
+    },
+  };
+}

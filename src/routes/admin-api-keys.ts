@@ -1,0 +1,58 @@
+/** `POST /admin/api-keys`: an administrator makes an API key. Listing and revoking them is the history's business. */
+import { type RequestHandler, Router } from 'express';
+import { z } from 'zod';
+import type { ApiKeys } from '../auth/api-keys.js';
+import { principalOf } from '../auth/authenticate.js';
+import type { Clock } from '../clock.js';
+import { clientDevice } from '../http/client.js';
+import { dateField, parseBody, parseJsonBody, textField } from '../http/input.js';
+import { methodNotAllowed } from '../http/problem.js';
+import { requestIdOf } from '../http/request-id.js';
+import type { Logger } from '../observability/logger.js';
+import { toWireRecord } from './token-wire.js';
+
+interface Dependencies {
+  readonly authenticate: RequestHandler;
+  readonly requireAdministrator: RequestHandler;
+  readonly apiKeys: ApiKeys;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export function createAdminApiKeysRouter(deps: Dependencies): Router {
+  const { authenticate, requireAdministrator, apiKeys, clock, log } = deps;
+  const newKeyBody = z.strictObject({
+    name: textField(100),
+    expiresAt: dateField()
+      .refine((date) => date.getTime() > clock(), { error: 'must be in the future.' })
+      .nullish(),
+  });
+  const router = Router();
+
+  router.post(
+    '/admin/api-keys',
+    authenticate,
+    requireAdministrator,
+    parseJsonBody,
+    async (req, res) => {
+      const { name, expiresAt } = parseBody(req, newKeyBody);
+      const by = principalOf(req).userId;
+      const { key, record } = await apiKeys.create({
+        name,
+        userId: by,
+        expiresAt: expiresAt ?? null,
+        device: clientDevice(req),
+      });
+      log.info(
+        { event: 'api-key.created', jti: record.jti, by, requestId: requestIdOf(res) },
+        'API key created',
+      );
+      res
+        .status(201)
+        .set('Cache-Control', 'no-store')
+        .json({ key, ...toWireRecord(record, clock()) });
+    },
+  );
+  router.all('/admin/api-keys', methodNotAllowed('POST'));
+  return router;
+}

@@ -1,0 +1,267 @@
+/** FusionAuth's refresh-token API: login, exchange, list, revoke, logout, validate, and the public keys. */
+import express, { type Request, type RequestHandler, Router } from 'express';
+import { isAdministrator, principalOf } from '../auth/authenticate.js';
+import { parseAuthorization } from '../auth/credentials.js';
+import type { PasswordSignIn } from '../auth/sign-in.js';
+import type { Clock } from '../clock.js';
+import { notFound, ServiceError, unauthenticated } from '../errors.js';
+import { clientAddress, clientDevice } from '../http/client.js';
+import { clearCookie, readCookie, setCookie } from '../http/cookies.js';
+import { createFusionAuthErrorHandler } from '../http/fusionauth-errors.js';
+import { parseIdParameter, parseJsonBody } from '../http/input.js';
+import { methodNotAllowed } from '../http/problem.js';
+import { requestIdOf } from '../http/request-id.js';
+import type { Logger } from '../observability/logger.js';
+import type { RevocationContext, Revoker } from '../revocation/revoke.js';
+import type { TokenRecord } from '../store/records.js';
+import type { TokenStore } from '../store/tokens.js';
+import type { UserStore } from '../store/users.js';
+import type { PublicJwk } from '../tokens/keys.js';
+import type { Session, Sessions } from '../tokens/session.js';
+import type { CheckToken } from '../tokens/token-check.js';
+import {
+  parseExchange,
+  parseLogin,
+  parseLogout,
+  parseRevoke,
+  parseUserId,
+} from './fusionauth-input.js';
+import { toFusionAuthToken, toFusionAuthUser } from './fusionauth-wire.js';
+
+interface Dependencies {
+  readonly authenticate: RequestHandler;
+  readonly signIn: PasswordSignIn['signIn'];
+  readonly checkToken: CheckToken;
+  readonly sessions: Sessions;
+  readonly tokens: TokenStore;
+  readonly users: UserStore;
+  readonly revoker: Revoker;
+  readonly isRevoked: (record: TokenRecord) => boolean;
+  readonly clock: Clock;
+  readonly ownIssuer: string;
+  readonly publicKeys: readonly PublicJwk[];
+  readonly log: Logger;
+}
+
+const REFRESH = '/api/jwt/refresh';
+const MAX_LISTED = 1000;
+const readForm = express.urlencoded({ extended: false, limit: '100kb' });
+const readJson = express.json({ limit: '100kb' });
+
+export function createFusionAuthRouter(deps: Dependencies): Router {
+  const { authenticate, sessions, tokens, users, revoker } = deps;
+
+  const context = (
+    req: Request,
+    by: string,
+    more: Partial<RevocationContext> = {},
+  ): RevocationContext => ({
+    by,
+    via: 'fusionauth',
+    reason: null,
+    requestId: req.res === undefined ? '' : requestIdOf(req.res),
+    ...more,
+  });
+
+  /** The live refresh token with this id that the caller may touch; everything else is 404. */
+  async function findTouchable(req: Request, jti: string): Promise<TokenRecord> {
+    const principal = principalOf(req);
+    const record = (await tokens.findByJti(jti)).find(
+      ({ issuer, kind }) => issuer === deps.ownIssuer && kind === 'refresh',
+    );
+    if (record === undefined || !isLive(record)) throw notFound('refresh token');
+    if (record.userId !== principal.userId && !(await isAdministrator(principal, users))) {
+      throw notFound('refresh token');
+    }
+    return record;
+  }
+
+  function isLive(record: TokenRecord): boolean {
+    const isExpired = record.expiresAt !== null && record.expiresAt.getTime() <= deps.clock();
+    return record.revocation === null && !isExpired && !deps.isRevoked(record);
+  }
+
+  const login: RequestHandler = async (req, res) => {
+    const { loginId, password, applicationId, noJWT, metaData } = parseLogin(req);
+    const user = await deps.signIn(loginId, password, clientAddress(req));
+    if (user === null) throw notFound('user');
+    res.set('Cache-Control', 'no-store');
+    if (noJWT === true) {
+      res.json({ user: toFusionAuthUser(user) });
+      return;
+    }
+    const { name, description, type } = metaData?.device ?? {};
+    const session = await sessions.open({
+      user,
+      applicationId: applicationId ?? null,
+      device: {
+        ...clientDevice(req),
+        name: name ?? null,
+        description: description ?? null,
+        type: type ?? null,
+      },
+    });
+    setSessionCookies(req, res, session);
+    res.json({
+      token: session.accessToken,
+      tokenExpirationInstant: session.accessTokenExpiresAt.getTime(),
+      refreshToken: session.refreshToken,
+      refreshTokenId: session.refreshTokenId,
+      user: toFusionAuthUser(user),
+    });
+  };
+
+  const exchange: RequestHandler = async (req, res) => {
+    const body = parseExchange(req);
+    const presented = body.refreshToken ?? readCookie(req, 'refresh_token');
+    if (presented === undefined)
+      throw refreshTokenError('blank', 'is needed, in the body or as the cookie refresh_token.');
+    const result = await sessions.exchange(presented, body.timeToLiveInSeconds ?? null);
+    if (result.outcome === 'reused') {
+      await revoker.revokeRecord(
+        result.record,
+        context(req, 'system', {
+          reason: 'a used refresh token came back',
+          ...(body.eventInfo ? { eventInfo: body.eventInfo } : {}),
+        }),
+      );
+    }
+    if (result.outcome !== 'exchanged')
+      throw refreshTokenError(undefined, 'is not valid (any more). Log in again.');
+    const { session } = result;
+    setSessionCookies(req, res, session);
+    res.set('Cache-Control', 'no-store').json({
+      token: session.accessToken,
+      refreshToken: session.refreshToken,
+      refreshTokenId: session.refreshTokenId,
+    });
+  };
+
+  const listOfUser: RequestHandler = async (req, res) => {
+    const userId = parseUserId(req);
+    const principal = principalOf(req);
+    const mayList = principal.userId === userId || (await isAdministrator(principal, users));
+    // For somebody else the list is empty, as it is for nobody.
+    const found = mayList
+      ? await tokens.list(
+          { userId, kind: 'refresh', state: 'active' },
+          { sortField: 'createdAt', direction: -1, skip: 0, limit: MAX_LISTED },
+        )
+      : [];
+    res
+      .set('Cache-Control', 'no-store')
+      .json({ refreshTokens: found.filter(isLive).map(toFusionAuthToken) });
+  };
+
+  const retrieve: RequestHandler = async (req, res) => {
+    const record = await findTouchable(req, parseIdParameter(req, 'id'));
+    res.set('Cache-Control', 'no-store').json({ refreshToken: toFusionAuthToken(record) });
+  };
+
+  const revokeOne: RequestHandler = async (req, res) => {
+    const record = await findTouchable(req, parseIdParameter(req, 'id'));
+    await revokeRecord(req, record, {});
+    res.end();
+  };
+
+  const revokeByCriteria: RequestHandler = async (req, res) => {
+    const { token, userId, applicationId, eventInfo } = parseRevoke(req);
+    const details = eventInfo === undefined ? {} : { eventInfo };
+    if (token !== undefined) {
+      const found = await sessions.find(token);
+      const record = found === null ? null : await findTouchable(req, found.jti);
+      const matches =
+        record !== null &&
+        (userId === undefined || record.userId === userId) &&
+        (applicationId === undefined || record.applicationId === applicationId);
+      if (!matches) throw notFound('refresh token');
+      await revokeRecord(req, record, details);
+    } else {
+      const principal = principalOf(req);
+      if (!(await isAdministrator(principal, users))) throw unauthenticated();
+      await revoker.revokeScope(
+        { userId: userId ?? null, applicationId: applicationId ?? null, sessionsOnly: true },
+        context(req, principal.userId, details),
+      );
+    }
+    res.end();
+  };
+
+  async function revokeRecord(
+    req: Request,
+    record: TokenRecord,
+    details: Partial<RevocationContext>,
+  ): Promise<void> {
+    const revoked = await revoker.revokeRecord(
+      record,
+      context(req, principalOf(req).userId, details),
+    );
+    if (revoked === null) throw notFound('refresh token');
+  }
+
+  /** Always 200, whatever the token was: whoever logs out is to end up logged out. */
+  const logout: RequestHandler = async (req, res) => {
+    const input = parseLogout(req);
+    const presented = input.refreshToken ?? readCookie(req, 'refresh_token');
+    const record = presented === undefined ? null : await sessions.find(presented);
+    if (record !== null && record.userId !== null) {
+      const by = context(req, record.userId, { reason: 'logout' });
+      await revoker.revokeRecord(record, by);
+      if (input.global) {
+        await revoker.revokeScope(
+          { userId: record.userId, applicationId: null, sessionsOnly: true },
+          by,
+        );
+      }
+    }
+    clearCookie(req, res, 'access_token');
+    clearCookie(req, res, 'refresh_token');
+    res.end();
+  };
+
+  const validate: RequestHandler = async (req, res) => {
+    const credentials = parseAuthorization(req.headers.authorization);
+    const token =
+      credentials.scheme === 'token' ? credentials.token : readCookie(req, 'access_token');
+    const checked =
+      token === undefined ? null : await deps.checkToken(token, () => clientDevice(req));
+    if (token === undefined || checked === null || !checked.accepted) throw unauthenticated();
+    res.set('Cache-Control', 'no-store').json({ jwt: payloadOf(token) });
+  };
+
+  const router = Router();
+  router.post('/api/login', parseJsonBody, login);
+  router.all('/api/login', methodNotAllowed('POST'));
+  router.post(REFRESH, parseJsonBody, exchange);
+  router.get(REFRESH, authenticate, listOfUser);
+  router.delete(REFRESH, authenticate, readJson, readForm, revokeByCriteria);
+  router.all(REFRESH, methodNotAllowed('GET', 'HEAD', 'POST', 'DELETE'));
+  router.get(`${REFRESH}/:id`, authenticate, retrieve);
+  router.delete(`${REFRESH}/:id`, authenticate, revokeOne);
+  router.all(`${REFRESH}/:id`, methodNotAllowed('GET', 'HEAD', 'DELETE'));
+  router.post('/api/logout', readJson, logout);
+  router.all('/api/logout', methodNotAllowed('POST'));
+  router.get('/api/jwt/validate', validate);
+  router.all('/api/jwt/validate', methodNotAllowed('GET', 'HEAD'));
+  router.get('/.well-known/jwks.json', (_req, res) => {
+    res.set('Cache-Control', 'public, max-age=300').json({ keys: deps.publicKeys });
+  });
+  router.use('/api', createFusionAuthErrorHandler(deps.log));
+  return router;
+}
+
+function setSessionCookies(req: Request, res: express.Response, session: Session): void {
+  setCookie(req, res, 'access_token', session.accessToken);
+  setCookie(req, res, 'refresh_token', session.refreshToken, session.refreshTokenExpiresAt);
+}
+
+/** Only for a token that was verified just before. */
+function payloadOf(token: string): unknown {
+  return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
+}
+
+function refreshTokenError(code: 'blank' | undefined, message: string): ServiceError {
+  return new ServiceError('invalid-input', `refreshToken: ${message}`, {
+    fields: [{ field: 'refreshToken', message, ...(code ? { code } : {}) }],
+  });
+}

@@ -1,0 +1,79 @@
+/** What a cut-off needs of the collection `tokens`: the newest token of its scope, and marking what it revoked. */
+import type { StoreContext } from './context.js';
+import type { Cutoff, CutoffScope } from './cutoffs.js';
+import { APPLICATION_INDEX, type TokenModel, USER_INDEX } from './token-model.js';
+
+export interface MarkingStore {
+  /** The latest `issuedAt` among the newest records of the scope; null when there are none. */
+  newestIssuedAt(scope: CutoffScope): Promise<Date | null>;
+  /** Marks, in batches, what the cut-off revoked; yields how many each batch marked. It can be repeated. */
+  markRevoked(cutoff: Cutoff): AsyncIterable<number>;
+}
+
+const BATCH = 1000;
+/** Instances' clocks differ a little: the newest record need not be the one with the latest time. */
+const NEWEST = 20;
+const SCAN_MS = 3_600_000;
+
+export function createMarkingStore(
+  model: TokenModel,
+  { run, writeConcern }: Pick<StoreContext, 'run' | 'writeConcern'>,
+): MarkingStore {
+  return {
+    async newestIssuedAt(scope) {
+      const newest = await run(() =>
+        model
+          .find(within(scope))
+          .sort({ createdAt: -1, _id: -1 })
+          .hint(indexOf(scope))
+          .limit(NEWEST)
+          .select({ issuedAt: 1 })
+          .lean(),
+      );
+      const times = newest.flatMap(({ issuedAt }) => (issuedAt ? [issuedAt.getTime()] : []));
+      return times.length === 0 ? null : new Date(Math.max(...times));
+    },
+
+    async *markRevoked(cutoff) {
+      const { at, by, reason, via } = cutoff;
+      const cursor = model.collection.find<{ _id: unknown }>(
+        {
+          ...within(cutoff),
+          revocation: null,
+          issuedAt: { $lte: at },
+          ...(cutoff.sessionsOnly
+            ? { $or: [{ kind: 'refresh' }, { sessionId: { $type: 'string' } }] }
+            : {}),
+        },
+        { projection: { _id: 1 }, hint: indexOf(cutoff), batchSize: BATCH, maxTimeMS: SCAN_MS },
+      );
+      try {
+        while (await run(() => cursor.hasNext())) {
+          const ids = cursor.readBufferedDocuments().map(({ _id }) => _id);
+          const marked = await run(() =>
+            model.collection.updateMany(
+              { _id: { $in: ids as never[] }, revocation: null },
+              { $set: { revocation: { at, by, reason, via }, updatedAt: at } },
+              { writeConcern },
+            ),
+          );
+          yield marked.modifiedCount;
+        }
+      } finally {
+        await cursor.close();
+      }
+    },
+  };
+}
+
+function within({ userId, applicationId }: CutoffScope): Record<string, string> {
+  return {
+    ...(userId === null ? {} : { userId }),
+    ...(applicationId === null ? {} : { applicationId }),
+  };
+}
+
+function indexOf({ userId, applicationId }: CutoffScope) {
+  if (userId !== null) return USER_INDEX;
+  return applicationId === null ? { createdAt: -1, _id: -1 } : APPLICATION_INDEX;
+}
