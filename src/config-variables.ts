@@ -147,7 +147,7 @@ export const variables = {
     about: 'how long checks go on without the database; then they answer 503 until it is back',
   }),
   RETENTION: withDefault({
-    schema: duration,
+    schema: duration.refine((seconds) => seconds >= 86_400, { error: 'give 1 day (1d) or more' }),
     fallback: '90d',
     about: 'how long a record is kept after its token has expired',
   }),

@@ -131,7 +131,6 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     registrar: createTokenRegistrar({
       tokens: store.tokens,
       identify: verifier.identify,
-      ownIssuer: config.tokenIssuer,
       retentionSeconds,
     }),
     checkToken,

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ensureAdministrator, type NewAdministrator } from './auth/first-administrator.js';
 import { systemClock } from './clock.js';
 import type { Config } from './config.js';
+import { ServiceError } from './errors.js';
 import type { Logger } from './observability/logger.js';
 import { createService } from './service.js';
 import { openStore, type Store } from './store/connect.js';
@@ -71,20 +72,22 @@ async function startParts(
         log.warn({ err: error }, 'the last uses of tokens could not be recorded'),
       ),
   );
+
+  // Listening comes first: a port that is taken must not cost the generated password. Until the
+  // revocation list is loaded, every check is answered 503.
+  const server = createServer(service.handler);
+  await listen(server, config);
+  cleanups.push(() => drain(server));
   await service.sync.load();
   service.sync.start();
   service.marker.wake();
-  if (engine) assertNotEmptied(config.dataDir, !(await store.users.hasAdministrator()));
+  if (engine) assertNotEmptied(config.dataDir, await store.isEmpty());
   const newAdministrator = await ensureAdministrator(store.users, service.hasher, {
     email: config.adminEmail,
     password: config.adminPassword,
   });
-
   if (engine) markInitialized(config.dataDir);
 
-  const server = createServer(service.handler);
-  await listen(server, config);
-  cleanups.push(() => drain(server));
   cleanups.push(async () => {
     service.announceStop();
     await delay(LINGER_MS);
@@ -99,11 +102,19 @@ async function reachStore(uri: string, log: Logger): Promise<Store> {
     try {
       return await openStore({ uri, clock: systemClock });
     } catch (error) {
-      if (performance.now() > deadline) throw error;
+      // Only what may pass by itself is waited for.
+      if (!(error instanceof ServiceError) || performance.now() > deadline)
+        throw unreachable(error);
       log.warn({ err: error, attempt }, 'the database does not answer yet; trying again');
       await delay(500);
     }
   }
+}
+
+function unreachable(error: unknown): Error {
+  const cause = error instanceof ServiceError ? error.cause : error;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new Error(`The database can't be used: ${why}. Check MONGODB_URI.`, { cause: error });
 }
 
 function keysOf({ signing, dataDir }: Config): SigningKeys {

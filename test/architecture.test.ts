@@ -55,6 +55,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'http',
   ],
   'start.ts': [
+    'errors.ts',
     'service.ts',
     'clock.ts',
     'config.ts',

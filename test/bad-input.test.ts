@@ -269,7 +269,8 @@ describe('bodies', () => {
           .filter(
             (value) =>
               value !== undefined &&
-              !(value === null && ['expiresAt', 'applicationId', 'cdata'].includes(field)),
+              !(value === null && ['expiresAt', 'applicationId', 'cdata'].includes(field)) &&
+              !(value === '' && field === 'issuer'),
           )
           .map((value): [string, unknown] => [field, value]),
     ),

@@ -122,10 +122,8 @@ describe('values', () => {
     ['007', 7],
     ['36500d', 3_153_600_000],
   ])('reads the duration %s', (text, seconds) => {
-    expect(parseConfig({ ACCESS_TOKEN_TTL: text, RETENTION: text })).toMatchObject({
+    expect(parseConfig({ ACCESS_TOKEN_TTL: text })).toMatchObject({
       accessTokenTtlSeconds: seconds,
-      staleAfterSeconds: 30,
-      retentionSeconds: seconds,
     });
   });
 

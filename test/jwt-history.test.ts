@@ -543,6 +543,56 @@ describe('registering', () => {
     expect([other.status, other.body.code]).toEqual([409, 'conflict']);
   });
 
+  it('means the token of whichever issuer where none is named, and of none with an empty one', async () => {
+    const root = await t.signIn('root@example.com');
+    for (const [jti, issuer] of [
+      ['hand-1', undefined],
+      ['hand-2', ''],
+    ] as const) {
+      const registered = await register(root, { jti, userId: alice.id, issuer });
+      expect(registered.status).toBe(201);
+      const tokens = [undefined, 'https://tiledesk.com', 'https://other.example'].map((iss) =>
+        mint({ jti, _id: alice.id, ...(iss === undefined ? {} : { iss }) }),
+      );
+      for (const token of tokens) expect((await list(token)).status).toBe(200);
+      expect((await revoke(root, jti)).status).toBe(200);
+      for (const token of tokens) expect((await list(token)).status).toBe(401);
+    }
+  });
+
+  it('refuses every token with a revoked id, also one that expires later', async () => {
+    const root = await t.signIn('root@example.com');
+    const claims = { jti: 'renewed', _id: alice.id, iss: 'https://other.example' };
+    const second = Math.floor(t.clock.now / 1000);
+    const [short, long] = [60, 1e6].map((ttl) => mint({ ...claims, exp: second + ttl }));
+    expect((await list(short ?? '')).status).toBe(200);
+    expect((await revoke(root, 'renewed')).status).toBe(200);
+    t.clock.now += 600_000;
+    const restarted = await t.sibling();
+    for (const service of [t, restarted]) {
+      const response = await service
+        .http()
+        .get('/v3/jwt/history')
+        .set('Authorization', long ?? '');
+      expect(response.status).toBe(401);
+    }
+    await restarted.close();
+  });
+
+  it('takes the session of whichever issuer: its tokens end with it', async () => {
+    const root = await t.signIn('root@example.com');
+    await register(root, { jti: 'idp-session', userId: alice.id, issuer: 'https://idp.example' });
+    const token = mint({
+      jti: 'from-idp',
+      sid: 'idp-session',
+      _id: alice.id,
+      iss: 'https://idp.example',
+    });
+    expect((await list(token)).status).toBe(200);
+    await revoke(root, 'idp-session');
+    expect((await list(token)).status).toBe(401);
+  });
+
   it('refuses a token that is not signed with our key, without echoing it', async () => {
     const root = await t.signIn('root@example.com');
     const token = mint({ jti: 'a', _id: 'b' }, {}, 'another-secret-another-secret-1234');
@@ -592,7 +642,7 @@ describe('an id that was never seen', () => {
       .post('/v3/jwt/history')
       .set('Authorization', root)
       .send({ jti: 'never-seen', userId: alice.id });
-    expect([registered.status, registered.body.state]).toEqual([201, 'revoked']);
+    expect([registered.status, registered.body.state]).toEqual([200, 'revoked']);
   });
 
   it('stays revoked after a restart', async () => {

@@ -292,6 +292,34 @@ describe('kill -9', () => {
 });
 
 describe('for people', () => {
+  it('gives an administrator a new password while the service is stopped', async () => {
+    const setAdmin = (...args: string[]) =>
+      run(process.execPath, ['dist/cli/set-admin.js', ...args], {
+        cwd: ROOT,
+        env: { PATH: process.env['PATH'], DATA_DIR: dataDir(), GLOBAL_SECRET: SECRET },
+      });
+    await expect(setAdmin()).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('Usage'),
+    });
+    await (await start()).end('SIGTERM');
+    const { stdout } = await setAdmin('admin@localhost');
+    const password = /is now: (\S+)/.exec(stdout)?.[1] ?? '';
+    const service = await start();
+    await expect(setAdmin('admin@localhost')).rejects.toMatchObject({
+      stderr: expect.stringContaining('already open'),
+    });
+    const as = (secret: string) =>
+      call(
+        service,
+        'GET',
+        '/admin/users',
+        `Basic ${Buffer.from(`admin@localhost:${secret}`).toString('base64')}`,
+      );
+    expect([(await as(password)).status, (await as(PASSWORD)).status]).toEqual([200, 401]);
+    await service.end('SIGTERM');
+  });
+
   it('tells the whole story with `npm run demo`', async () => {
     const { stdout } = await run(process.execPath, ['dist/cli/demo.js'], {
       cwd: ROOT,

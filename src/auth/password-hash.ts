@@ -8,8 +8,12 @@ import { ServiceError } from '../errors.js';
 
 export interface PasswordHasher {
   hash(password: string): Promise<string>;
-  /** Takes as long for `null` (no such user) as for a wrong password. @throws ServiceError 429 when too many wait. */
-  verify(hash: string | null, password: string): Promise<boolean>;
+  /**
+   * Takes as long for `null` (no such user) as for a wrong password against one of our own hashes
+   * (bcrypt is slower, until it has been replaced). `before` runs when its turn has come.
+   * @throws ServiceError 429 when too many wait.
+   */
+  verify(hash: string | null, password: string, before?: () => Promise<void>): Promise<boolean>;
   /** Whether the hash should be replaced at the next chance. */
   isOutdated(hash: string): boolean;
 }
@@ -36,9 +40,12 @@ export function createPasswordHasher(): PasswordHasher {
   return {
     hash: (password) => limit(() => argon2Hash(password, OPTIONS)),
 
-    async verify(hash, password) {
+    async verify(hash, password, before) {
       // Nobody's hash: a check against it takes as long as any other, and never succeeds.
-      const matches = await limit(() => verifyHash(hash ?? DECOY, password));
+      const matches = await limit(async () => {
+        await before?.();
+        return verifyHash(hash ?? DECOY, password);
+      });
       return hash !== null && matches;
     },
 

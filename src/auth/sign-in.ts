@@ -43,10 +43,21 @@ export function createPasswordSignIn({
   const failures = new RateLimiterMemory({ points: attemptsPerMinute, duration: WINDOW_SECONDS });
   let generation = 0;
 
-  async function verifyPassword(email: string, password: string): Promise<User | null> {
+  async function verifyPassword(
+    email: string,
+    password: string,
+    address: string,
+  ): Promise<User | null> {
+    await assertNotBlocked(failures, address);
     const found = await users.findByEmail(email);
-    const matches = await hasher.verify(found?.passwordHash ?? null, password);
+    // Asked again, and counted, when its turn has come: of many parallel guesses only the first few
+    // are looked at. Given back when the password was right.
+    const matches = await hasher.verify(found?.passwordHash ?? null, password, async () => {
+      await assertNotBlocked(failures, address);
+      await failures.penalty(address);
+    });
     if (!found || !matches || found.user.status !== ACTIVE_STATUS) return null;
+    await failures.reward(address);
     // bcrypt saw 72 bytes only: beyond that, what was typed now need not be the password.
     if (hasher.isOutdated(found.passwordHash) && Buffer.byteLength(password) <= BCRYPT_BYTES) {
       await users.replacePasswordHash(
@@ -65,20 +76,11 @@ export function createPasswordSignIn({
       const key = createHmac('sha256', cacheKey).update(`${email}\0${password}`).digest('base64');
       const known = verified.get(key);
       if (known && known.until > clock()) return known.user;
-      // Counted before the outcome is known, so that parallel guesses count too; given back on success.
-      await consume(failures, address);
       const startedIn = generation;
-      let user: User | null;
-      try {
-        user = await verifyPassword(email, password);
-      } catch (error) {
-        // A failure of ours is no failed attempt.
-        await failures.reward(address);
-        throw error;
+      const user = await verifyPassword(email, password, address);
+      if (user !== null && startedIn === generation) {
+        verified.set(key, { user, until: clock() + VERIFIED_FOR_MS });
       }
-      if (user === null) return null;
-      await failures.reward(address);
-      if (startedIn === generation) verified.set(key, { user, until: clock() + VERIFIED_FOR_MS });
       return user;
     },
 
@@ -89,16 +91,14 @@ export function createPasswordSignIn({
   };
 }
 
-async function consume(failures: RateLimiterMemory, address: string): Promise<void> {
-  try {
-    await failures.consume(address);
-  } catch (refusal) {
-    const waitMs = (refusal as { msBeforeNext?: number }).msBeforeNext ?? WINDOW_SECONDS * 1000;
-    const seconds = Math.max(1, Math.ceil(waitMs / 1000));
-    throw new ServiceError(
-      'too-many-requests',
-      `Too many failed sign-ins from this address. Try again in ${seconds} s.`,
-      { headers: { 'Retry-After': String(seconds) } },
-    );
-  }
+/** Failures only: however many sign in rightly from one address, they don't block each other. */
+async function assertNotBlocked(failures: RateLimiterMemory, address: string): Promise<void> {
+  const count = await failures.get(address);
+  if (count === null || count.remainingPoints > 0) return;
+  const seconds = Math.max(1, Math.ceil(count.msBeforeNext / 1000));
+  throw new ServiceError(
+    'too-many-requests',
+    `Too many failed sign-ins from this address. Try again in ${seconds} s.`,
+    { headers: { 'Retry-After': String(seconds) } },
+  );
 }

@@ -1,4 +1,5 @@
 /** The client behind a request: its address and its device, as far as headers tell. Cleaned, because both end up in lists and logs. */
+import { isIP } from 'node:net';
 import type { Request } from 'express';
 import type { Device } from '../store/records.js';
 
@@ -15,9 +16,15 @@ export function clientDevice(req: Request): Device {
   };
 }
 
-/** The address without the prefix that IPv4 gets on an IPv6 socket. */
+/** The address as Express found it (`trust proxy`). */
 export function clientAddress(req: Request): string {
-  return (req.ip ?? '').replace(/^::ffff:(?=\d+\.)/i, '');
+  return cleanAddress(req.ip) ?? 'unknown';
+}
+
+/** An IP address, without the prefix that IPv4 gets on an IPv6 socket; null for anything else. */
+export function cleanAddress(value: string | undefined): string | null {
+  const address = (value ?? '').trim().replace(/^::ffff:(?=\d+\.)/i, '');
+  return isIP(address) === 0 ? null : address;
 }
 
 /** Without control characters and lone surrogates, cut to `max` characters; null when nothing is left. */

@@ -32,7 +32,7 @@ export interface RevocationIndex {
   isRevoked(question: RevocationQuestion): boolean;
   add(entry: RevokedEntry): void;
   raiseCutoff(scope: CutoffScope, at: Date): void;
-  /** Everything revoked before `at` (ms) is in. Never moves back. */
+  /** Everything revoked before `at` (ms) is in. Never moves back, unless the clock did. */
   markSynced(at: number): void;
   /** Removes what may leave, a slice at a time. */
   sweepSlice(): void;
@@ -45,13 +45,14 @@ export interface RevocationIndex {
 
 interface Options {
   readonly clock: Clock;
-  /** The issuer of refresh tokens, whose ids `sid` names. */
+  /** The issuer of our refresh tokens: `sid` names one of these, or one of the token's own issuer. */
   readonly ownIssuer: string;
   readonly staleAfterMs: number;
 }
 
 /** Kept this long beyond the expiry, so that no difference between clocks un-revokes a token. */
 export const LEEWAY_MS = 120_000;
+const CLOCK_SLACK_MS = 1000;
 
 export function createRevocationIndex({
   clock,
@@ -62,7 +63,11 @@ export function createRevocationIndex({
   const cutoffs = createCutoffTable();
   let syncedAt = -Infinity;
 
-  const isFresh = () => clock() - syncedAt <= staleAfterMs;
+  /** A sync from the future means that the clock was set back: then nobody knows how old it is. */
+  const isFresh = () => {
+    const age = clock() - syncedAt;
+    return age <= staleAfterMs && age >= -CLOCK_SLACK_MS;
+  };
   const hasId = (issuer: string, id: string) =>
     ids.has(issuer, id) || (ids.hasIssuer(ANY_ISSUER) && ids.has(ANY_ISSUER, id));
 
@@ -71,7 +76,8 @@ export function createRevocationIndex({
       if (!isFresh()) throw unavailable('The revocation list is not up to date.');
       const { issuer, jti, sessionId, userId, applicationId } = question;
       if (hasId(issuer, jti)) return true;
-      if (sessionId !== null && hasId(ownIssuer, sessionId)) return true;
+      if (sessionId !== null && (hasId(ownIssuer, sessionId) || hasId(issuer, sessionId)))
+        return true;
       const cutoff = cutoffs.effective({
         userId,
         applicationId,
@@ -91,7 +97,7 @@ export function createRevocationIndex({
     raiseCutoff: (scope, at) => cutoffs.raise(scope, at.getTime()),
 
     markSynced(at) {
-      syncedAt = Math.max(syncedAt, at);
+      syncedAt = syncedAt > clock() + CLOCK_SLACK_MS ? at : Math.max(syncedAt, at);
     },
 
     sweepSlice: () => ids.sweepSlice(clock()),

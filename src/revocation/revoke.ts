@@ -87,16 +87,15 @@ export function createRevoker({ store, marker, index, clock, log }: Dependencies
     },
 
     async revokeUnseen(jti, context) {
+      const find = async () =>
+        (await tokens.findByJti(jti)).find(({ issuer }) => issuer === ANY_ISSUER);
       try {
-        const record = await tokens.insert(unseenRecord(jti, toRevocation(context)));
-        const result = { outcome: 'revoked', record } as const;
-        finish(result, context);
-        return result;
+        await tokens.insert(unseenRecord(jti));
       } catch (error) {
         if (!(error instanceof DuplicateKeyError)) throw error;
       }
-      const existing = (await tokens.findByJti(jti)).find((record) => record.issuer === ANY_ISSUER);
-      const result = existing === undefined ? null : await revokeById(existing.id, context);
+      const record = await find();
+      const result = record === undefined ? null : await revokeById(record.id, context);
       if (result === null) throw new Error('the record of an unseen id vanished');
       return result;
     },
@@ -108,7 +107,8 @@ function logged({ by, reason, via, requestId }: RevocationContext) {
   return { by, reason, via, requestId };
 }
 
-function unseenRecord(jti: string, revocation: Revocation) {
+/** It holds nothing but the revocation that follows. */
+function unseenRecord(jti: string) {
   return {
     jti,
     kind: 'access',
@@ -124,7 +124,7 @@ function unseenRecord(jti: string, revocation: Revocation) {
     issuedAt: null,
     expiresAt: null,
     lastUsedAt: null,
-    revocation,
+    revocation: null,
     purgeAt: null,
   } as const;
 }

@@ -19,15 +19,17 @@ export interface RevocationSync {
 }
 
 interface Dependencies {
-  readonly store: Pick<Store, 'tokens' | 'cutoffs' | 'reconnect'>;
+  readonly store: Pick<Store, 'tokens' | 'cutoffs' | 'reconnect' | 'time'>;
   readonly index: RevocationIndex;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 const EVERY_MS = 1000;
-/** A revocation bears the time at which it was asked for; it may be written, or read here, this much later. */
+/** A revocation bears the time at which the database began to write it; it may become readable this much later. */
 const OVERLAP_MS = 15_000;
+/** The clock was set back, rather than corrected a little. */
+const CLOCK_STEP_MS = 5000;
 const PROGRESS_EVERY = 100_000;
 /** After so many failures in a row the connection itself is suspected. */
 const RECONNECT_AFTER = 3;
@@ -38,8 +40,13 @@ export function createRevocationSync({ store, index, clock, log }: Dependencies)
   let stopped = false;
   let failures = 0;
 
+  /** By the database's clock: what was recorded before is in. null = nothing is. */
+  let cursor: Date | null = null;
+  let lastClock = -Infinity;
+
   async function fetchSince(since: Date | null): Promise<void> {
     const startedAt = clock();
+    const databaseTime = await store.time();
     for (const { at, ...scope } of await store.cutoffs.all()) index.raiseCutoff(scope, at);
     let count = 0;
     for await (const batch of store.tokens.revoked(since, new Date(startedAt - LEEWAY_MS))) {
@@ -53,12 +60,17 @@ export function createRevocationSync({ store, index, clock, log }: Dependencies)
         log.info({ count }, 'loading the revocation list');
       }
     }
+    cursor = databaseTime;
+    lastClock = startedAt;
     index.markSynced(startedAt);
   }
 
   function refresh(): Promise<void> {
-    const last = index.lastSyncedAt;
-    return fetchSince(last === null ? null : new Date(last - OVERLAP_MS));
+    // With a clock that was ahead, entries may have been taken for expired: load them again.
+    const wasSetBack = clock() < lastClock - CLOCK_STEP_MS;
+    return fetchSince(
+      cursor === null || wasSetBack ? null : new Date(cursor.getTime() - OVERLAP_MS),
+    );
   }
 
   async function refreshOrReport(): Promise<void> {

@@ -80,7 +80,11 @@ const fieldsBody = z.strictObject({
   userId: idField(),
   expiresAt: dateField().nullish(),
   issuedAt: dateField().nullish(),
-  issuer: textField(256)
+  /** '' = a token without `iss`; absent = whoever issued it. */
+  issuer: z
+    .union([z.literal(''), textField(256)], {
+      error: 'must be the claim iss of the token, at most 256 characters, or empty.',
+    })
     .refine((issuer) => issuer !== ANY_ISSUER, { error: 'must name one issuer.' })
     .optional(),
   subject: textField(256).nullish(),

@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CheckCredentials } from '../auth/check-credentials.js';
 import { parseAuthorization } from '../auth/credentials.js';
 import { ServiceError, unauthenticated } from '../errors.js';
-import { cleanText } from '../http/client.js';
+import { cleanAddress, cleanText } from '../http/client.js';
 import type { Logger } from '../observability/logger.js';
 import type { Device } from '../store/records.js';
 import type { Claims } from '../tokens/claims.js';
@@ -126,14 +126,18 @@ function refuse(res: ServerResponse): void {
 
 /** The client behind the proxy, where the proxy is believed. */
 function deviceOf(req: IncomingMessage, hops: number): Device {
-  const forwarded =
-    hops > 0 ? header(req, 'x-forwarded-for')?.split(',').at(-hops)?.trim() : undefined;
+  const list = (hops > 0 ? (header(req, 'x-forwarded-for') ?? '') : '')
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter(Boolean);
+  // As Express counts: the entry that the outermost of our proxies wrote.
+  const forwarded = list[Math.max(0, list.length - hops)];
   return {
     name: null,
     description: null,
     type: null,
     userAgent: cleanText(req.headers['user-agent'], 512),
-    ip: cleanText(forwarded ?? req.socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/i, ''), 64),
+    ip: cleanAddress(forwarded) ?? cleanAddress(req.socket.remoteAddress),
     location: null,
   };
 }
@@ -142,9 +146,10 @@ function deviceOf(req: IncomingMessage, hops: number): Device {
 function originalRequest(req: IncomingMessage): { method?: string; route?: string } {
   const uri = header(req, 'x-original-uri') ?? header(req, 'x-forwarded-uri');
   const method = header(req, 'x-original-method') ?? header(req, 'x-forwarded-method');
-  const path = cleanText(uri?.split(/[?#]/)[0], 200);
+  // Masked before it is cut: a long segment can be a token, in whatever spelling.
+  const path = cleanText(uri?.split(/[?#]/)[0]?.replaceAll(/[^/]{40,}/g, '…'), 200);
   return {
-    ...(path === null ? {} : { route: path.replaceAll(/[\w-]{20,}\.[\w-]+\.[\w-]+/g, '…') }),
+    ...(path === null ? {} : { route: path }),
     ...(method !== undefined && /^[A-Z]{1,16}$/.test(method) ? { method } : {}),
   };
 }

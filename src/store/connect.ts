@@ -11,6 +11,10 @@ export interface Store {
   readonly tokens: TokenStore;
   readonly users: UserStore;
   readonly cutoffs: CutoffStore;
+  /** The time by the database's clock. @throws ServiceError 503 */
+  time(): Promise<Date>;
+  /** Whether there is neither a token nor a user. */
+  isEmpty(): Promise<boolean>;
   /** Asks the database for a sign of life. */
   ping(): Promise<boolean>;
   /**
@@ -36,7 +40,6 @@ const LIMITS = {
   serverSelectionTimeoutMS: 1000,
   connectTimeoutMS: 2000,
   waitQueueTimeoutMS: 2000,
-  socketTimeoutMS: 10_000,
   // How soon a database that came back is noticed; the default is half a second at best.
   minHeartbeatFrequencyMS: 100,
 } as const;
@@ -62,6 +65,8 @@ export async function openStore({ uri, clock, database }: StoreOptions): Promise
         bufferCommands: false,
         autoIndex: false,
         autoCreate: false,
+        // Never a secondary: it may not have a revocation yet that was acknowledged.
+        readPreference: 'primary',
         maxPoolSize: 50,
         appName: 'jwt-history',
       }),
@@ -88,7 +93,7 @@ function lifecycle(
   connection: Connection,
   connect: () => Promise<unknown>,
   { run, interrupt }: Operations,
-): Pick<Store, 'ping' | 'reconnect' | 'close'> {
+): Pick<Store, 'ping' | 'time' | 'isEmpty' | 'reconnect' | 'close'> {
   let closed = false;
   let reconnecting: Promise<void> | null = null;
 
@@ -101,6 +106,24 @@ function lifecycle(
   }
 
   return {
+    async time() {
+      const [answer] = await run(
+        async () =>
+          connection.db?.aggregate<{ now: Date }>([{ $documents: [{ now: '$$NOW' }] }]).toArray() ??
+          [],
+      );
+      if (!(answer?.now instanceof Date)) throw new Error('the database did not tell the time');
+      return answer.now;
+    },
+
+    async isEmpty() {
+      const names = ['tokens', 'users'];
+      const found = await Promise.all(
+        names.map((name) => run(() => connection.collection(name).findOne({}))),
+      );
+      return found.every((document) => document === null);
+    },
+
     async ping() {
       try {
         await run(async () => connection.db?.command({ ping: 1 }));

@@ -23,12 +23,13 @@ export function translate(error: unknown): unknown {
   );
 }
 
-/** Mongoose's refusals of what we asked for are bugs of ours, not outages. */
+/** Refusals of what was asked for: mistakes of ours, or in the address, and no outages. */
 function isProgrammingError(error: unknown): boolean {
   return (
     error instanceof mongoose.Error.CastError ||
     error instanceof mongoose.Error.ValidationError ||
     error instanceof mongoose.Error.StrictModeError ||
+    error instanceof mongoose.mongo.MongoParseError ||
     error instanceof mongoose.mongo.MongoInvalidArgumentError
   );
 }

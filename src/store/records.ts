@@ -6,6 +6,12 @@ export type TokenKind = (typeof TOKEN_KINDS)[number];
 export const TOKEN_ORIGINS = ['signin', 'fusionauth', 'woleet', 'registered', 'adopted'] as const;
 export type TokenOrigin = (typeof TOKEN_ORIGINS)[number];
 
+/** Origins of the tokens that this service signs itself: one jti, one token, one expiry. */
+export const ISSUED_HERE: readonly TokenOrigin[] = ['signin', 'fusionauth', 'woleet'];
+export function isIssuedHere(origin: TokenOrigin): boolean {
+  return ISSUED_HERE.includes(origin);
+}
+
 /** The issuer of a record that holds just the revocation of an id never seen: it matches every issuer. */
 export const ANY_ISSUER = '*';
 

@@ -4,6 +4,7 @@ import type { StoreContext } from './context.js';
 import type { TokenKind, TokenRecord } from './records.js';
 import {
   APPLICATION_INDEX,
+  JTI_INDEX,
   REVOKED_INDEX,
   USER_INDEX,
   type TokenDocument,
@@ -168,7 +169,6 @@ function conditions(filter: TokenFilter, now: number): QueryFilter<TokenDocument
 }
 
 const KIND_INDEX = { kind: 1, createdAt: -1, _id: -1 } as const;
-const JTI_INDEX = { jti: 1, issuer: 1 } as const;
 
 function indexFor(
   filter: TokenFilter,

@@ -1,12 +1,13 @@
 /** The Mongoose schema of the collection `tokens`, with its indexes, and the way from a document to a plain record. */
 import { type Connection, type Model, Schema, type Types } from 'mongoose';
-import { TOKEN_KINDS, TOKEN_ORIGINS, type TokenRecord } from './records.js';
+import { type Revocation, TOKEN_KINDS, TOKEN_ORIGINS, type TokenRecord } from './records.js';
 import type { WriteConcern } from './write-concern.js';
 
 /** A document as it is stored: a record, and what must not leave the store. */
-export type TokenDocument = Omit<TokenRecord, 'id'> &
+export type TokenDocument = Omit<TokenRecord, 'id' | 'revocation'> &
   Secrets & {
     readonly _id: Types.ObjectId;
+    readonly revocation: (Revocation & { readonly recordedAt?: Date }) | null;
   };
 
 interface Secrets {
@@ -31,9 +32,18 @@ export const REVOKED_INDEX = {
   _id: -1,
   jti: 1,
   issuer: 1,
+  origin: 1,
   expiresAt: 1,
-  purgeAt: 1,
 } as const;
+/** By the time at which the database took the revocation: what other instances read by. */
+export const RECORDED_INDEX = {
+  'revocation.recordedAt': 1,
+  jti: 1,
+  issuer: 1,
+  origin: 1,
+  expiresAt: 1,
+} as const;
+export const JTI_INDEX = { jti: 1, issuer: 1 } as const;
 
 export function createTokenModel(connection: Connection, writeConcern: WriteConcern): TokenModel {
   return connection.model('Token', tokenSchema(writeConcern)) as unknown as TokenModel;
@@ -45,9 +55,11 @@ export function toRecord({
   secretHash: _secretHash,
   usedSecretHashes: _usedSecretHashes,
   grace: _grace,
+  revocation,
   ...rest
 }: TokenDocument): TokenRecord {
-  return { id: _id.toHexString(), ...rest };
+  const { recordedAt: _recordedAt, ...shown } = revocation ?? {};
+  return { id: _id.toHexString(), ...rest, revocation: revocation ? (shown as Revocation) : null };
 }
 
 const deviceSchema = new Schema(
@@ -76,6 +88,7 @@ const revocationSchema = new Schema(
     reason: String,
     via: { type: String, required: true },
     eventInfo: { type: Schema.Types.Mixed },
+    recordedAt: { type: Date },
   },
   { _id: false },
 );
@@ -120,12 +133,13 @@ function tokenSchema(writeConcern: WriteConcern) {
       writeConcern,
     },
   );
-  schema.index({ jti: 1, issuer: 1 }, { unique: true });
+  schema.index(JTI_INDEX, { unique: true });
   for (const field of ['createdAt', 'updatedAt', 'issuedAt', 'expiresAt', 'lastUsedAt']) {
     schema.index({ [field]: -1, _id: -1 });
   }
   // Covers the loading of the revocation list.
   schema.index(REVOKED_INDEX);
+  schema.index(RECORDED_INDEX);
   schema.index({ kind: 1, createdAt: -1, _id: -1 });
   schema.index(USER_INDEX);
   schema.index(APPLICATION_INDEX);

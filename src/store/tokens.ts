@@ -1,11 +1,24 @@
 /** The collection `tokens`: one record for every token the service hands out or has seen. Listing is in `token-list.ts`. */
 import type { StoreContext } from './context.js';
 import { DuplicateKeyError } from './failures.js';
-import type { NewTokenRecord, Revocation, TokenRecord } from './records.js';
+import {
+  ANY_ISSUER,
+  ISSUED_HERE,
+  isIssuedHere,
+  type NewTokenRecord,
+  type Revocation,
+  type TokenRecord,
+} from './records.js';
 import { createTokenList, type TokenList } from './token-list.js';
 import { createMarkingStore, type MarkingStore } from './token-marking.js';
 import { createSecretStore, type SecretStore } from './token-secrets.js';
-import { createTokenModel, REVOKED_INDEX, toRecord } from './token-model.js';
+import {
+  createTokenModel,
+  JTI_INDEX,
+  RECORDED_INDEX,
+  REVOKED_INDEX,
+  toRecord,
+} from './token-model.js';
 
 export interface RevokeOutcome {
   readonly outcome: 'revoked' | 'already-revoked';
@@ -40,7 +53,10 @@ export interface TokenStore extends TokenList, SecretStore, MarkingStore {
    * calls exactly one says `revoked`. The first revocation's values are kept. null = no such record.
    */
   revoke(id: string, revocation: Revocation): Promise<RevokeOutcome | null>;
-  /** Batches of revoked records: all, or those revoked since; without those whose token expired before. */
+  /**
+   * Batches of revoked records: all, or those whose revocation was recorded since, by the database's
+   * clock; without those whose token, issued here, expired before.
+   */
   revoked(since: Date | null, expiredBefore: Date): AsyncIterable<RevokedEntry[]>;
   /** Deletes what `purgeAt` says is due; for engines whose TTL monitor does not run. */
   purgeDue(): Promise<number>;
@@ -51,7 +67,7 @@ const REVOKED_BATCH = 5000;
 const INDEX_BUILD_MS = 3_600_000;
 const LOAD_MS = 600_000;
 
-type RevokedFields = Pick<TokenRecord, 'jti' | 'issuer' | 'expiresAt' | 'purgeAt'>;
+type RevokedFields = Pick<TokenRecord, 'jti' | 'issuer' | 'origin' | 'expiresAt'>;
 
 export function createTokenStore(
   context: StoreContext,
@@ -97,13 +113,19 @@ export function createTokenStore(
 
   async function findByJti(jti: string): Promise<TokenRecord[]> {
     assertText('jti', jti);
-    const found = await run(() => model.find({ jti }).sort({ _id: 1 }).limit(100).lean());
+    const found = await run(() => model.find({ jti }).sort({ _id: 1 }).lean());
     return found.map(toRecord);
   }
 
   async function isRecorded(jti: string, issuer: string): Promise<boolean> {
     assertText('jti', jti);
-    const found = await run(() => model.findOne({ jti, issuer }).select({ _id: 1 }).lean());
+    const found = await run(() =>
+      model
+        .findOne({ jti, $or: [{ issuer }, { issuer: ANY_ISSUER, userId: { $type: 'string' } }] })
+        .hint(JTI_INDEX)
+        .select({ _id: 1 })
+        .lean(),
+    );
     return found !== null;
   }
 
@@ -119,7 +141,15 @@ export function createTokenStore(
           [
             {
               $set: {
-                revocation: { $ifNull: ['$revocation', { $literal: revocation }] },
+                revocation: {
+                  $ifNull: [
+                    '$revocation',
+                    // By the database's clock: the instances' may differ, and they read by this.
+                    { $mergeObjects: [{ $literal: revocation }, { recordedAt: '$$NOW' }] },
+                  ],
+                },
+                // Like the index, the record forgets only what was issued here.
+                purgeAt: { $cond: [{ $in: ['$origin', ISSUED_HERE] }, '$purgeAt', null] },
                 updatedAt: {
                   $cond: [
                     { $eq: [{ $ifNull: ['$revocation', null] }, null] },
@@ -146,13 +176,14 @@ export function createTokenStore(
     // The driver's own cursor: Mongoose's documents would cost several times as much.
     const cursor = model.collection.find<RevokedFields>(
       {
-        'revocation.at': since === null ? { $type: 'date' } : { $gte: since },
-        // Nobody signed the expiry of a record without a purge date.
-        $nor: [{ expiresAt: { $lt: expiredBefore }, purgeAt: { $type: 'date' } }],
+        ...(since === null
+          ? { 'revocation.at': { $type: 'date' } }
+          : { 'revocation.recordedAt': { $gte: since } }),
+        $nor: [{ origin: { $in: ISSUED_HERE }, expiresAt: { $lt: expiredBefore } }],
       },
       {
-        projection: { _id: 0, jti: 1, issuer: 1, expiresAt: 1, purgeAt: 1 },
-        hint: REVOKED_INDEX,
+        projection: { _id: 0, jti: 1, issuer: 1, origin: 1, expiresAt: 1 },
+        hint: since === null ? REVOKED_INDEX : RECORDED_INDEX,
         batchSize: REVOKED_BATCH,
         maxTimeMS: LOAD_MS,
       },
@@ -189,10 +220,12 @@ export function createTokenStore(
   };
 }
 
-/** Only a purge date says that `expiresAt` is as signed: a hand-registered one might be too early. */
-export function toRevokedEntry(record: RevokedFields): RevokedEntry {
-  const { jti, issuer, expiresAt, purgeAt } = record;
-  return { jti, issuer, expiresAt: purgeAt ? (expiresAt?.getTime() ?? null) : null };
+/**
+ * A revocation may be forgotten only when its token can't be good any more: for tokens issued here.
+ * Of others, another one with the same jti and a later expiry may exist, or the expiry was typed in.
+ */
+export function toRevokedEntry({ jti, issuer, origin, expiresAt }: RevokedFields): RevokedEntry {
+  return { jti, issuer, expiresAt: isIssuedHere(origin) ? (expiresAt?.getTime() ?? null) : null };
 }
 
 /** 24 hexadecimal digits, as printed. Mongoose would also take any 12 characters for an ObjectId. */

@@ -27,6 +27,8 @@ export interface UserStore {
   findByEmail(email: string): Promise<UserWithPassword | null>;
   hasAdministrator(): Promise<boolean>;
   list(page: { skip: number; limit: number }): Promise<{ users: User[]; count: number }>;
+  /** Makes this user an administrator with this password; creates it if need be. */
+  setAdministrator(email: string, passwordHash: string): Promise<void>;
   /** Replaces the hash if it still is `current`, so that an upgrade never undoes a change of password. */
   replacePasswordHash(id: string, current: string, next: string): Promise<boolean>;
 }
@@ -105,6 +107,25 @@ export function createUserStore({
         run(() => model.estimatedDocumentCount()),
       ]);
       return { users: users.map(toUser), count };
+    },
+
+    async setAdministrator(email, passwordHash) {
+      const now = new Date(clock());
+      await run(() =>
+        model.updateOne(
+          { email: { $eq: email } },
+          {
+            $set: { password: passwordHash, role: 'admin', status: ACTIVE_STATUS, updatedAt: now },
+            $setOnInsert: {
+              firstname: 'Administrator',
+              lastname: null,
+              emailverified: false,
+              createdAt: now,
+            },
+          },
+          { upsert: true, writeConcern },
+        ),
+      );
     },
 
     async replacePasswordHash(id, current, next) {

@@ -29,13 +29,12 @@ export interface TokenRegistrar {
 interface Dependencies {
   readonly tokens: Pick<TokenStore, 'insert' | 'findByJti'>;
   readonly identify: (token: string) => Claims | null;
-  readonly ownIssuer: string;
   readonly retentionSeconds: number;
 }
 
 export function createTokenRegistrar(deps: Dependencies): TokenRegistrar {
   function toRecord(given: Registration): NewTokenRecord {
-    if (!('token' in given)) return fromFields(given, deps.ownIssuer);
+    if (!('token' in given)) return fromFields(given);
     const claims = deps.identify(given.token);
     if (claims === null) {
       throw invalidInput(
@@ -78,22 +77,21 @@ export function createTokenRegistrar(deps: Dependencies): TokenRegistrar {
 }
 
 function assertSameUser(existing: TokenRecord, wanted: NewTokenRecord): TokenRecord {
-  if (existing.userId === wanted.userId) return existing;
+  // A record without a user holds just the revocation of an id that nobody had seen.
+  if (existing.userId === wanted.userId || existing.userId === null) return existing;
   throw new ServiceError('conflict', 'jti: is recorded for another user already.', {
     fields: [{ field: 'jti', message: 'is recorded for another user already.' }],
   });
 }
 
 /** Nobody signed this expiry, so no revocation may be forgotten on its word: the record is kept for ever. */
-function fromFields(
-  given: Exclude<Registration, { token: string }>,
-  ownIssuer: string,
-): NewTokenRecord {
+function fromFields(given: Exclude<Registration, { token: string }>): NewTokenRecord {
   return {
     kind: 'access',
     origin: 'registered',
     jti: given.jti,
-    issuer: given.issuer ?? ownIssuer,
+    // Whoever doesn't name the issuer means the token, whoever issued it.
+    issuer: given.issuer ?? ANY_ISSUER,
     subject: given.subject ?? null,
     audience: given.audience ?? null,
     userId: given.userId,

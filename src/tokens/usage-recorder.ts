@@ -61,10 +61,12 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
     }, delayMs).unref();
   }
 
+  /** Writes what waits now; what is noted meanwhile waits for the next time. */
   async function writeAll(): Promise<void> {
-    while (waiting.size > 0) {
-      const batch = [...waiting].slice(0, BATCH);
-      for (const [key] of batch) waiting.delete(key);
+    const all = [...waiting];
+    waiting = new Map();
+    for (let at = 0; at < all.length; at += BATCH) {
+      const batch = all.slice(at, at + BATCH);
       try {
         await tokens.recordSeen(
           batch.map(([, seen]) => seen),
@@ -72,7 +74,7 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
         );
       } catch (error) {
         // Later notes of the same tokens, made during the write, win.
-        waiting = new Map([...batch, ...waiting]);
+        waiting = new Map([...all.slice(at), ...waiting]);
         schedule(RETRY_AFTER_MS);
         throw error;
       }

@@ -119,18 +119,45 @@ export function describeStore(name: string, uri: () => string): void {
       },
     );
 
-    it('lists what is revoked: all of it, or since a moment', async () => {
+    it('lists what is revoked: all of it, or what was recorded since a moment of its own clock', async () => {
       const [a, b] = await Promise.all([
         store.tokens.insert(newRecord('since-a')),
         store.tokens.insert(newRecord('since-b')),
       ]);
-      await store.tokens.revoke(a.id, revocation('x', START + 10_000));
-      await store.tokens.revoke(b.id, revocation('x', START + 20_000));
+      // Whatever an instance's clock says, in either direction.
+      await store.tokens.revoke(a.id, revocation('x', START + 10_000_000));
+      const between = await store.time();
+      let now = between;
+      while (now <= between) now = await store.time();
+      await store.tokens.revoke(b.id, revocation('x', START - 10_000_000));
       await store.tokens.insert(newRecord('never-revoked'));
-      expect(await revokedIds(new Date(START + 20_000))).toEqual(['since-b']);
-      expect(await revokedIds(new Date(START + 10_000))).toEqual(['since-a', 'since-b']);
+      expect(await revokedIds(now)).toEqual(['since-b']);
       expect(await revokedIds()).toEqual(expect.arrayContaining(['since-a', 'since-b']));
       expect(await revokedIds()).not.toContain('never-revoked');
+      // A repeated revoke is no new one.
+      await store.tokens.revoke(a.id, revocation('y'));
+      expect(await revokedIds(now)).toEqual(['since-b']);
+    });
+
+    it('forgets expired revocations only of tokens that were issued here', async () => {
+      const due = { expiresAt: new Date(START - 1), purgeAt: new Date(START + 1000) };
+      for (const origin of ['signin', 'adopted', 'registered'] as const) {
+        const { id } = await store.tokens.insert(newRecord(`forget-${origin}`, { origin, ...due }));
+        await store.tokens.revoke(id, revocation('x'));
+      }
+      const entries: unknown[] = [];
+      for await (const batch of store.tokens.revoked(null, new Date(START))) {
+        entries.push(...batch.filter(({ jti }) => jti.startsWith('forget-')));
+      }
+      expect(entries).toEqual(
+        expect.arrayContaining([
+          { jti: 'forget-adopted', issuer: 'https://issuer.example', expiresAt: null },
+          { jti: 'forget-registered', issuer: 'https://issuer.example', expiresAt: null },
+        ]),
+      );
+      expect(entries).toHaveLength(2);
+      expect((await store.tokens.findByJti('forget-adopted'))[0]?.purgeAt).toBeNull();
+      expect((await store.tokens.findByJti('forget-signin'))[0]?.purgeAt).toEqual(due.purgeAt);
     });
 
     it('adopts a token once, and afterwards only moves its last use forward', async () => {

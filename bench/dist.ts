@@ -1,0 +1,36 @@
+/** The built service's own modules: what is measured is what runs, not the sources through a loader. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type * as AuthAuthenticate from '../src/auth/authenticate.js';
+import type * as CheckCredentials from '../src/auth/check-credentials.js';
+import type * as Config from '../src/config.js';
+import type * as ObservabilityLogger from '../src/observability/logger.js';
+import type * as RevocationIndex from '../src/revocation/revocation-index.js';
+import type * as RevocationRevoke from '../src/revocation/revoke.js';
+import type * as Service from '../src/service.js';
+import type * as StoreConnect from '../src/store/connect.js';
+import type * as TokensKeys from '../src/tokens/keys.js';
+import type * as TokenCheck from '../src/tokens/token-check.js';
+import type * as TokensVerifier from '../src/tokens/verifier.js';
+import { DIST } from './built-service.js';
+
+interface Modules {
+  readonly 'auth/authenticate.js': typeof AuthAuthenticate;
+  readonly 'auth/check-credentials.js': typeof CheckCredentials;
+  readonly 'config.js': typeof Config;
+  readonly 'observability/logger.js': typeof ObservabilityLogger;
+  readonly 'revocation/revocation-index.js': typeof RevocationIndex;
+  readonly 'revocation/revoke.js': typeof RevocationRevoke;
+  readonly 'service.js': typeof Service;
+  readonly 'store/connect.js': typeof StoreConnect;
+  readonly 'tokens/keys.js': typeof TokensKeys;
+  readonly 'tokens/token-check.js': typeof TokenCheck;
+  readonly 'tokens/verifier.js': typeof TokensVerifier;
+}
+
+export async function built<N extends keyof Modules>(name: N): Promise<Modules[N]> {
+  const path = join(DIST, name);
+  if (!existsSync(path)) throw new Error(`There is no dist/${name}. Run \`npm run build\` first.`);
+  return (await import(pathToFileURL(path).href)) as Modules[N];
+}

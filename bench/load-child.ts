@@ -1,0 +1,40 @@
+/** The process that `./load.ts` starts: a service that loads its revocation list. */
+import { randomBytes } from 'node:crypto';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { send, taskOf } from './children.js';
+import { built } from './dist.js';
+
+export interface LoadTask {
+  readonly uri: string;
+}
+
+export interface LoadFigures {
+  readonly seconds: number;
+  readonly entries: number;
+  readonly longestPauseMs: number;
+}
+
+const { uri } = taskOf() as LoadTask;
+const secret = randomBytes(48).toString('base64');
+const { parseConfig } = await built('config.js');
+const { createLogger } = await built('observability/logger.js');
+const { createSecretKeys } = await built('tokens/keys.js');
+const { openStore } = await built('store/connect.js');
+const { createService } = await built('service.js');
+const clock = Date.now;
+const store = await openStore({ uri, clock });
+const { index, sync } = createService({
+  config: parseConfig({ MONGODB_URI: uri, GLOBAL_SECRET: secret, LOG_LEVEL: 'warn' }),
+  keys: createSecretKeys(secret),
+  store,
+  clock,
+  log: createLogger({ level: 'warn' }),
+});
+const delay = monitorEventLoopDelay({ resolution: 1 });
+delay.enable();
+const startedAt = performance.now();
+await sync.load();
+const seconds = (performance.now() - startedAt) / 1000;
+delay.disable();
+send({ seconds, entries: index.size, longestPauseMs: delay.max / 1e6 } satisfies LoadFigures);
+await store.close();

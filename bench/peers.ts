@@ -1,0 +1,247 @@
+/** The servers that are compared, one in a process: `./http.ts` starts them and asks each what it spent. */
+import { createSecretKey } from 'node:crypto';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import express, { type Express, type Request, type Response } from 'express';
+import { expressjwt } from 'express-jwt';
+import jwt from 'jsonwebtoken';
+import mongoose from 'mongoose';
+import passport from 'passport';
+import { ExtractJwt, Strategy as JwtStrategy } from 'passport-jwt';
+import { createJti } from '../src/tokens/jti.js';
+import { endWithParent, send, taskOf } from './children.js';
+import { built } from './dist.js';
+
+export interface PeerTask {
+  readonly peer: PeerName;
+  /** Ids that the service's index holds. */
+  readonly revoked: number;
+  readonly algorithm: 'HS256' | 'RS256';
+  readonly secret: string;
+  readonly privateKey: string;
+  /** Of the embedded engine. */
+  readonly uri: string;
+}
+
+/** What the process spent so far: time in its event loop's callbacks, and CPU time of all its threads. */
+export interface Spent {
+  readonly activeMs: number;
+  readonly cpuMs: number;
+  readonly atMs: number;
+}
+
+export type PeerName =
+  | 'node:http'
+  | 'node:http + jsonwebtoken + Set'
+  | 'Express'
+  | 'Express + jsonwebtoken'
+  | 'Express + passport-jwt + Set'
+  | 'passport-jwt, string secret, 2 Mongoose look-ups'
+  | 'express-jwt, isRevoked asks MongoDB'
+  | 'GET /auth/verify'
+  | 'Express + our passport middleware';
+
+/** The other servers' revoked ids: few, which is in their favour. */
+const OTHERS_REVOKED = 1000;
+const PEERS_DATABASE = 'bench-peers';
+const THIRTY_DAYS_MS = 30 * 86_400_000;
+
+const answer = (_req: Request, res: Response) => {
+  res.status(204).end();
+};
+
+const peers: Record<PeerName, (task: PeerTask) => RequestListener | Promise<RequestListener>> = {
+  'node:http': () => (_req, res) => {
+    res.writeHead(204).end();
+  },
+
+  'node:http + jsonwebtoken + Set': ({ secret }) => {
+    const key = createSecretKey(secret, 'utf8');
+    const revoked = revokedSet();
+    const options = { algorithms: ['HS256' as const] };
+    return (req, res) => {
+      try {
+        const { jti } = jwt.verify((req.headers.authorization ?? '').slice(4), key, options) as {
+          jti: string;
+        };
+        res.writeHead(revoked.has(jti) ? 401 : 204).end();
+      } catch {
+        res.writeHead(401).end();
+      }
+    };
+  },
+
+  Express: () => express().get('/', answer),
+
+  'Express + jsonwebtoken': ({ secret }) => {
+    const key = createSecretKey(secret, 'utf8');
+    const options = { algorithms: ['HS256' as const] };
+    return express().get(
+      '/',
+      (req, res, next) => {
+        try {
+          jwt.verify((req.headers.authorization ?? '').slice(4), key, options);
+        } catch {
+          res.status(401).end();
+          return;
+        }
+        next();
+      },
+      answer,
+    );
+  },
+
+  'Express + passport-jwt + Set': ({ secret }) => {
+    const revoked = revokedSet();
+    const strategy = new JwtStrategy(
+      {
+        jwtFromRequest: ExtractJwt.fromAuthHeaderWithScheme('JWT'),
+        // The types know no KeyObject; jsonwebtoken, which gets it, does.
+        secretOrKey: createSecretKey(secret, 'utf8') as unknown as Buffer,
+        algorithms: ['HS256'],
+      },
+      (payload: { jti: string }, done) => done(null, revoked.has(payload.jti) ? false : payload),
+    );
+    return behindPassport(strategy);
+  },
+
+  'passport-jwt, string secret, 2 Mongoose look-ups': async ({ secret, uri }) => {
+    const { users, history } = await tiledeskModels(uri);
+    const strategy = new JwtStrategy(
+      {
+        jwtFromRequest: ExtractJwt.fromAuthHeaderWithScheme('JWT'),
+        secretOrKey: secret,
+        algorithms: ['HS256'],
+      },
+      (payload: { _id: string; jti: string }, done) => {
+        const find = async () => {
+          const user = await users.findOne({ _id: payload._id, status: 100 });
+          const record = await history.findOne({ jti: payload.jti });
+          return user !== null && record?.get('state') !== 100 ? user : false;
+        };
+        // oxlint-disable-next-line promise/no-callback-in-promise -- passport-jwt knows callbacks only
+        find().then((user) => done(null, user), done);
+      },
+    );
+    return behindPassport(strategy);
+  },
+
+  'express-jwt, isRevoked asks MongoDB': async ({ secret, uri }) => {
+    const { history } = await tiledeskModels(uri);
+    return express().get(
+      '/',
+      expressjwt({
+        secret: createSecretKey(secret, 'utf8'),
+        algorithms: ['HS256'],
+        getToken: (req) => (req.headers.authorization ?? '').slice(4),
+        isRevoked: async (_req, token) => {
+          const { payload } = token as { payload: { jti: string } };
+          return (await history.exists({ jti: payload.jti, state: 100 })) !== null;
+        },
+      }),
+      answer,
+    );
+  },
+
+  'GET /auth/verify': async (task) => (await serviceOf(task)).handler,
+
+  'Express + our passport middleware': async (task) => {
+    const { checkCredentials, keys } = await serviceOf(task);
+    const { createAuthenticate } = await built('auth/authenticate.js');
+    const signIn = () => Promise.resolve(null);
+    return express().get('/', createAuthenticate({ signIn, checkCredentials, keys }), answer);
+  },
+};
+
+function revokedSet(): Set<string> {
+  return new Set(Array.from({ length: OTHERS_REVOKED }, () => createJti(Date.now())));
+}
+
+function behindPassport(strategy: JwtStrategy): Express {
+  const authenticator = new passport.Passport();
+  authenticator.use(strategy);
+  const authenticate = authenticator.authenticate('jwt', { session: false }) as express.Handler;
+  return express().get('/', authenticate, answer);
+}
+
+/** As in Tiledesk's server: the user and the token's history record, by Mongoose. */
+async function tiledeskModels(uri: string) {
+  const connection = await mongoose
+    .createConnection(uri, { dbName: PEERS_DATABASE, maxPoolSize: 100 })
+    .asPromise();
+  const user = new mongoose.Schema({
+    email: { type: String, index: true },
+    firstname: String,
+    lastname: String,
+    status: { type: Number, index: true },
+  });
+  const history = new mongoose.Schema({ jti: { type: String, index: true }, state: Number });
+  return {
+    users: connection.model('user', user),
+    history: connection.model('jwthistory', history),
+  };
+}
+
+/** The service's check with its index filled, as `createService` wires it. */
+async function serviceOf({ algorithm, secret, privateKey, uri, revoked }: PeerTask) {
+  const { parseConfig } = await built('config.js');
+  const { createLogger } = await built('observability/logger.js');
+  const { createSecretKeys, createRsaKeys } = await built('tokens/keys.js');
+  const { openStore } = await built('store/connect.js');
+  const { createService } = await built('service.js');
+  const { createTokenVerifier } = await built('tokens/verifier.js');
+  const { createCredentialsCheck } = await built('auth/check-credentials.js');
+  const { createTokenCheck } = await built('tokens/token-check.js');
+  const config = parseConfig({
+    MONGODB_URI: uri,
+    LOG_LEVEL: 'warn',
+    GLOBAL_SECRET_ALGORITHM: algorithm,
+    ...(algorithm === 'HS256'
+      ? { GLOBAL_SECRET: secret }
+      : { GLOBAL_SECRET_OR_PRIVATE_KEY: privateKey }),
+  });
+  const { signing } = config;
+  const keys =
+    signing.algorithm === 'HS256'
+      ? createSecretKeys(secret)
+      : createRsaKeys(signing.privateKey, signing.publicKey);
+  const clock = Date.now;
+  const store = await openStore({ uri, clock });
+  const log = createLogger({ level: config.logLevel });
+  const service = createService({ config, keys, store, clock, log });
+  await service.sync.load();
+  const now = clock();
+  for (let i = 0; i < revoked; i += 1) {
+    const jti = createJti(now - i);
+    service.index.add({ jti, issuer: config.tokenIssuer, expiresAt: now + THIRTY_DAYS_MS });
+  }
+  service.sync.start();
+  const { usage, index, handler } = service;
+  const verifier = createTokenVerifier({ keys, clock, isRevoked: index.isRevoked });
+  const { unknownTokens } = config;
+  const checkToken = createTokenCheck({ verifier, usage, unknownTokens });
+  const noApiKeys = { check: refuse, create: refuse };
+  return { handler, keys, checkCredentials: createCredentialsCheck(checkToken, noApiKeys) };
+}
+
+/** Nobody presents an API key here. */
+function refuse(): never {
+  throw new Error('no API key is expected');
+}
+
+const task = taskOf() as PeerTask;
+const server = createServer(await peers[task.peer](task));
+endWithParent();
+server.listen(0, '127.0.0.1', () => {
+  send({ port: (server.address() as AddressInfo).port });
+});
+process.on('message', () => {
+  const { user, system } = process.cpuUsage();
+  const spent: Spent = {
+    activeMs: performance.eventLoopUtilization().active,
+    cpuMs: (user + system) / 1000,
+    atMs: performance.now(),
+  };
+  send(spent);
+});

@@ -1,0 +1,70 @@
+/** Records of sign-in tokens, put straight into the collection. */
+import mongoose, { type Connection } from 'mongoose';
+import type { Revocation } from '../src/store/records.js';
+import { createJti } from '../src/tokens/jti.js';
+
+export interface Inserted {
+  readonly _id: mongoose.Types.ObjectId;
+  readonly jti: string;
+}
+
+const ISSUER = 'https://tiledesk.com';
+const DAY_MS = 86_400_000;
+const BATCH = 5000;
+const AT_ONCE = 2;
+
+export function connectDirectly(uri: string): Promise<Connection> {
+  return mongoose.createConnection(uri, { dbName: 'jwt-history', maxPoolSize: 50 }).asPromise();
+}
+
+/** @returns what was inserted, where `keep` says so. The indexes are made by whoever opened the store before. */
+export async function insertTokens(
+  connection: Connection,
+  count: number,
+  { revoked, keep }: { readonly revoked: boolean; readonly keep: boolean },
+): Promise<Inserted[]> {
+  const tokens = connection.collection('tokens');
+  const inserted: Inserted[] = [];
+  let next = 0;
+  const insertBatches = async () => {
+    while (next < count) {
+      const size = Math.min(BATCH, count - next);
+      next += size;
+      const batch = Array.from({ length: size }, () => tokenDocument(revoked));
+      await tokens.insertMany(batch, { ordered: false, writeConcern: { w: 1 } });
+      if (keep) inserted.push(...batch.map(({ _id, jti }) => ({ _id, jti })));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, insertBatches));
+  return inserted;
+}
+
+function tokenDocument(revoked: boolean) {
+  const issuedAt = new Date(Date.now() - Math.floor(Math.random() * 20 * DAY_MS));
+  const expiresAt = new Date(issuedAt.getTime() + 30 * DAY_MS);
+  const userId = Math.floor(Math.random() * 20_000)
+    .toString(16)
+    .padStart(24, '0');
+  const revocation: Revocation = { at: new Date(), by: userId, reason: null, via: 'tiledesk' };
+  return {
+    _id: new mongoose.Types.ObjectId(),
+    jti: createJti(issuedAt.getTime()),
+    kind: 'access',
+    origin: 'signin',
+    issuer: ISSUER,
+    subject: 'user',
+    audience: ISSUER,
+    userId,
+    applicationId: null,
+    sessionId: null,
+    cdata: null,
+    device: null,
+    issuedAt,
+    expiresAt,
+    lastUsedAt: null,
+    revocation: revoked ? revocation : null,
+    purgeAt: new Date(expiresAt.getTime() + 90 * DAY_MS),
+    createdAt: issuedAt,
+    updatedAt: issuedAt,
+  };
+}
