@@ -41,8 +41,8 @@ export function createIdTable(): IdTable {
   const seed = randomInt(2 ** 32);
   const issuers = new Map<string, number>();
   const segments: (Segment | undefined)[] = Array.from({ length: SEGMENTS });
-  const others = new Map<string, number>();
-  let othersCursor: MapIterator<[string, number]> | null = null;
+  const others = Array.from({ length: SLICES }, () => new Map<string, number>());
+  let texts = 0;
   let packed = 0;
   let nextSlice = 0;
   /** The words of the id asked for last; one buffer, because a check must not allocate. */
@@ -51,7 +51,11 @@ export function createIdTable(): IdTable {
   function has(issuer: string, id: string): boolean {
     const number = issuers.get(issuer);
     if (number === undefined) return false;
-    if (!parseUuid(id, key)) return others.size > 0 && others.has(textKey(number, id));
+    if (!parseUuid(id, key)) {
+      if (texts === 0) return false;
+      const text = textKey(number, id);
+      return others[sliceOf(text)]?.has(text) ?? false;
+    }
     key[ISSUER] = number;
     const hash = hashOf(key, seed);
     const segment = segments[hash % SEGMENTS];
@@ -64,7 +68,11 @@ export function createIdTable(): IdTable {
     const leaves = leavesAt === Infinity ? NEVER : Math.min(NEVER, Math.ceil(leavesAt / 1000));
     if (!parseUuid(id, key)) {
       const text = textKey(number, id);
-      others.set(text, Math.max(leaves, others.get(text) ?? 0));
+      const slice = others[sliceOf(text)];
+      if (slice === undefined) return;
+      const before = slice.get(text);
+      slice.set(text, Math.max(leaves, before ?? 0));
+      if (before === undefined) texts += 1;
       return;
     }
     key[ISSUER] = number;
@@ -90,17 +98,10 @@ export function createIdTable(): IdTable {
       const fitting = Math.max(MIN_SLOTS, Math.ceil((swept.used / MAX_LOAD) * GROWTH));
       segments[at] = fitting * 2 < swept.slots ? rebuilt(swept, fitting, seed, 0) : swept;
     }
-    nextSlice = (nextSlice + 1) % SLICES;
-    othersCursor ??= others.entries();
-    for (let left = Math.ceil(others.size / SLICES) + 1; left > 0; left -= 1) {
-      const next = othersCursor.next();
-      if (next.done) {
-        othersCursor = null;
-        break;
-      }
-      const [text, leaves] = next.value;
-      if (leaves !== NEVER && leaves <= second) others.delete(text);
+    for (const [text, leaves] of others[nextSlice] ?? []) {
+      if (leaves !== NEVER && leaves <= second && others[nextSlice]?.delete(text)) texts -= 1;
     }
+    nextSlice = (nextSlice + 1) % SLICES;
   }
 
   return {
@@ -109,13 +110,19 @@ export function createIdTable(): IdTable {
     hasIssuer: (issuer) => issuers.has(issuer),
     sweepSlice,
     get size() {
-      return packed + others.size;
+      return packed + texts;
     },
   };
 }
 
 function textKey(issuer: number, id: string): string {
   return `${issuer} ${id}`;
+}
+
+function sliceOf(text: string): number {
+  let hash = 0;
+  for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193);
+  return (hash >>> 16) % SLICES;
 }
 
 function growthOf(segment: Segment | undefined): number {
