@@ -100,14 +100,26 @@ function isVerifyPath(url: string | undefined): boolean {
   );
 }
 
-function acceptedHeaders({ userId, jti, applicationId }: Claims): Record<string, string> {
-  const headers: Record<string, string> = {
-    'Cache-Control': 'no-store',
-    'X-User-Id': headerText(userId),
-    'X-Token-Jti': headerText(jti),
-  };
-  if (applicationId !== null) headers['X-Application-Id'] = headerText(applicationId);
-  return headers;
+/** Made once for each token that is remembered: the claims are the same object then. */
+const acceptedHeadersOf = new WeakMap<Claims, readonly string[]>();
+
+function acceptedHeaders(claims: Claims): string[] {
+  let headers = acceptedHeadersOf.get(claims);
+  if (headers === undefined) {
+    const { userId, jti, applicationId } = claims;
+    headers = [
+      'Cache-Control',
+      'no-store',
+      'X-User-Id',
+      headerText(userId),
+      'X-Token-Jti',
+      headerText(jti),
+    ];
+    if (applicationId !== null)
+      headers = [...headers, 'X-Application-Id', headerText(applicationId)];
+    acceptedHeadersOf.set(claims, headers);
+  }
+  return [...headers];
 }
 
 /** Ids may be any text; a header may not. What isn't plain ASCII is percent-encoded (as UTF-8). */

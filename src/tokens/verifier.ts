@@ -3,6 +3,7 @@
  * that accepts a token calls this one; it never waits for the database.
  */
 import jwt from 'jsonwebtoken';
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import { type Claims, parseClaims } from './claims.js';
 import { isCompactJws } from './compact-jws.js';
@@ -39,18 +40,31 @@ interface Dependencies {
 const MAX_ISSUED_AHEAD_MS = 300_000;
 const TOKEN_TYPES = new Set(['JWT', 'AT+JWT', 'APPLICATION/AT+JWT']);
 
+/** What a correct signature vouches for; the same at every use. */
+interface Signed {
+  readonly claims: Claims;
+  readonly notBefore: unknown;
+}
+
+/**
+ * Tokens whose signature and claims were found good: a token comes again and again, and its
+ * signature can't change. Its expiry and its revocation can, and are asked for at every use.
+ */
+const MAX_REMEMBERED = 10_000;
+
 export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): TokenVerifier {
   const { verificationKey } = keys;
-  const algorithms = [keys.algorithm];
+  const options = {
+    algorithms: [keys.algorithm],
+    complete: true as const,
+    ignoreExpiration: true,
+    ignoreNotBefore: true,
+  };
+  const remembered = new LRUCache<string, Signed>({ max: MAX_REMEMBERED });
 
   function verifySignature(token: string): Record<string, unknown> | null {
     try {
-      const { header, payload } = jwt.verify(token, verificationKey, {
-        algorithms,
-        complete: true,
-        ignoreExpiration: true,
-        ignoreNotBefore: true,
-      });
+      const { header, payload } = jwt.verify(token, verificationKey, options);
       // RFC 7515 section 4.1.11: an extension that isn't understood makes the token invalid.
       if (header.crit !== undefined || 'b64' in header) return null;
       if (header.typ !== undefined && !isTokenType(header.typ)) return null;
@@ -60,27 +74,41 @@ export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): T
     }
   }
 
-  function check(token: string): Verification {
-    const refuse = (reason: RefusalReason, claims: Claims | null = null) =>
-      ({ accepted: false, reason, claims }) as const;
-    if (!isCompactJws(token)) return refuse('malformed');
+  function readSigned(token: string): Signed | 'malformed' | 'bad-signature' | 'bad-claims' {
+    const known = remembered.get(token);
+    if (known !== undefined) return known;
+    if (!isCompactJws(token)) return 'malformed';
     const payload = verifySignature(token);
-    if (payload === null) return refuse('bad-signature');
+    if (payload === null) return 'bad-signature';
     const claims = parseClaims(payload);
-    if (claims === null) return refuse('bad-claims');
+    if (claims === null) return 'bad-claims';
+    const signed = { claims, notBefore: payload['nbf'] };
+    remembered.set(token, signed);
+    return signed;
+  }
+
+  function check(token: string): Verification {
+    const signed = readSigned(token);
+    if (typeof signed === 'string') return refuse(signed, null);
+    const { claims, notBefore } = signed;
     const now = clock();
     if (claims.expiresAt !== null && claims.expiresAt <= now) return refuse('expired', claims);
-    if (startsAfter(payload['nbf'], now) || (claims.issuedAt ?? 0) > now + MAX_ISSUED_AHEAD_MS) {
+    if (startsAfter(notBefore, now) || (claims.issuedAt ?? 0) > now + MAX_ISSUED_AHEAD_MS) {
       return refuse('not-yet-valid', claims);
     }
     return isRevoked(claims) ? refuse('revoked', claims) : { accepted: true, claims };
   }
 
   function identify(token: string): Claims | null {
-    return isCompactJws(token) ? parseClaims(verifySignature(token)) : null;
+    const signed = readSigned(token);
+    return typeof signed === 'string' ? null : signed.claims;
   }
 
   return { check, identify };
+}
+
+function refuse(reason: RefusalReason, claims: Claims | null): Verification {
+  return { accepted: false, reason, claims };
 }
 
 /** RFC 7519 section 5.1 and RFC 9068 sections 2.1 and 4; anything else is some other kind of JWT. */
