@@ -1,6 +1,6 @@
 /**
  * `GET /auth/verify` (and HEAD): may this token pass? For nginx `auth_request`, Traefik ForwardAuth,
- * Caddy `forward_auth` and Envoy `ext_authz`. Answered before Express, through the same token check:
+ * Caddy `forward_auth` and, through a small adapter (docs), Envoy. Answered before Express, through the same token check:
  * it needs nothing of Express, and Express would be the largest cost of a check.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
