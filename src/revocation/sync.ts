@@ -44,9 +44,13 @@ export function createRevocationSync({ store, index, clock, log }: Dependencies)
   let cursor: Date | null = null;
   let lastClock = -Infinity;
 
-  async function fetchSince(since: Date | null): Promise<void> {
+  async function fetchSince(wanted: Date | null): Promise<void> {
     const startedAt = clock();
     const databaseTime = await store.time();
+    // A server whose clock is further behind than the overlap reaches may have recorded something
+    // before what was read last.
+    const isBehind = cursor !== null && databaseTime.getTime() < cursor.getTime() - CLOCK_STEP_MS;
+    const since = isBehind ? null : wanted;
     for (const { at, ...scope } of await store.cutoffs.all()) index.raiseCutoff(scope, at);
     let count = 0;
     for await (const batch of store.tokens.revoked(since, new Date(startedAt - LEEWAY_MS))) {
