@@ -59,6 +59,12 @@ export interface NewTokenRecord {
 
 export interface TokenRecord extends NewTokenRecord {
   readonly id: string;
+  /** As far as it was noted. */
+  readonly firstUsedAt: Date | null;
+  /** When the token, revoked by then, was last tried. */
+  readonly lastRefusedAt: Date | null;
+  /** How often it was tried since it was revoked. */
+  readonly refusedCount: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }

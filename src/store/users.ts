@@ -24,7 +24,11 @@ export interface UserStore {
   /** @throws DuplicateKeyError when the e-mail is taken. */
   insert(user: NewUser): Promise<User>;
   findById(id: string): Promise<User | null>;
+  /** Those that there are, in any order. */
+  findByIds(ids: readonly string[]): Promise<User[]>;
   findByEmail(email: string): Promise<UserWithPassword | null>;
+  /** The ids of users whose e-mail begins with this text, in any case; in the order of their e-mails. */
+  idsByText(text: string, limit: number): Promise<string[]>;
   hasAdministrator(): Promise<boolean>;
   list(page: { skip: number; limit: number }): Promise<{ users: User[]; count: number }>;
   /** Makes this user an administrator with this password; creates it if need be. */
@@ -92,9 +96,37 @@ export function createUserStore({
       return found === null ? null : toUser(found);
     },
 
+    async findByIds(ids) {
+      const known = [...new Set(ids)].filter(isRecordId);
+      if (known.length === 0) return [];
+      const found = await run(() =>
+        model
+          .find({ _id: { $in: known } })
+          .hint({ _id: 1 })
+          .lean(),
+      );
+      return found.map(toUser);
+    },
+
     async findByEmail(email) {
       const found = await run(() => model.findOne({ email: { $eq: email } }).lean());
       return found === null ? null : { user: toUser(found), passwordHash: found.password };
+    },
+
+    async idsByText(text, limit) {
+      if (text === '') return [];
+      const begin = text.toLowerCase();
+      const found = await run(() =>
+        model
+          // A range, not a pattern: nothing in the text has a meaning of its own.
+          .find({ email: { $gte: begin, $lt: `${begin}\u{10ffff}` } })
+          .sort({ email: 1 })
+          .hint({ email: 1 })
+          .limit(limit)
+          .select({ _id: 1 })
+          .lean(),
+      );
+      return found.map(({ _id }) => _id.toHexString());
     },
 
     async hasAdministrator() {
