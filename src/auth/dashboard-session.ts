@@ -39,7 +39,8 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 export function createDashboardSessions(deps: Dependencies): DashboardSessions {
   async function claimsOfCookie(req: Request): Promise<Claims> {
     const token = readCookie(req, SESSION_COOKIE);
-    const checked = token === undefined ? null : await deps.checkToken(token, () => clientDevice(req));
+    const checked =
+      token === undefined ? null : await deps.checkToken(token, () => clientDevice(req));
     if (checked === null || !checked.accepted) throw signedOut();
     return checked.claims;
   }
@@ -98,9 +99,14 @@ function assertSameOrigin(req: Request): void {
   const site = req.get('sec-fetch-site');
   const origin = req.get('origin');
   const isSame =
-    site !== undefined ? site === 'same-origin' : origin === undefined || hostOf(origin) === req.host;
+    site !== undefined
+      ? site === 'same-origin'
+      : origin === undefined || hostOf(origin) === req.host;
   if (!isSame) {
-    throw new ServiceError('forbidden', 'This must be asked for by the dashboard itself, not by another page.');
+    throw new ServiceError(
+      'forbidden',
+      'This must be asked for by the dashboard itself, not by another page.',
+    );
   }
 }
 

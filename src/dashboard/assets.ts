@@ -6,7 +6,10 @@ import { type Request, type RequestHandler, type Response, Router } from 'expres
 import { methodNotAllowed } from '../http/problem.js';
 
 /** Beside the compiled sources; the sources themselves, under test, use the same build. */
-const FOLDER = new URL(import.meta.url.endsWith('.ts') ? '../../dist/page/' : '../page/', import.meta.url);
+const FOLDER = new URL(
+  import.meta.url.endsWith('.ts') ? '../../dist/page/' : '../page/',
+  import.meta.url,
+);
 
 const FILES = {
   'index.html': 'text/html; charset=utf-8',
@@ -36,7 +39,9 @@ interface Asset {
 
 export function createPageRouter(): Router {
   const router = Router();
-  const assets = new Map(Object.entries(FILES).map(([name, type]) => [name, readAsset(name, type)]));
+  const assets = new Map(
+    Object.entries(FILES).map(([name, type]) => [name, readAsset(name, type)]),
+  );
 
   const send =
     (name: string): RequestHandler =>
@@ -56,7 +61,7 @@ export function createPageRouter(): Router {
 function readAsset(name: string, type: string): Asset | null {
   try {
     const plain = readFileSync(new URL(name, FOLDER));
-    const etag = `"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}"`;
+    const etag = `W/"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}"`;
     return { type, plain, gzipped: gzipSync(plain, { level: 9 }), etag };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;

@@ -14,12 +14,10 @@ const needsNote = {
 
 /** Refuses "other" without a note. */
 export function withReason<T extends z.ZodRawShape>(fields: T) {
-  return z
-    .strictObject({ ...fields, ...reasonFields })
-    .refine((body) => {
-      const { reason, note } = body as unknown as z.output<z.ZodObject<typeof reasonFields>>;
-      return reason !== 'other' || note !== undefined;
-    }, needsNote);
+  return z.strictObject({ ...fields, ...reasonFields }).refine((body) => {
+    const { reason, note } = body as unknown as z.output<z.ZodObject<typeof reasonFields>>;
+    return reason !== 'other' || note !== undefined;
+  }, needsNote);
 }
 
 export const revokeBody = withReason({});

@@ -42,7 +42,9 @@ const selection = z.union(
     }),
     z.strictObject({ filter: filterBody }),
   ],
-  { error: `must be {"ids": [1 to ${MAX_IDS} record ids]} or {"filter": {…}} as the list takes it.` },
+  {
+    error: `must be {"ids": [1 to ${MAX_IDS} record ids]} or {"filter": {…}} as the list takes it.`,
+  },
 );
 type Selection = z.output<typeof selection>;
 
@@ -98,7 +100,8 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
       count: selected.length,
       users: distinct('userId'),
       applications: distinct('applicationId'),
-      lastUsedAt: lastUsed.length === 0 ? null : new Date(lastUsed.reduce((a, b) => Math.max(a, b))),
+      lastUsedAt:
+        lastUsed.length === 0 ? null : new Date(lastUsed.reduce((a, b) => Math.max(a, b))),
       includesThisSession: selected.some(({ jti }) => jti === ownJti(req)),
       asOf,
     });
@@ -122,7 +125,12 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
       res,
     );
     log.info(
-      { event: 'bulk.revoked', count: result.revoked, by: caller.userId, requestId: requestIdOf(res) },
+      {
+        event: 'bulk.revoked',
+        count: result.revoked,
+        by: caller.userId,
+        requestId: requestIdOf(res),
+      },
       'tokens revoked in bulk',
     );
     res.end(`${JSON.stringify({ result })}\n`);

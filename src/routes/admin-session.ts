@@ -84,9 +84,7 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
     const record = records.find(({ issuer }) => issuer === claims.issuer);
     if (user === null || record === undefined) throw signedOut();
     sessions.renew(req, res);
-    res
-      .set('Cache-Control', 'no-store')
-      .json(toWireSession(user, record, sessions.csrfToken(req)));
+    res.set('Cache-Control', 'no-store').json(toWireSession(user, record, sessions.csrfToken(req)));
   };
 
   const signOut: RequestHandler = async (req, res) => {
@@ -127,4 +125,3 @@ function cookiePrincipal(req: Request) {
   if (principal.kind !== 'token') throw signedOut();
   return principal;
 }
-

@@ -54,7 +54,12 @@ async function endOf(
 ): Promise<Entry[]> {
   const revocation = record.revocation ?? session?.revocation ?? null;
   if (revocation !== null) {
-    return [{ ...(await endEntry('revoked', revocation, users)), requestId: revocation.requestId ?? null }];
+    return [
+      {
+        ...(await endEntry('revoked', revocation, users)),
+        requestId: revocation.requestId ?? null,
+      },
+    ];
   }
   const matching = (await cutoffs.all()).filter((cutoff) => applies(cutoff, record));
   const [newest] = matching.toSorted((a, b) => b.at.getTime() - a.at.getTime());

@@ -122,7 +122,8 @@ export function parseCursor(
 ): Pick<SearchPage, 'from' | 'backwards'> {
   if (cursor === undefined) return { from: null, backwards: false };
   const parsed = cursorContent.safeParse(jsonOf(Buffer.from(cursor, 'base64url').toString()));
-  if (!parsed.success) throw invalidInput('cursor', 'must be one that a list answered; begin without one.');
+  if (!parsed.success)
+    throw invalidInput('cursor', 'must be one that a list answered; begin without one.');
   const [sortField, direction, backwards, value, id] = parsed.data;
   if (sortField !== order.sortField || direction !== order.direction)
     throw invalidInput('cursor', 'belongs to another sort or direction; begin without one.');

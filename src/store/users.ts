@@ -30,12 +30,21 @@ export interface UserStore {
   /** The ids of users whose e-mail begins with this text, in any case; in the order of their e-mails. */
   idsByText(text: string, limit: number): Promise<string[]>;
   hasAdministrator(): Promise<boolean>;
-  list(page: { skip: number; limit: number }): Promise<{ users: User[]; count: number }>;
+  /** @param page.emailPrefix in lower case; absent = everyone. */
+  list(page: {
+    skip: number;
+    limit: number;
+    emailPrefix?: string | undefined;
+  }): Promise<{ users: User[]; count: number }>;
   /** Makes this user an administrator with this password; creates it if need be. */
   setAdministrator(email: string, passwordHash: string): Promise<void>;
+  /** null = there is no such user. */
+  setPassword(id: string, passwordHash: string): Promise<User | null>;
   /** Replaces the hash if it still is `current`, so that an upgrade never undoes a change of password. */
   replacePasswordHash(id: string, current: string, next: string): Promise<boolean>;
 }
+
+const EMAIL_INDEX = { email: 1 } as const;
 
 type UserDocument = Omit<User, 'id'> & {
   readonly _id: Types.ObjectId;
@@ -66,7 +75,7 @@ function userSchema(writeConcern: WriteConcern) {
       writeConcern,
     },
   );
-  schema.index({ email: 1 }, { unique: true });
+  schema.index(EMAIL_INDEX, { unique: true });
   return schema;
 }
 
@@ -133,10 +142,20 @@ export function createUserStore({
       return (await run(() => model.findOne({ role: 'admin' }).select({ _id: 1 }).lean())) !== null;
     },
 
-    async list({ skip, limit }) {
+    async list({ skip, limit, emailPrefix }) {
+      const where =
+        emailPrefix === undefined
+          ? {}
+          : { email: { $gte: emailPrefix, $lt: `${emailPrefix}\u{10ffff}` } };
       const [users, count] = await Promise.all([
-        run(() => model.find().sort({ email: 1 }).skip(skip).limit(limit).lean()),
-        run(() => model.estimatedDocumentCount()),
+        run(() =>
+          model.find(where).sort(EMAIL_INDEX).hint(EMAIL_INDEX).skip(skip).limit(limit).lean(),
+        ),
+        run(() =>
+          emailPrefix === undefined
+            ? model.estimatedDocumentCount()
+            : model.countDocuments(where, { hint: EMAIL_INDEX }),
+        ),
       ]);
       return { users: users.map(toUser), count };
     },
@@ -158,6 +177,20 @@ export function createUserStore({
           { upsert: true, writeConcern },
         ),
       );
+    },
+
+    async setPassword(id, passwordHash) {
+      if (!isRecordId(id)) return null;
+      const found = await run(() =>
+        model
+          .findOneAndUpdate(
+            { _id: id },
+            { $set: { password: passwordHash, updatedAt: new Date(clock()) } },
+            { returnDocument: 'after', writeConcern },
+          )
+          .lean(),
+      );
+      return found === null ? null : toUser(found);
     },
 
     async replacePasswordHash(id, current, next) {
