@@ -51,8 +51,8 @@ export function createRevoker({ store, marker, index, clock, log }: Dependencies
     return result;
   }
 
-  function toRevocation({ by, reason, via, eventInfo }: RevocationContext): Revocation {
-    return { at: new Date(clock()), by, reason, via, ...(eventInfo ? { eventInfo } : {}) };
+  function toRevocation({ eventInfo, ...context }: RevocationContext): Revocation {
+    return { at: new Date(clock()), ...logged(context), ...(eventInfo ? { eventInfo } : {}) };
   }
 
   function finish({ outcome, record }: RevokeOutcome, context: RevocationContext): void {
