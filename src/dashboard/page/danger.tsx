@@ -1,0 +1,4 @@
+/** Stub. */
+export function DangerView() {
+  return null;
+}

@@ -1,0 +1,4 @@
+/** Stub. */
+export function InspectorView(_: { onOpen(id: string): void }) {
+  return null;
+}

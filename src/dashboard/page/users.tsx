@@ -1,0 +1,5 @@
+/** Stub. */
+import type { FilterParameters } from '../wire.ts';
+export function UsersView(_: { onFilter(filter: FilterParameters): void }) {
+  return null;
+}
