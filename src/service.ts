@@ -135,7 +135,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     }),
     checkToken,
     checkCredentials,
-    identify: verifier.identify,
+    verifier,
     isRevoked,
     sessions,
     apiKeys,

@@ -20,7 +20,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   revocation: ['errors.ts', 'clock.ts', 'observability', 'store'],
   http: ['errors.ts', 'clock.ts', 'observability', 'store', 'tokens'],
   auth: ['errors.ts', 'clock.ts', 'email.ts', 'observability', 'store', 'tokens', 'http'],
+  dashboard: ['http'],
   routes: [
+    'dashboard',
     'errors.ts',
     'clock.ts',
     'email.ts',
@@ -32,6 +34,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'http',
   ],
   'app.ts': [
+    'dashboard',
     'clock.ts',
     'config.ts',
     'observability',

@@ -27,8 +27,9 @@ export interface Revoker {
   /**
    * Revokes everything of a scope that was issued until now: one atomic write, in force at once for
    * however many tokens; marking their records follows behind. What is issued a millisecond later works.
+   * @param before only what was issued before then. @returns the cut-off now in force: issued at or before it is revoked.
    */
-  revokeScope(scope: CutoffScope, context: RevocationContext): Promise<void>;
+  revokeScope(scope: CutoffScope, context: RevocationContext, before?: Date): Promise<Date>;
   /** Revokes an id without a record, for whichever issuer: that writes a record holding just the revocation. */
   revokeUnseen(jti: string, context: RevocationContext): Promise<RevokeOutcome>;
 }
@@ -69,14 +70,18 @@ export function createRevoker({ store, marker, index, clock, log }: Dependencies
     );
   }
 
+  /** Not before the newest token recorded, so that a clock that is behind lets nothing through. */
+  async function untilNow(scope: CutoffScope): Promise<Date> {
+    const newest = await tokens.newestIssuedAt(scope);
+    return new Date(Math.max(clock(), newest?.getTime() ?? 0));
+  }
+
   return {
     revokeRecord: (record, context) => revokeById(record.id, context),
 
-    async revokeScope(scope, context) {
-      // Not before the newest token recorded, so that a clock that is behind lets nothing through.
-      const newest = await tokens.newestIssuedAt(scope);
+    async revokeScope(scope, context, before) {
       const { by, reason, via } = context;
-      const at = new Date(Math.max(clock(), newest?.getTime() ?? 0));
+      const at = before === undefined ? await untilNow(scope) : new Date(before.getTime() - 1);
       const raised = await cutoffs.raise({ ...scope, at, by, reason, via });
       index.raiseCutoff(scope, raised.at);
       marker.wake();
@@ -84,6 +89,7 @@ export function createRevoker({ store, marker, index, clock, log }: Dependencies
         { event: 'scope.revoked', ...scope, ...logged(context) },
         'everything of a scope revoked',
       );
+      return raised.at;
     },
 
     async revokeUnseen(jti, context) {
