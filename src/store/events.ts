@@ -145,7 +145,10 @@ export function createEventStore({
               ? {}
               : {
                   at: { $lte: before.at },
-                  $or: [{ at: { $lt: before.at } }, { _id: { $lt: new Types.ObjectId(before.id) } }],
+                  $or: [
+                    { at: { $lt: before.at } },
+                    { _id: { $lt: new Types.ObjectId(before.id) } },
+                  ],
                 }),
           })
           .sort(TIME_INDEX)

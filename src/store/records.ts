@@ -31,7 +31,7 @@ export interface Revocation {
   readonly reason: string | null;
   /** The dialect or page it came through. */
   readonly via: string;
-  /** The request that revoked it, as the log names it; records from before it was kept have none. */
+  /** The request that revoked it, as the log names it. */
   readonly requestId?: string;
   /** FusionAuth's description of the event, as its client gave it. */
   readonly eventInfo?: Readonly<Record<string, unknown>>;
