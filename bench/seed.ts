@@ -6,7 +6,7 @@ import { createPasswordHasher } from '../src/auth/password-hash.js';
 import { systemClock } from '../src/clock.js';
 import { openStore } from '../src/store/connect.js';
 import { startEngine } from '../src/store/embedded/engine.js';
-import type { Device, Revocation, TokenKind } from '../src/store/records.js';
+import type { Device, Revocation, TokenKind, TokenOrigin } from '../src/store/records.js';
 import type { TokenDocument } from '../src/store/token-model.js';
 import { createJti } from '../src/tokens/jti.js';
 import { purgeTime } from '../src/tokens/record-of-claims.js';
@@ -20,11 +20,14 @@ export interface Seed {
   readonly ofHolder: number;
   readonly holderId: string;
   readonly otherUsers: number;
+  /** Of what the records look like: a folder of another version is made anew. */
+  readonly version: typeof VERSION;
   /** The folder is used again for some days after it. */
   readonly seededAt: number;
 }
 
 const SEED_FILE = 'bench-seed.json';
+const VERSION = 2;
 const DAY_MS = 86_400_000;
 /** Short enough that no record is due to be purged while the folder is used again. */
 const SPAN_MS = 110 * DAY_MS;
@@ -38,16 +41,34 @@ const AT_ONCE = 2;
 const LIFETIMES_MS = { access: 30 * DAY_MS, refresh: 60 * DAY_MS, 'api-key': null } as const;
 const APPLICATIONS = 20;
 /** The share of records without an application, and of the largest application. */
-const SHARES = { noApplication: 0.2, largestApplication: 0.4, revoked: 0.1, unused: 0.2 } as const;
+const SHARES = {
+  noApplication: 0.2,
+  largestApplication: 0.4,
+  revoked: 0.1,
+  /** Of the revoked. */
+  refused: 0.02,
+  unused: 0.2,
+  inSession: 0.3,
+  named: 0.3,
+} as const;
+const PER_SESSION = 4;
+/** Of access tokens; the rest were signed in. */
+const ORIGINS = [
+  ['woleet', 0.002],
+  ['registered', 0.03],
+  ['adopted', 0.1],
+] as const satisfies readonly (readonly [TokenOrigin, number])[];
 
 /** The folder holds such a database when it resolves; what else was in it is removed. */
 export async function seedFolder(
   folder: string,
-  wanted: Pick<Seed, 'records' | 'ofHolder' | 'otherUsers'>,
+  given: Pick<Seed, 'records' | 'ofHolder' | 'otherUsers'>,
 ): Promise<Seed> {
+  const wanted = { ...given, version: VERSION } as const;
   const found = readSeed(folder);
   if (
-    found?.records === wanted.records &&
+    found?.version === VERSION &&
+    found.records === wanted.records &&
     found.ofHolder === wanted.ofHolder &&
     found.otherUsers === wanted.otherUsers &&
     Date.now() - found.seededAt < USABLE_FOR_MS
@@ -154,21 +175,27 @@ function tokenDocument(number: number, seed: Seed): Omit<TokenDocument, '_id'> {
     new Date(createdAt + Math.floor(Math.random() * (usableUntil - createdAt)));
   const lastUsedAt = Math.random() < SHARES.unused ? null : duringUse();
   const revocation = Math.random() < SHARES.revoked ? revocationBy(userId, duringUse()) : null;
+  const refused = revocation !== null && Math.random() < SHARES.refused;
   return {
     jti: createJti(createdAt),
     kind,
-    origin: kind === 'access' ? 'signin' : 'fusionauth',
+    origin: kind === 'access' ? originOf() : 'fusionauth',
     issuer: ISSUER,
     subject: 'user',
     audience: ISSUER,
     userId,
     applicationId: applicationOf(),
-    sessionId: null,
+    sessionId:
+      kind === 'access' && Math.random() < SHARES.inSession
+        ? sessionIdOf(Math.floor(number / PER_SESSION))
+        : null,
     cdata: null,
     device: deviceOf(number),
     issuedAt: new Date(createdAt),
     expiresAt,
     lastUsedAt,
+    ...(lastUsedAt === null ? {} : { firstUsedAt: new Date(createdAt + 1000) }),
+    ...(refused ? { lastRefusedAt: refusedAt(revocation.at, seed), refusedCount: 3 } : {}),
     revocation,
     purgeAt: purgeTime(expiresAt, RETENTION_SECONDS),
     createdAt: new Date(createdAt),
@@ -181,6 +208,11 @@ export function userIdOf(number: number): string {
   return number.toString(16).padStart(24, '0');
 }
 
+/** The id of a session with some access tokens. */
+export function sessionIdOf(number: number): string {
+  return `session-${number}`;
+}
+
 export function applicationId(number: number): string {
   return `app-${number}`;
 }
@@ -188,6 +220,21 @@ export function applicationId(number: number): string {
 function kindOf(): TokenKind {
   if (Math.random() < 0.01) return 'api-key';
   return Math.random() < 0.33 ? 'refresh' : 'access';
+}
+
+function originOf(): TokenOrigin {
+  let share = Math.random();
+  for (const [origin, size] of ORIGINS) {
+    if (share < size) return origin;
+    share -= size;
+  }
+  return 'signin';
+}
+
+/** Half of them within an hour before the seeding. */
+function refusedAt(revokedAt: Date, { seededAt }: Seed): Date {
+  const from = Math.random() < 0.5 ? revokedAt.getTime() : seededAt - 3_600_000;
+  return new Date(from + Math.floor(Math.random() * (seededAt - from)));
 }
 
 function applicationOf(): string | null {
@@ -203,7 +250,7 @@ function revocationBy(by: string, at: Date): Revocation {
 
 function deviceOf(number: number): Device {
   return {
-    name: null,
+    name: Math.random() < SHARES.named ? `Phone ${number % 1000} of the house` : null,
     description: null,
     type: null,
     userAgent: `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${100 + (number % 40)}.0.0.0 Safari/537.36`,

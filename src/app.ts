@@ -6,15 +6,24 @@ import type { ApiKeys } from './auth/api-keys.js';
 import type { CheckCredentials } from './auth/check-credentials.js';
 import type { PasswordHasher } from './auth/password-hash.js';
 import type { PasswordSignIn } from './auth/sign-in.js';
+import { createDashboardSessions } from './auth/dashboard-session.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
+import { createPageRouter } from './dashboard/assets.js';
 import { createProblemHandler, refuseUnknownPath } from './http/problem.js';
 import { assignRequestId } from './http/request-id.js';
 import { createRequestLog } from './http/request-log.js';
 import type { Logger } from './observability/logger.js';
 import type { Revoker } from './revocation/revoke.js';
 import { createAdminApiKeysRouter } from './routes/admin-api-keys.js';
+import { createAdminExportRouter } from './routes/admin-export.js';
+import { createAdminInspectRouter } from './routes/admin-inspect.js';
+import { createAdminRevocationsRouter } from './routes/admin-revocations.js';
+import { createAdminSessionRouter } from './routes/admin-session.js';
+import { createAdminSummaryRouter } from './routes/admin-summary.js';
+import { createAdminTokensRouter } from './routes/admin-tokens.js';
 import { createAdminUsersRouter } from './routes/admin-users.js';
+import { createAdminWire } from './routes/admin-wire.js';
 import { createFusionAuthRouter } from './routes/fusionauth.js';
 import { createHealthRouter, type Readiness } from './routes/health.js';
 import { createJwtHistoryRouter } from './routes/jwt-history.js';
@@ -23,17 +32,24 @@ import { createWoleetRouter } from './routes/woleet.js';
 import type { Store } from './store/connect.js';
 import type { TokenIssuer } from './tokens/issuer.js';
 import type { TokenRecord } from './store/records.js';
-import type { Claims } from './tokens/claims.js';
 import { publicKeysOf, type SigningKeys } from './tokens/keys.js';
 import type { TokenRegistrar } from './tokens/registrar.js';
 import type { Sessions } from './tokens/session.js';
 import type { CheckToken } from './tokens/token-check.js';
+import type { TokenVerifier } from './tokens/verifier.js';
 import type { UsageRecorder } from './tokens/usage-recorder.js';
 
 export interface AppDependencies {
   readonly config: Pick<
     Config,
-    'onPremises' | 'trustProxyHops' | 'tokenIssuer' | 'tokenAudience' | 'accessTokenTtlSeconds'
+    | 'onPremises'
+    | 'trustProxyHops'
+    | 'tokenIssuer'
+    | 'tokenAudience'
+    | 'accessTokenTtlSeconds'
+    | 'dashboardSessionSeconds'
+    | 'dashboardIdleSeconds'
+    | 'unknownTokens'
   >;
   readonly clock: Clock;
   readonly log: Logger;
@@ -45,7 +61,7 @@ export interface AppDependencies {
   readonly registrar: TokenRegistrar;
   readonly checkToken: CheckToken;
   readonly checkCredentials: CheckCredentials;
-  readonly identify: (token: string) => Claims | null;
+  readonly verifier: TokenVerifier;
   readonly isRevoked: (record: TokenRecord) => boolean;
   readonly sessions: Sessions;
   readonly apiKeys: ApiKeys;
@@ -55,8 +71,7 @@ export interface AppDependencies {
 }
 
 export function createApp(deps: AppDependencies): Express {
-  const { config, clock, log, store, keys, hasher, passwordSignIn, issuer, checkToken, usage } =
-    deps;
+  const { config, clock, log, store, keys, passwordSignIn, issuer, checkToken, usage } = deps;
   const { signIn } = passwordSignIn;
   const authenticate = createAuthenticate({
     signIn,
@@ -97,19 +112,7 @@ export function createApp(deps: AppDependencies): Express {
       onPremises: config.onPremises,
     }),
   );
-  app.use(
-    createAdminUsersRouter({ authenticate, requireAdministrator, users: store.users, hasher, log }),
-  );
-
-  app.use(
-    createAdminApiKeysRouter({
-      authenticate,
-      requireAdministrator,
-      apiKeys: deps.apiKeys,
-      clock,
-      log,
-    }),
-  );
+  useDashboard(app, deps, { authenticate, requireAdministrator });
   app.use(
     createFusionAuthRouter({
       authenticate,
@@ -130,7 +133,7 @@ export function createApp(deps: AppDependencies): Express {
     createWoleetRouter({
       authenticate,
       issuer,
-      identify: deps.identify,
+      identify: deps.verifier.identify,
       registrar: deps.registrar,
       revoker: deps.revoker,
       users: store.users,
@@ -141,6 +144,56 @@ export function createApp(deps: AppDependencies): Express {
   app.use(refuseUnknownPath);
   app.use(createProblemHandler(log));
   return app;
+}
+
+/** The page, and what it asks under `/admin`. */
+function useDashboard(
+  app: Express,
+  deps: AppDependencies,
+  given: { authenticate: RequestHandler; requireAdministrator: RequestHandler },
+): void {
+  const { config, clock, log, store, passwordSignIn, revoker, isRevoked } = deps;
+  const { tokens, users } = store;
+  const { requireAdministrator } = given;
+  const sessions = createDashboardSessions({
+    authenticate: given.authenticate,
+    checkToken: deps.checkToken,
+    idleSeconds: config.dashboardIdleSeconds,
+    now: clock,
+  });
+  const { authenticate } = sessions;
+  const toWire = createAdminWire({ users, isRevoked, clock });
+  const common = { authenticate, requireAdministrator, tokens, users, revoker, toWire, clock, log };
+
+  app.use(createPageRouter());
+  app.use(
+    createAdminSessionRouter({
+      signIn: passwordSignIn.signIn,
+      sessions,
+      issuer: deps.issuer,
+      users,
+      tokens,
+      revoker,
+      audience: config.tokenAudience,
+      lifetimeSeconds: config.dashboardSessionSeconds,
+      idleSeconds: config.dashboardIdleSeconds,
+    }),
+  );
+  app.use(createAdminExportRouter(common));
+  app.use(createAdminTokensRouter({ ...common, cutoffs: store.cutoffs, usage: deps.usage }));
+  app.use(createAdminRevocationsRouter(common));
+  app.use(createAdminSummaryRouter(common));
+  app.use(
+    createAdminInspectRouter({
+      ...common,
+      verifier: deps.verifier,
+      isRevoked,
+      unknownTokens: config.unknownTokens,
+      ownIssuer: config.tokenIssuer,
+    }),
+  );
+  app.use(createAdminUsersRouter({ ...common, hasher: deps.hasher, passwordSignIn }));
+  app.use(createAdminApiKeysRouter({ ...common, apiKeys: deps.apiKeys }));
 }
 
 /** HSTS and `upgrade-insecure-requests` are the TLS proxy's business: here they would break plain-http installations. */

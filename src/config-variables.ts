@@ -118,6 +118,16 @@ export const variables = {
     fallback: '1h',
     about: "lifetime of the access tokens of FusionAuth's login",
   }),
+  DASHBOARD_SESSION_TTL: withDefault({
+    schema: duration.refine((seconds) => seconds >= 60, { error: 'give 60 seconds or more' }),
+    fallback: '12h',
+    about: 'how long a sign-in to the dashboard lasts at most',
+  }),
+  DASHBOARD_IDLE: withDefault({
+    schema: duration.refine((seconds) => seconds >= 60, { error: 'give 60 seconds or more' }),
+    fallback: '30m',
+    about: 'the dashboard signs out after so long without a touch',
+  }),
   REFRESH_TOKEN_TTL: withDefault({
     schema: duration.refine((seconds) => seconds >= 60, { error: 'give 60 seconds or more' }),
     fallback: '30d',

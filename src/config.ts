@@ -19,6 +19,8 @@ export interface Config {
   /** 0 = tokens never expire. */
   readonly accessTokenTtlSeconds: number;
   readonly fusionAuthTokenSeconds: number;
+  readonly dashboardSessionSeconds: number;
+  readonly dashboardIdleSeconds: number;
   readonly refreshTokenSeconds: number;
   readonly refreshTokenUsage: Values['REFRESH_TOKEN_USAGE'];
   readonly refreshTokenGraceSeconds: number;
@@ -105,6 +107,8 @@ function assemble(
     tokenAudience: values.TOKEN_AUDIENCE,
     accessTokenTtlSeconds: values.ACCESS_TOKEN_TTL,
     fusionAuthTokenSeconds: values.FUSIONAUTH_TOKEN_TTL,
+    dashboardSessionSeconds: values.DASHBOARD_SESSION_TTL,
+    dashboardIdleSeconds: values.DASHBOARD_IDLE,
     refreshTokenSeconds: values.REFRESH_TOKEN_TTL,
     refreshTokenUsage: values.REFRESH_TOKEN_USAGE,
     refreshTokenGraceSeconds: values.REFRESH_TOKEN_GRACE,

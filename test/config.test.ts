@@ -50,6 +50,8 @@ const DEFAULTS: Config = {
   tokenAudience: 'https://tiledesk.com',
   accessTokenTtlSeconds: 30 * 86_400,
   fusionAuthTokenSeconds: 3600,
+  dashboardSessionSeconds: 12 * 3600,
+  dashboardIdleSeconds: 1800,
   refreshTokenSeconds: 30 * 86_400,
   refreshTokenUsage: 'one-time',
   refreshTokenGraceSeconds: 0,

@@ -43,6 +43,23 @@ export async function isAdministrator(principal: Principal, users: UserStore): P
   return user !== null && user.role === 'admin' && user.status === ACTIVE_STATUS;
 }
 
+/** Who asks, and whether everyone's tokens are theirs to see. */
+export interface Caller {
+  readonly userId: string;
+  readonly isAdministrator: boolean;
+}
+
+export async function callerOf(req: Request, users: UserStore): Promise<Caller> {
+  const principal = principalOf(req);
+  return { userId: principal.userId, isAdministrator: await isAdministrator(principal, users) };
+}
+
+/** The id of the token that the request came with; null for a password. */
+export function ownJti(req: Request): string | null {
+  const principal = principalOf(req);
+  return principal.kind === 'token' ? principal.claims.jti : null;
+}
+
 /** Lets administrators pass; everybody else gets 403. */
 export function createRequireAdministrator(users: UserStore): RequestHandler {
   return async function requireAdministrator(req, _res, next) {

@@ -1,7 +1,10 @@
-/** The cookies of FusionAuth's dialect: HttpOnly, for this site only, `Secure` on https. */
+/** The cookies of FusionAuth's dialect and of the dashboard: HttpOnly, for this site only, `Secure` on https. */
 import type { CookieOptions, Request, Response } from 'express';
 
-type CookieName = 'access_token' | 'refresh_token';
+/** The dashboard's session: only `/admin` takes it. */
+export const SESSION_COOKIE = 'jwt_history_session';
+
+type CookieName = 'access_token' | 'refresh_token' | typeof SESSION_COOKIE;
 
 export function readCookie(req: Request, name: CookieName): string | undefined {
   for (const pair of (req.headers.cookie ?? '').split(';')) {

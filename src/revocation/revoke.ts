@@ -5,7 +5,7 @@
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/connect.js';
-import type { CutoffScope } from '../store/cutoffs.js';
+import type { Cutoff, CutoffScope } from '../store/cutoffs.js';
 import { DuplicateKeyError } from '../store/failures.js';
 import { ANY_ISSUER, type Revocation, type TokenRecord } from '../store/records.js';
 import { type RevokeOutcome, toRevokedEntry } from '../store/tokens.js';
@@ -27,8 +27,9 @@ export interface Revoker {
   /**
    * Revokes everything of a scope that was issued until now: one atomic write, in force at once for
    * however many tokens; marking their records follows behind. What is issued a millisecond later works.
+   * @param before only what was issued before then. @returns the cut-off now in force: issued at or before it is revoked.
    */
-  revokeScope(scope: CutoffScope, context: RevocationContext): Promise<void>;
+  revokeScope(scope: CutoffScope, context: RevocationContext, before?: Date): Promise<Date>;
   /** Revokes an id without a record, for whichever issuer: that writes a record holding just the revocation. */
   revokeUnseen(jti: string, context: RevocationContext): Promise<RevokeOutcome>;
 }
@@ -39,9 +40,13 @@ interface Dependencies {
   readonly index: RevocationIndex;
   readonly clock: Clock;
   readonly log: Logger;
+  /** A record was revoked just now, and wasn't before; neither may wait or throw. */
+  readonly onRevoked?: (record: TokenRecord, context: RevocationContext) => void;
+  readonly onScopeRevoked?: (cutoff: Cutoff, context: RevocationContext) => void;
 }
 
-export function createRevoker({ store, marker, index, clock, log }: Dependencies): Revoker {
+export function createRevoker(deps: Dependencies): Revoker {
+  const { store, marker, index, clock, log } = deps;
   const { tokens, cutoffs } = store;
 
   async function revokeById(id: string, context: RevocationContext): Promise<RevokeOutcome | null> {
@@ -50,12 +55,13 @@ export function createRevoker({ store, marker, index, clock, log }: Dependencies
     return result;
   }
 
-  function toRevocation({ by, reason, via, eventInfo }: RevocationContext): Revocation {
-    return { at: new Date(clock()), by, reason, via, ...(eventInfo ? { eventInfo } : {}) };
+  function toRevocation({ eventInfo, ...context }: RevocationContext): Revocation {
+    return { at: new Date(clock()), ...logged(context), ...(eventInfo ? { eventInfo } : {}) };
   }
 
   function finish({ outcome, record }: RevokeOutcome, context: RevocationContext): void {
     index.add(toRevokedEntry(record));
+    if (outcome === 'revoked') deps.onRevoked?.(record, context);
     log.info(
       {
         event: 'token.revoked',
@@ -69,21 +75,26 @@ export function createRevoker({ store, marker, index, clock, log }: Dependencies
     );
   }
 
+  /** Not before the newest token recorded, so that a clock that is behind lets nothing through. */
+  async function untilNow(scope: CutoffScope): Promise<Date> {
+    const newest = await tokens.newestIssuedAt(scope);
+    return new Date(Math.max(clock(), newest?.getTime() ?? 0));
+  }
+
   return {
     revokeRecord: (record, context) => revokeById(record.id, context),
 
-    async revokeScope(scope, context) {
-      // Not before the newest token recorded, so that a clock that is behind lets nothing through.
-      const newest = await tokens.newestIssuedAt(scope);
-      const { by, reason, via } = context;
-      const at = new Date(Math.max(clock(), newest?.getTime() ?? 0));
-      const raised = await cutoffs.raise({ ...scope, at, by, reason, via });
+    async revokeScope(scope, context, before) {
+      const at = before === undefined ? await untilNow(scope) : new Date(before.getTime() - 1);
+      const raised = await cutoffs.raise({ ...scope, at, ...logged(context) });
       index.raiseCutoff(scope, raised.at);
+      deps.onScopeRevoked?.(raised, context);
       marker.wake();
       log.info(
         { event: 'scope.revoked', ...scope, ...logged(context) },
         'everything of a scope revoked',
       );
+      return raised.at;
     },
 
     async revokeUnseen(jti, context) {

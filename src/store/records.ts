@@ -31,6 +31,8 @@ export interface Revocation {
   readonly reason: string | null;
   /** The dialect or page it came through. */
   readonly via: string;
+  /** The request that revoked it, as the log names it. */
+  readonly requestId?: string;
   /** FusionAuth's description of the event, as its client gave it. */
   readonly eventInfo?: Readonly<Record<string, unknown>>;
 }
@@ -59,6 +61,12 @@ export interface NewTokenRecord {
 
 export interface TokenRecord extends NewTokenRecord {
   readonly id: string;
+  /** As far as it was noted. */
+  readonly firstUsedAt: Date | null;
+  /** When the token, revoked by then, was last tried. */
+  readonly lastRefusedAt: Date | null;
+  /** How often it was tried since it was revoked. */
+  readonly refusedCount: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }

@@ -4,11 +4,19 @@ import { type Revocation, TOKEN_KINDS, TOKEN_ORIGINS, type TokenRecord } from '.
 import type { WriteConcern } from './write-concern.js';
 
 /** A document as it is stored: a record, and what must not leave the store. */
-export type TokenDocument = Omit<TokenRecord, 'id' | 'revocation'> &
+export type TokenDocument = Omit<TokenRecord, 'id' | 'revocation' | keyof Uses> &
+  Uses &
   Secrets & {
     readonly _id: Types.ObjectId;
     readonly revocation: (Revocation & { readonly recordedAt?: Date }) | null;
   };
+
+/** Absent until it happens, so that it costs nothing elsewhere. */
+interface Uses {
+  readonly firstUsedAt?: Date;
+  readonly lastRefusedAt?: Date;
+  readonly refusedCount?: number;
+}
 
 interface Secrets {
   readonly secretHash?: string;
@@ -56,10 +64,20 @@ export function toRecord({
   usedSecretHashes: _usedSecretHashes,
   grace: _grace,
   revocation,
+  firstUsedAt,
+  lastRefusedAt,
+  refusedCount,
   ...rest
 }: TokenDocument): TokenRecord {
   const { recordedAt: _recordedAt, ...shown } = revocation ?? {};
-  return { id: _id.toHexString(), ...rest, revocation: revocation ? (shown as Revocation) : null };
+  return {
+    id: _id.toHexString(),
+    ...rest,
+    firstUsedAt: firstUsedAt ?? null,
+    lastRefusedAt: lastRefusedAt ?? null,
+    refusedCount: refusedCount ?? 0,
+    revocation: revocation ? (shown as Revocation) : null,
+  };
 }
 
 const deviceSchema = new Schema(
@@ -87,6 +105,7 @@ const revocationSchema = new Schema(
     by: { type: String, required: true },
     reason: String,
     via: { type: String, required: true },
+    requestId: String,
     eventInfo: { type: Schema.Types.Mixed },
     recordedAt: { type: Date },
   },
@@ -113,6 +132,9 @@ function tokenSchema(writeConcern: WriteConcern) {
       issuedAt: nullableDate,
       expiresAt: nullableDate,
       lastUsedAt: nullableDate,
+      firstUsedAt: { type: Date },
+      lastRefusedAt: { type: Date },
+      refusedCount: { type: Number },
       revocation: { type: revocationSchema, default: null },
       purgeAt: nullableDate,
       // Absent unless the token is opaque, so that they cost nothing elsewhere.

@@ -93,6 +93,7 @@ export function createSecretStore(
                 lastUsedAt,
                 updatedAt: lastUsedAt,
               },
+              $min: { firstUsedAt: lastUsedAt },
               ...(nextSecretHash === secretHash
                 ? {}
                 : { $push: { usedSecretHashes: { $each: [secretHash], $slice: -KEPT_HASHES } } }),

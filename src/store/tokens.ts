@@ -1,6 +1,5 @@
-/** The collection `tokens`: one record for every token the service hands out or has seen. Listing is in `token-list.ts`. */
+/** The collection `tokens`: one record for every token the service hands out or has seen. Listing is in `token-list.ts`, searching in `token-search.ts`. */
 import type { StoreContext } from './context.js';
-import { DuplicateKeyError } from './failures.js';
 import {
   ANY_ISSUER,
   ISSUED_HERE,
@@ -10,7 +9,9 @@ import {
   type TokenRecord,
 } from './records.js';
 import { createTokenList, type TokenList } from './token-list.js';
+import { createLookupStore, type LookupStore } from './token-lookup.js';
 import { createMarkingStore, type MarkingStore } from './token-marking.js';
+import { createTokenSearch, type TokenSearches } from './token-search.js';
 import { createSecretStore, type SecretStore } from './token-secrets.js';
 import {
   createTokenModel,
@@ -19,6 +20,7 @@ import {
   REVOKED_INDEX,
   toRecord,
 } from './token-model.js';
+import { createUseStore, type UseStore } from './token-uses.js';
 
 export interface RevokeOutcome {
   readonly outcome: 'revoked' | 'already-revoked';
@@ -33,17 +35,10 @@ export interface RevokedEntry {
   readonly expiresAt: number | null;
 }
 
-/** A token that was seen in use. */
-export interface SeenToken {
-  readonly record: NewTokenRecord;
-  readonly lastUsedAt: Date;
-}
-
-export interface TokenStore extends TokenList, SecretStore, MarkingStore {
+export interface TokenStore
+  extends LookupStore, TokenList, TokenSearches, UseStore, SecretStore, MarkingStore {
   /** Durable when it resolves. @throws DuplicateKeyError */
   insert(record: NewTokenRecord): Promise<TokenRecord>;
-  /** Notes the use of tokens; with `adopt`, those without a record get theirs. One batch, durable. */
-  recordSeen(seen: readonly SeenToken[], adopt: boolean): Promise<void>;
   findById(id: string): Promise<TokenRecord | null>;
   isRecorded(jti: string, issuer: string): Promise<boolean>;
   /** All records with this jti, of whichever issuer, oldest first. */
@@ -79,30 +74,6 @@ export function createTokenStore(
     const now = new Date(clock());
     const document = await run(() => model.create({ ...record, createdAt: now, updatedAt: now }));
     return toRecord(document.toObject());
-  }
-
-  async function recordSeen(seen: readonly SeenToken[], adopt: boolean): Promise<void> {
-    if (seen.length === 0) return;
-    const now = new Date(clock());
-    const operations = seen.map(({ record, lastUsedAt }) => {
-      const { jti, issuer, lastUsedAt: _, ...rest } = record;
-      return {
-        updateOne: {
-          filter: { jti, issuer },
-          update: {
-            $max: { lastUsedAt },
-            ...(adopt ? { $setOnInsert: { ...rest, createdAt: now, updatedAt: now } } : {}),
-          },
-          upsert: adopt,
-        },
-      };
-    });
-    try {
-      await run(() => model.bulkWrite(operations, { ordered: false, writeConcern }));
-    } catch (error) {
-      // Two instances adopting one token at once: the other one's record is as good.
-      if (!(error instanceof DuplicateKeyError)) throw error;
-    }
   }
 
   async function findById(id: string): Promise<TokenRecord | null> {
@@ -206,10 +177,12 @@ export function createTokenStore(
 
   return {
     ...createTokenList(model, context),
+    ...createLookupStore(model, context),
+    ...createTokenSearch(model, context),
+    ...createUseStore(model, context),
     ...createSecretStore(model, context),
     ...createMarkingStore(model, context),
     insert,
-    recordSeen,
     findById,
     findByJti,
     isRecorded,

@@ -24,14 +24,27 @@ export interface UserStore {
   /** @throws DuplicateKeyError when the e-mail is taken. */
   insert(user: NewUser): Promise<User>;
   findById(id: string): Promise<User | null>;
+  /** Those that there are, in any order. */
+  findByIds(ids: readonly string[]): Promise<User[]>;
   findByEmail(email: string): Promise<UserWithPassword | null>;
+  /** The ids of users whose e-mail begins with this text, in any case; in the order of their e-mails. */
+  idsByText(text: string, limit: number): Promise<string[]>;
   hasAdministrator(): Promise<boolean>;
-  list(page: { skip: number; limit: number }): Promise<{ users: User[]; count: number }>;
+  /** @param page.emailPrefix in lower case; absent = everyone. */
+  list(page: {
+    skip: number;
+    limit: number;
+    emailPrefix?: string | undefined;
+  }): Promise<{ users: User[]; count: number }>;
   /** Makes this user an administrator with this password; creates it if need be. */
   setAdministrator(email: string, passwordHash: string): Promise<void>;
+  /** null = there is no such user. */
+  setPassword(id: string, passwordHash: string): Promise<User | null>;
   /** Replaces the hash if it still is `current`, so that an upgrade never undoes a change of password. */
   replacePasswordHash(id: string, current: string, next: string): Promise<boolean>;
 }
+
+const EMAIL_INDEX = { email: 1 } as const;
 
 type UserDocument = Omit<User, 'id'> & {
   readonly _id: Types.ObjectId;
@@ -62,7 +75,7 @@ function userSchema(writeConcern: WriteConcern) {
       writeConcern,
     },
   );
-  schema.index({ email: 1 }, { unique: true });
+  schema.index(EMAIL_INDEX, { unique: true });
   return schema;
 }
 
@@ -92,19 +105,57 @@ export function createUserStore({
       return found === null ? null : toUser(found);
     },
 
+    async findByIds(ids) {
+      const known = [...new Set(ids)].filter(isRecordId);
+      if (known.length === 0) return [];
+      const found = await run(() =>
+        model
+          .find({ _id: { $in: known } })
+          .hint({ _id: 1 })
+          .lean(),
+      );
+      return found.map(toUser);
+    },
+
     async findByEmail(email) {
       const found = await run(() => model.findOne({ email: { $eq: email } }).lean());
       return found === null ? null : { user: toUser(found), passwordHash: found.password };
+    },
+
+    async idsByText(text, limit) {
+      if (text === '') return [];
+      const begin = text.toLowerCase();
+      const found = await run(() =>
+        model
+          // A range, not a pattern: nothing in the text has a meaning of its own.
+          .find({ email: { $gte: begin, $lt: `${begin}\u{10ffff}` } })
+          .sort({ email: 1 })
+          .hint({ email: 1 })
+          .limit(limit)
+          .select({ _id: 1 })
+          .lean(),
+      );
+      return found.map(({ _id }) => _id.toHexString());
     },
 
     async hasAdministrator() {
       return (await run(() => model.findOne({ role: 'admin' }).select({ _id: 1 }).lean())) !== null;
     },
 
-    async list({ skip, limit }) {
+    async list({ skip, limit, emailPrefix }) {
+      const where =
+        emailPrefix === undefined
+          ? {}
+          : { email: { $gte: emailPrefix, $lt: `${emailPrefix}\u{10ffff}` } };
       const [users, count] = await Promise.all([
-        run(() => model.find().sort({ email: 1 }).skip(skip).limit(limit).lean()),
-        run(() => model.estimatedDocumentCount()),
+        run(() =>
+          model.find(where).sort(EMAIL_INDEX).hint(EMAIL_INDEX).skip(skip).limit(limit).lean(),
+        ),
+        run(() =>
+          emailPrefix === undefined
+            ? model.estimatedDocumentCount()
+            : model.countDocuments(where, { hint: EMAIL_INDEX }),
+        ),
       ]);
       return { users: users.map(toUser), count };
     },
@@ -126,6 +177,20 @@ export function createUserStore({
           { upsert: true, writeConcern },
         ),
       );
+    },
+
+    async setPassword(id, passwordHash) {
+      if (!isRecordId(id)) return null;
+      const found = await run(() =>
+        model
+          .findOneAndUpdate(
+            { _id: id },
+            { $set: { password: passwordHash, updatedAt: new Date(clock()) } },
+            { returnDocument: 'after', writeConcern },
+          )
+          .lean(),
+      );
+      return found === null ? null : toUser(found);
     },
 
     async replacePasswordHash(id, current, next) {

@@ -67,6 +67,9 @@ export function describeStore(name: string, uri: () => string): void {
       expect(inserted).toEqual({
         ...newRecord('round-trip'),
         id: expect.stringMatching(/^[0-9a-f]{24}$/),
+        firstUsedAt: null,
+        lastRefusedAt: null,
+        refusedCount: 0,
         createdAt: new Date(START),
         updatedAt: new Date(START),
       });

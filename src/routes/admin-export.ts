@@ -1,0 +1,126 @@
+/** `GET /admin/tokens/export`: everything that a filter matches, streamed as CSV or NDJSON, oldest first. */
+import { once } from 'node:events';
+import { type RequestHandler, Router } from 'express';
+import { callerOf, ownJti, principalOf } from '../auth/authenticate.js';
+import type { Clock } from '../clock.js';
+import { parseQuery } from '../http/input.js';
+import { methodNotAllowed } from '../http/problem.js';
+import { requestIdOf } from '../http/request-id.js';
+import type { Logger } from '../observability/logger.js';
+import type { TokenStore } from '../store/tokens.js';
+import type { UserStore } from '../store/users.js';
+import { exportQuery, toTokenSearch } from './admin-tokens-input.js';
+import type { AdminWireRecord, ToAdminWire } from './admin-wire.js';
+
+interface Dependencies {
+  readonly authenticate: RequestHandler;
+  readonly tokens: TokenStore;
+  readonly users: UserStore;
+  readonly toWire: ToAdminWire;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+const BATCH = 500;
+
+const COLUMNS: Readonly<Record<string, (record: AdminWireRecord) => unknown>> = {
+  _id: (record) => record._id,
+  jti: (record) => record.jti,
+  state: (record) => record.state,
+  kind: (record) => record.kind,
+  origin: (record) => record.origin,
+  userId: (record) => record.userId,
+  email: (record) => record.user?.email,
+  applicationId: (record) => record.applicationId,
+  sessionId: (record) => record.sessionId,
+  issuer: (record) => record.issuer,
+  device: (record) => record.deviceLabel,
+  userAgent: (record) => record.device?.userAgent,
+  address: (record) => record.device?.ip,
+  cdata: (record) => record.cdata,
+  issuedAt: (record) => record.issuedAt,
+  expiresAt: (record) => record.expiresAt,
+  lastUsedAt: (record) => record.lastUsedAt,
+  revokedAt: (record) => record.revokedAt,
+  revokedBy: (record) => record.revokedBy,
+  revokedReason: (record) => record.revokedReason,
+  lastRefusedAt: (record) => record.lastRefusedAt,
+  refusedCount: (record) => record.refusedCount,
+};
+
+export function createAdminExportRouter(deps: Dependencies): Router {
+  const { authenticate, tokens, users, toWire, clock, log } = deps;
+  const router = Router();
+
+  const exportTokens: RequestHandler = async (req, res) => {
+    const { format, ...input } = parseQuery(req, exportQuery);
+    const filter = await toTokenSearch(input, await callerOf(req, users), users);
+    const isCsv = format === 'csv';
+    const batches = tokens.matching(filter, { batch: BATCH })[Symbol.asyncIterator]();
+    // Before the headers, so that a store that fails is still a 503.
+    let batch = await batches.next();
+    const day = new Date(clock()).toISOString().slice(0, 10);
+    res.set({
+      'Content-Type': isCsv ? 'text/csv; charset=utf-8' : 'application/x-ndjson',
+      'Content-Disposition': `attachment; filename="tokens-${day}.${format}"`,
+      'Cache-Control': 'no-store',
+      'X-Accel-Buffering': 'no',
+    });
+    if (isCsv) res.write(csvLine(Object.keys(COLUMNS)));
+    let count = 0;
+    try {
+      while (batch.done !== true && !res.destroyed) {
+        const records = await toWire(batch.value, ownJti(req));
+        count += records.length;
+        const text = records.map(isCsv ? toCsv : toNdjson).join('');
+        if (!res.write(text)) await Promise.race([once(res, 'drain'), once(res, 'close')]);
+        batch = await batches.next();
+      }
+    } catch (error) {
+      // The status has been sent: a connection that breaks off says that this isn't all.
+      log.error({ err: error, requestId: requestIdOf(res), count }, 'an export broke off');
+      res.destroy();
+      return;
+    } finally {
+      await batches.return?.();
+    }
+    if (res.destroyed) return;
+    res.end();
+    log.info(
+      {
+        event: 'export.made',
+        count,
+        by: principalOf(req).userId,
+        requestId: requestIdOf(res),
+      },
+      'tokens exported',
+    );
+  };
+
+  // Before GET, whose handler would walk through everything for a HEAD.
+  router.head('/admin/tokens/export', methodNotAllowed('GET'));
+  router.get('/admin/tokens/export', authenticate, exportTokens);
+  router.all('/admin/tokens/export', methodNotAllowed('GET'));
+  return router;
+}
+
+function toNdjson(record: AdminWireRecord): string {
+  return `${JSON.stringify(record)}\n`;
+}
+
+function toCsv(record: AdminWireRecord): string {
+  return csvLine(Object.values(COLUMNS).map((read) => read(record)));
+}
+
+/** RFC 4180. */
+function csvLine(values: readonly unknown[]): string {
+  return `${values.map(csvCell).join(',')}\r\n`;
+}
+
+/** A spreadsheet takes a cell that begins with `= + - @` (or a tab, a line end) for a formula: an apostrophe makes it text. */
+export function csvCell(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  const text = value instanceof Date ? value.toISOString() : String(value as string | number);
+  const harmless = /^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text;
+  return /[",\r\n']/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+}

@@ -1,0 +1,108 @@
+/** `POST /admin/inspect`: would this token be accepted now, and if not, why? Only an administrator may know; anyone else learns "no" and nothing more. */
+import { type RequestHandler, Router } from 'express';
+import { z } from 'zod';
+import { ownJti } from '../auth/authenticate.js';
+import { tokenOfParameter } from '../auth/credentials.js';
+import type { Clock } from '../clock.js';
+import { parseBody, parseJsonBody } from '../http/input.js';
+import { methodNotAllowed } from '../http/problem.js';
+import { ANY_ISSUER, type TokenRecord } from '../store/records.js';
+import type { TokenStore } from '../store/tokens.js';
+import { hashSecret, type OpaqueToken, parseOpaqueToken } from '../tokens/opaque.js';
+import type { RefusalReason, TokenVerifier } from '../tokens/verifier.js';
+import type { ToAdminWire } from './admin-wire.js';
+
+interface Dependencies {
+  readonly authenticate: RequestHandler;
+  readonly requireAdministrator: RequestHandler;
+  readonly verifier: TokenVerifier;
+  readonly tokens: Pick<TokenStore, 'findByJti' | 'findSecret'>;
+  readonly isRevoked: (record: TokenRecord) => boolean;
+  readonly unknownTokens: 'adopt' | 'allow' | 'deny';
+  readonly ownIssuer: string;
+  readonly toWire: ToAdminWire;
+  readonly clock: Clock;
+}
+
+interface Finding {
+  readonly reason: RefusalReason | null;
+  readonly record: TokenRecord | null;
+}
+
+const EXPLANATIONS: Readonly<Record<RefusalReason, string>> = {
+  malformed: 'This is neither a JWT nor one of our opaque tokens. Was it copied in full?',
+  'bad-signature':
+    'It was not signed with this service’s key, or changed since; or, for an opaque token, its secret is not (or no longer) the right one.',
+  'bad-claims':
+    'The signature is right, but its claims are not as they must be: it needs a jti and somebody it belongs to.',
+  expired: 'It has expired. Its holder needs a new one.',
+  'not-yet-valid': 'It is from the future: check nbf and iat, and the clock of its issuer.',
+  unknown:
+    'It is signed rightly, but this service has no record of it, and UNKNOWN_TOKENS is deny.',
+  revoked: 'It was revoked: itself, its session, or everything of its scope up to its time.',
+};
+const ACCEPTED = 'It would be accepted now.';
+
+const inspectBody = z.strictObject({
+  token: z
+    .string({ error: 'must be a token.' })
+    .trim()
+    .min(1, { error: 'must be a token.' })
+    .max(16_384, { error: 'must have at most 16,384 characters.' })
+    .transform(tokenOfParameter),
+});
+
+export function createAdminInspectRouter(deps: Dependencies): Router {
+  const { tokens, verifier, ownIssuer } = deps;
+  const router = Router();
+
+  async function inspectJwt(token: string): Promise<Finding> {
+    const verification = verifier.check(token);
+    const { claims } = verification;
+    if (claims === null) {
+      return { reason: verification.accepted ? null : verification.reason, record: null };
+    }
+    const records = await tokens.findByJti(claims.jti);
+    const record =
+      records.find(({ issuer }) => issuer === claims.issuer) ??
+      records.find(({ issuer }) => issuer === ANY_ISSUER) ??
+      null;
+    if (!verification.accepted) return { reason: verification.reason, record };
+    const isUnknown = record === null && deps.unknownTokens === 'deny';
+    return { reason: isUnknown ? 'unknown' : null, record };
+  }
+
+  async function inspectOpaque({ jti, secret }: OpaqueToken): Promise<Finding> {
+    const found = await tokens.findSecret(jti, ownIssuer);
+    if (found === null) return { reason: 'unknown', record: null };
+    const { record, secretHash } = found;
+    if (secretHash !== hashSecret(secret)) return { reason: 'bad-signature', record };
+    if (record.revocation !== null || deps.isRevoked(record)) return { reason: 'revoked', record };
+    const hasExpired = record.expiresAt !== null && record.expiresAt.getTime() <= deps.clock();
+    return { reason: hasExpired ? 'expired' : null, record };
+  }
+
+  const inspect: RequestHandler = async (req, res) => {
+    const { token } = parseBody(req, inspectBody);
+    const opaque = parseOpaqueToken(token);
+    const { reason, record } =
+      opaque === null ? await inspectJwt(token) : await inspectOpaque(opaque);
+    const [wire = null] = record === null ? [] : await deps.toWire([record], ownJti(req));
+    res.set('Cache-Control', 'no-store').json({
+      accepted: reason === null,
+      reason,
+      explanation: reason === null ? ACCEPTED : EXPLANATIONS[reason],
+      token: wire,
+    });
+  };
+
+  router.post(
+    '/admin/inspect',
+    deps.authenticate,
+    deps.requireAdministrator,
+    parseJsonBody,
+    inspect,
+  );
+  router.all('/admin/inspect', methodNotAllowed('POST'));
+  return router;
+}

@@ -1,0 +1,220 @@
+/** `/admin/revocations` and `/admin/cutoffs`: revoking many tokens at once, after a look at what would be revoked; and everything of a scope. */
+import { type Request, type RequestHandler, type Response, Router } from 'express';
+import { z } from 'zod';
+import { type Caller, callerOf, ownJti, principalOf } from '../auth/authenticate.js';
+import { forbidden, invalidInput, ServiceError } from '../errors.js';
+import { dateField, idField, parseBody, parseJsonBody } from '../http/input.js';
+import { methodNotAllowed } from '../http/problem.js';
+import { requestIdOf } from '../http/request-id.js';
+import type { Clock } from '../clock.js';
+import type { Logger } from '../observability/logger.js';
+import type { RevocationContext, Revoker } from '../revocation/revoke.js';
+import type { TokenRecord } from '../store/records.js';
+import { isRecordId, type TokenStore } from '../store/tokens.js';
+import type { UserStore } from '../store/users.js';
+import { toReason, withReason } from './admin-reason.js';
+import { filterBody, toTokenSearch } from './admin-tokens-input.js';
+
+interface Dependencies {
+  readonly authenticate: RequestHandler;
+  readonly tokens: TokenStore;
+  readonly users: UserStore;
+  readonly revoker: Revoker;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Beyond it one is better off with a cut-off, which is one write whatever it covers. */
+const MAX_BULK = 10_000;
+const MAX_IDS = 1000;
+const BATCH = 500;
+/** Writes at a time: the journal groups them. */
+const AT_ONCE = 16;
+const PROGRESS_EVERY_MS = 200;
+
+const selection = z.union(
+  [
+    z.strictObject({
+      ids: z
+        .array(z.string().refine(isRecordId, { error: 'must be record ids.' }))
+        .min(1)
+        .max(MAX_IDS),
+    }),
+    z.strictObject({ filter: filterBody }),
+  ],
+  {
+    error: `must be {"ids": [1 to ${MAX_IDS} record ids]} or {"filter": {…}} as the list takes it.`,
+  },
+);
+type Selection = z.output<typeof selection>;
+
+const bulkBody = withReason({
+  selection,
+  expectedCount: z.int({ error: 'must be the count of the preview.' }).min(0).max(MAX_BULK),
+  asOf: dateField(),
+});
+
+const cutoffBody = withReason({
+  userId: idField().optional(),
+  applicationId: idField().optional(),
+  everything: z.literal(true, { error: 'must be true, or absent.' }).optional(),
+  before: dateField().optional(),
+});
+
+export function createAdminRevocationsRouter(deps: Dependencies): Router {
+  const { authenticate, tokens, users, revoker, clock, log } = deps;
+  const router = Router();
+
+  /** What isn't revoked yet of the selection, as far as the caller may touch it. @throws ServiceError 400 above the limit */
+  async function findSelected(chosen: Selection, caller: Caller): Promise<TokenRecord[]> {
+    if ('ids' in chosen) {
+      const found = await Promise.all([...new Set(chosen.ids)].map((id) => tokens.findById(id)));
+      return found.filter(
+        (record): record is TokenRecord =>
+          record !== null &&
+          record.revocation === null &&
+          (caller.isAdministrator || record.userId === caller.userId),
+      );
+    }
+    const filter = await toTokenSearch(chosen.filter, caller, users);
+    const selected: TokenRecord[] = [];
+    for await (const batch of tokens.matching(filter, { batch: BATCH })) {
+      selected.push(...batch.filter(({ revocation }) => revocation === null));
+      if (selected.length > MAX_BULK) {
+        throw invalidInput(
+          'filter',
+          `matches more than ${MAX_BULK.toLocaleString('en')} tokens; narrow it, or revoke everything of a user or an application.`,
+        );
+      }
+    }
+    return selected;
+  }
+
+  const preview: RequestHandler = async (req, res) => {
+    const asOf = new Date(clock());
+    const selected = await findSelected(parseBody(req, selection), await callerOf(req, users));
+    const distinct = (field: 'userId' | 'applicationId') =>
+      new Set(selected.flatMap((record) => record[field] ?? [])).size;
+    const lastUsed = selected.flatMap(({ lastUsedAt }) => lastUsedAt?.getTime() ?? []);
+    res.set('Cache-Control', 'no-store').json({
+      count: selected.length,
+      users: distinct('userId'),
+      applications: distinct('applicationId'),
+      lastUsedAt:
+        lastUsed.length === 0 ? null : new Date(lastUsed.reduce((a, b) => Math.max(a, b))),
+      includesThisSession: selected.some(({ jti }) => jti === ownJti(req)),
+      asOf,
+    });
+  };
+
+  const revokeMany: RequestHandler = async (req, res) => {
+    const body = parseBody(req, bulkBody);
+    const caller = await callerOf(req, users);
+    const selected = await findSelected(body.selection, caller);
+    if (selected.length > body.expectedCount) {
+      throw new ServiceError(
+        'conflict',
+        `What matches has grown from ${body.expectedCount} to ${selected.length} since the preview; look at it again.`,
+      );
+    }
+    const asOf = body.asOf.getTime();
+    const result = await revokeAll(
+      // What came in the place of something that has gone meanwhile was in no preview.
+      selected.filter(({ createdAt }) => createdAt.getTime() <= asOf),
+      contextOf(req, res, toReason(body)),
+      res,
+    );
+    log.info(
+      {
+        event: 'bulk.revoked',
+        count: result.revoked,
+        by: caller.userId,
+        requestId: requestIdOf(res),
+      },
+      'tokens revoked in bulk',
+    );
+    res.end(`${JSON.stringify({ result })}\n`);
+  };
+
+  /** Goes on to the end even when nobody listens any more: what was asked for is done. */
+  async function revokeAll(
+    records: readonly TokenRecord[],
+    context: RevocationContext,
+    res: Response,
+  ) {
+    const result = {
+      revoked: 0,
+      alreadyRevoked: 0,
+      failed: [] as { _id: string; jti: string; message: string }[],
+    };
+    let next = 0;
+    let done = 0;
+    let toldAt = performance.now();
+    res.status(200).set({
+      'Content-Type': 'application/x-ndjson',
+      'Cache-Control': 'no-store',
+      'X-Accel-Buffering': 'no',
+    });
+    const tell = () => res.write(`${JSON.stringify({ done, total: records.length })}\n`);
+    tell();
+    async function revokeNext(): Promise<void> {
+      for (let record = records[next]; record !== undefined; record = records[next]) {
+        next += 1;
+        try {
+          const outcome = await revoker.revokeRecord(record, context);
+          if (outcome?.outcome === 'revoked') result.revoked += 1;
+          else result.alreadyRevoked += 1;
+        } catch (error) {
+          result.failed.push({
+            _id: record.id,
+            jti: record.jti,
+            message: error instanceof ServiceError ? error.message : 'could not be revoked',
+          });
+          if (!(error instanceof ServiceError)) log.error({ err: error }, 'a bulk revoke failed');
+        }
+        done += 1;
+        if (performance.now() - toldAt < PROGRESS_EVERY_MS) continue;
+        toldAt = performance.now();
+        tell();
+      }
+    }
+    await Promise.all(Array.from({ length: AT_ONCE }, revokeNext));
+    return result;
+  }
+
+  const raiseCutoff: RequestHandler = async (req, res) => {
+    const body = parseBody(req, cutoffBody);
+    const { userId = null, applicationId = null, everything, before } = body;
+    const caller = await callerOf(req, users);
+    if (!caller.isAdministrator && userId !== caller.userId) throw forbidden();
+    if ((userId === null && applicationId === null) !== (everything === true)) {
+      throw invalidInput(
+        'everything',
+        'must be true when neither userId nor applicationId is given, and only then.',
+      );
+    }
+    if (before !== undefined && before.getTime() > clock())
+      throw invalidInput('before', 'must not be in the future.');
+    const scope = { userId, applicationId, sessionsOnly: false };
+    const at = await revoker.revokeScope(scope, contextOf(req, res, toReason(body)), before);
+    res.status(201).set('Cache-Control', 'no-store').json({ userId, applicationId, at });
+  };
+
+  router.post('/admin/revocations/preview', authenticate, parseJsonBody, preview);
+  router.post('/admin/revocations', authenticate, parseJsonBody, revokeMany);
+  router.post('/admin/cutoffs', authenticate, parseJsonBody, raiseCutoff);
+  router.all(
+    ['/admin/revocations/preview', '/admin/revocations', '/admin/cutoffs'],
+    methodNotAllowed('POST'),
+  );
+  return router;
+}
+
+function contextOf(req: Request, res: Response, reason: string): RevocationContext {
+  return {
+    by: principalOf(req).userId,
+    via: 'dashboard',
+    reason,
+    requestId: requestIdOf(res),
+  };
+}

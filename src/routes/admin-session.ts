@@ -1,0 +1,127 @@
+/** `/admin/session`: signing in to the dashboard and out again. The session is one of our own tokens, so it is in the history like any other. */
+import { type Request, type RequestHandler, Router } from 'express';
+import { z } from 'zod';
+import { principalOf } from '../auth/authenticate.js';
+import { csrfTokenOf, type DashboardSessions, signedOut } from '../auth/dashboard-session.js';
+import type { PasswordSignIn } from '../auth/sign-in.js';
+import { isEmailAddress } from '../email.js';
+import { clientAddress, clientDevice } from '../http/client.js';
+import { parseBody, parseJsonBody } from '../http/input.js';
+import { methodNotAllowed } from '../http/problem.js';
+import { requestIdOf } from '../http/request-id.js';
+import type { Revoker } from '../revocation/revoke.js';
+import { ACTIVE_STATUS, type TokenRecord, type User } from '../store/records.js';
+import type { TokenStore } from '../store/tokens.js';
+import type { UserStore } from '../store/users.js';
+import type { TokenIssuer } from '../tokens/issuer.js';
+import { toWireUser } from './user-wire.js';
+
+interface Dependencies {
+  readonly signIn: PasswordSignIn['signIn'];
+  readonly sessions: DashboardSessions;
+  readonly issuer: TokenIssuer;
+  readonly users: UserStore;
+  readonly tokens: TokenStore;
+  readonly revoker: Revoker;
+  readonly audience: string;
+  readonly lifetimeSeconds: number;
+  readonly idleSeconds: number;
+}
+
+const signInBody = z.strictObject({
+  email: z
+    .string({ error: 'must be the e-mail address of the account.' })
+    .trim()
+    .refine(isEmailAddress, { error: 'must be the e-mail address of the account.' }),
+  password: z
+    .string({ error: 'must be a text.' })
+    .min(1, { error: 'must not be empty.' })
+    .max(256, { error: 'must be at most 256 characters.' }),
+});
+
+export function createAdminSessionRouter(deps: Dependencies): Router {
+  const { sessions, users, tokens, revoker } = deps;
+  const router = Router();
+
+  function toWireSession(user: User, record: TokenRecord, csrfToken: string) {
+    return {
+      user: toWireUser(user),
+      isAdministrator: user.role === 'admin' && user.status === ACTIVE_STATUS,
+      csrfToken,
+      tokenId: record.id,
+      expiresAt: record.expiresAt,
+      idleSeconds: deps.idleSeconds,
+    };
+  }
+
+  const signIn: RequestHandler = async (req, res) => {
+    const { email, password } = parseBody(req, signInBody);
+    const user = await deps.signIn(email, password, clientAddress(req));
+    if (user === null) throw signedOut('Wrong e-mail or password.');
+    const { id, firstname, lastname } = user;
+    const { token, record } = await deps.issuer.issueAccessToken({
+      origin: 'signin',
+      userId: id,
+      subject: 'user',
+      audience: deps.audience,
+      lifetimeSeconds: deps.lifetimeSeconds,
+      device: { ...clientDevice(req), description: 'Dashboard' },
+      claims: { _id: id, email: user.email, firstname, lastname },
+    });
+    sessions.start(req, res, token);
+    res
+      .status(201)
+      .set('Cache-Control', 'no-store')
+      .json(toWireSession(user, record, csrfTokenOf(token)));
+  };
+
+  const show: RequestHandler = async (req, res) => {
+    const { claims, userId } = cookiePrincipal(req);
+    const [user, records] = await Promise.all([
+      users.findById(userId),
+      tokens.findByJti(claims.jti),
+    ]);
+    const record = records.find(({ issuer }) => issuer === claims.issuer);
+    if (user === null || record === undefined) throw signedOut();
+    sessions.renew(req, res);
+    res.set('Cache-Control', 'no-store').json(toWireSession(user, record, sessions.csrfToken(req)));
+  };
+
+  const signOut: RequestHandler = async (req, res) => {
+    const { claims, userId } = cookiePrincipal(req);
+    const context = {
+      by: userId,
+      via: 'dashboard',
+      reason: 'signed out',
+      requestId: requestIdOf(res),
+    };
+    const records = await tokens.findByJti(claims.jti);
+    const own = records.filter(({ issuer }) => issuer === claims.issuer);
+    await Promise.all(own.map((record) => revoker.revokeRecord(record, context)));
+    res.status(204).set('Cache-Control', 'no-store').end();
+  };
+
+  /** Also when the session is no longer good. */
+  const forgetCookie: RequestHandler = (req, res, next) => {
+    sessions.end(req, res);
+    next();
+  };
+
+  router.post('/admin/session', sessions.requireSameOrigin, parseJsonBody, signIn);
+  router.get('/admin/session', sessions.authenticateCookie, show);
+  router.delete(
+    '/admin/session',
+    sessions.requireSameOrigin,
+    forgetCookie,
+    sessions.authenticateCookie,
+    signOut,
+  );
+  router.all('/admin/session', methodNotAllowed('GET', 'HEAD', 'POST', 'DELETE'));
+  return router;
+}
+
+function cookiePrincipal(req: Request) {
+  const principal = principalOf(req);
+  if (principal.kind !== 'token') throw signedOut();
+  return principal;
+}
