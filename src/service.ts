@@ -1,6 +1,7 @@
 /** The service on an open store: everything that one instance consists of, wired once, for the process and the tests alike. */
 import type { RequestListener } from 'node:http';
 import { createApp } from './app.js';
+import { type Audit, createAudit } from './audit/audit.js';
 import { createApiKeys } from './auth/api-keys.js';
 import { createCredentialsCheck } from './auth/check-credentials.js';
 import { createPasswordHasher, type PasswordHasher } from './auth/password-hash.js';
@@ -36,6 +37,7 @@ export interface Service {
   readonly sessions: Sessions;
   readonly revoker: Revoker;
   readonly check: CheckToken;
+  readonly audit: Audit;
   /** Fills the revocation index and keeps it fresh; before that every check is refused with 503. */
   readonly sync: RevocationSync;
   /** Marks what cut-offs revoked; wake it once after the start. */
@@ -61,8 +63,11 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     ownIssuer: config.tokenIssuer,
     staleAfterMs: config.staleAfterSeconds * 1000,
   });
-  const sync = createRevocationSync({ store, index, clock, log });
-  const marker = createCutoffMarker({ store, log });
+  const audit = createAudit({ store, clock, log, retentionSeconds });
+  const { insert, insertSecret } = toldOf(audit, store.tokens);
+  const secrets = { ...store.tokens, insertSecret };
+  const sync = createRevocationSync({ store, index, clock, log, onForeign: audit.foreign });
+  const marker = createCutoffMarker({ store, log, onMarked: audit.marked });
   const verifier = createTokenVerifier({ keys, clock, isRevoked: index.isRevoked });
   const usage = createUsageRecorder({
     tokens: store.tokens,
@@ -70,10 +75,17 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     log,
     adopt: config.unknownTokens === 'adopt',
     retentionSeconds,
+    onAdopted: audit.issued,
   });
-  const checkToken = createTokenCheck({ verifier, usage, unknownTokens: config.unknownTokens });
+  const checkToken = createTokenCheck({
+    verifier,
+    usage,
+    unknownTokens: config.unknownTokens,
+    onRefused: audit.refused,
+  });
   const apiKeys = createApiKeys({
-    secrets: store.tokens,
+    secrets,
+    onRefused: audit.refused,
     isRevoked: index.isRevoked,
     usage,
     clock,
@@ -87,10 +99,11 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     clock,
     issuer: config.tokenIssuer,
     retentionSeconds,
-    record: store.tokens.insert,
+    record: insert,
   });
   const sessions = createSessions({
-    secrets: store.tokens,
+    secrets,
+    onRefused: audit.refused,
     findUser: store.users.findById,
     issuer,
     isRevoked,
@@ -117,7 +130,15 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
   });
   let stopping = false;
 
-  const revoker = createRevoker({ store, marker, index, clock, log });
+  const revoker = createRevoker({
+    store,
+    marker,
+    index,
+    clock,
+    log,
+    onRevoked: audit.revoked,
+    onScopeRevoked: audit.scopeRevoked,
+  });
   const app = createApp({
     config,
     clock,
@@ -129,7 +150,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     usage,
     issuer,
     registrar: createTokenRegistrar({
-      tokens: store.tokens,
+      tokens: { ...store.tokens, insert },
       identify: verifier.identify,
       retentionSeconds,
     }),
@@ -159,13 +180,30 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     sessions,
     revoker,
     check: checkToken,
+    audit,
     announceStop() {
       stopping = true;
     },
     async stop() {
       await sync.stop();
       await marker.stop();
-      await usage.flush();
+      // Adopted tokens are told of too.
+      await usage.flush().finally(audit.flush);
     },
+  };
+}
+
+/** The same ways in, and what came in is told. */
+function toldOf(
+  audit: Audit,
+  tokens: Store['tokens'],
+): Pick<Store['tokens'], 'insert' | 'insertSecret'> {
+  const tell = (record: TokenRecord) => {
+    audit.issued(record);
+    return record;
+  };
+  return {
+    insert: async (record) => tell(await tokens.insert(record)),
+    insertSecret: async (record, hash) => tell(await tokens.insertSecret(record, hash)),
   };
 }

@@ -125,8 +125,9 @@ function keysOf({ signing, dataDir }: Config): SigningKeys {
 /** The embedded engine's TTL monitor does not run. */
 function sweepPeriodically(store: Store, log: Logger): () => Promise<void> {
   const sweep = () =>
-    store.tokens.purgeDue().then(
-      (count) => count > 0 && log.info({ count }, 'expired records deleted'),
+    Promise.all([store.tokens.purgeDue(), store.events.purgeDue()]).then(
+      ([count, events]) =>
+        count + events > 0 && log.info({ count, events }, 'expired records deleted'),
       (error: unknown) => log.warn({ err: error }, 'expired records could not be deleted'),
     );
   let running: Promise<unknown> = sweep();

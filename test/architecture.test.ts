@@ -16,12 +16,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'config.ts': ['config-signing.ts', 'config-variables.ts', 'email.ts'],
   observability: [],
   store: ['errors.ts', 'clock.ts'],
+  audit: ['errors.ts', 'clock.ts', 'observability', 'store'],
   tokens: ['errors.ts', 'clock.ts', 'observability', 'store'],
   revocation: ['errors.ts', 'clock.ts', 'observability', 'store'],
   http: ['errors.ts', 'clock.ts', 'observability', 'store', 'tokens'],
   auth: ['errors.ts', 'clock.ts', 'email.ts', 'observability', 'store', 'tokens', 'http'],
   dashboard: ['http'],
   routes: [
+    'audit',
     'dashboard',
     'errors.ts',
     'clock.ts',
@@ -34,6 +36,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'http',
   ],
   'app.ts': [
+    'audit',
     'dashboard',
     'clock.ts',
     'config.ts',
@@ -46,6 +49,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'routes',
   ],
   'service.ts': [
+    'audit',
     'routes',
     'app.ts',
     'clock.ts',

@@ -36,6 +36,8 @@ interface Dependencies {
   readonly clock: Clock;
   readonly ownIssuer: string;
   readonly retentionSeconds: number;
+  /** A key was refused as revoked; it may neither wait nor throw. */
+  readonly onRefused?: (claims: Claims) => void;
 }
 
 const MAX_REMEMBERED = 1000;
@@ -50,7 +52,10 @@ export function createApiKeys(deps: Dependencies): ApiKeys {
     if (claims.expiresAt !== null && claims.expiresAt <= clock()) {
       return { accepted: false, reason: 'expired', claims };
     }
-    if (isRevoked(claims)) return { accepted: false, reason: 'revoked', claims };
+    if (isRevoked(claims)) {
+      deps.onRefused?.(claims);
+      return { accepted: false, reason: 'revoked', claims };
+    }
     usage.note(claims, device);
     return { accepted: true, claims };
   }

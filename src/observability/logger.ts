@@ -16,6 +16,7 @@ const ALLOWED_FIELDS = new Set([
   'engine',
   'err',
   'event',
+  'events',
   'exitCode',
   'issuer',
   'jti',

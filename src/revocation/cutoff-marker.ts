@@ -5,6 +5,7 @@
  */
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/connect.js';
+import type { Cutoff } from '../store/cutoffs.js';
 
 export interface CutoffMarker {
   /** Starts marking what is pending, unless it runs already. */
@@ -18,11 +19,13 @@ export interface CutoffMarker {
 interface Dependencies {
   readonly store: Pick<Store, 'tokens' | 'cutoffs'>;
   readonly log: Logger;
+  /** When all records of a cut-off are marked, if there were any. */
+  readonly onMarked?: (cutoff: Cutoff, count: number) => void;
 }
 
 const PROGRESS_EVERY = 100_000;
 
-export function createCutoffMarker({ store, log }: Dependencies): CutoffMarker {
+export function createCutoffMarker({ store, log, onMarked }: Dependencies): CutoffMarker {
   let running: Promise<void> | null = null;
   let again = false;
   let stopped = false;
@@ -39,6 +42,7 @@ export function createCutoffMarker({ store, log }: Dependencies): CutoffMarker {
         }
       }
       await store.cutoffs.setMarked(cutoff);
+      if (total > 0) onMarked?.(cutoff, total);
       log.info({ event: 'cutoff.marked', total, userId: cutoff.userId }, 'revoked tokens marked');
     }
   }

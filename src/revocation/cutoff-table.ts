@@ -11,8 +11,8 @@ export interface CutoffQuestion {
 export interface CutoffTable {
   /** T (ms since the epoch) for this token; -Infinity when no scope matches. */
   effective(question: CutoffQuestion): number;
-  /** Moves the scope's T forward, never back. */
-  raise(scope: CutoffScope, at: number): void;
+  /** Moves the scope's T forward, never back. @returns whether it moved. */
+  raise(scope: CutoffScope, at: number): boolean;
   readonly size: number;
 }
 
@@ -48,9 +48,11 @@ export function createCutoffTable(): CutoffTable {
 
     raise(scope, at) {
       const times = timesOf(scope);
-      if (scope.sessionsOnly) times.sessions = Math.max(times.sessions, at);
-      else times.any = Math.max(times.any, at);
       isEmpty = false;
+      const which = scope.sessionsOnly ? 'sessions' : 'any';
+      if (at <= times[which]) return false;
+      times[which] = at;
+      return true;
     },
 
     get size() {

@@ -7,8 +7,11 @@ import { randomInt } from 'node:crypto';
 
 export interface IdTable {
   has(issuer: string, id: string): boolean;
-  /** @param leavesAt ms since the epoch, or Infinity. Of two adds of one id the later time counts. */
-  add(issuer: string, id: string, leavesAt: number): void;
+  /**
+   * @param leavesAt ms since the epoch, or Infinity. Of two adds of one id the later time counts.
+   * @returns whether it is new.
+   */
+  add(issuer: string, id: string, leavesAt: number): boolean;
   /** Whether there is any id of this issuer; cheap. */
   hasIssuer(issuer: string): boolean;
   /** Removes what may leave at `now`, a slice of the table at each call; `SLICES` calls see all of it. */
@@ -62,18 +65,18 @@ export function createIdTable(): IdTable {
     return segment !== undefined && isKeyAt(segment, find(segment, key, hash));
   }
 
-  function add(issuer: string, id: string, leavesAt: number): void {
+  function add(issuer: string, id: string, leavesAt: number): boolean {
     let number = issuers.get(issuer);
     if (number === undefined) issuers.set(issuer, (number = issuers.size + 1));
     const leaves = leavesAt === Infinity ? NEVER : Math.min(NEVER, Math.ceil(leavesAt / 1000));
     if (!parseUuid(id, key)) {
       const text = textKey(number, id);
       const slice = others[sliceOf(text)];
-      if (slice === undefined) return;
+      if (slice === undefined) return false;
       const before = slice.get(text);
       slice.set(text, Math.max(leaves, before ?? 0));
       if (before === undefined) texts += 1;
-      return;
+      return before === undefined;
     }
     key[ISSUER] = number;
     key[LEAVES] = leaves;
@@ -83,7 +86,9 @@ export function createIdTable(): IdTable {
     if (segment === undefined || segment.used + 1 > segment.slots * MAX_LOAD) {
       segment = segments[at] = rebuilt(segment, growthOf(segment), seed, 0);
     }
-    if (insert(segment, key, hash)) packed += 1;
+    const isNew = insert(segment, key, hash);
+    if (isNew) packed += 1;
+    return isNew;
   }
 
   function sweepSlice(now: number): void {

@@ -30,8 +30,10 @@ export interface RevocationQuestion {
 export interface RevocationIndex {
   /** @throws ServiceError 503 while the index can't be relied on: never loaded, or out of date for too long. */
   isRevoked(question: RevocationQuestion): boolean;
-  add(entry: RevokedEntry): void;
-  raiseCutoff(scope: CutoffScope, at: Date): void;
+  /** @returns whether it is new. */
+  add(entry: RevokedEntry): boolean;
+  /** @returns whether it is later than the one that was in force. */
+  raiseCutoff(scope: CutoffScope, at: Date): boolean;
   /** Everything revoked before `at` (ms) is in. Never moves back, unless the clock did. */
   markSynced(at: number): void;
   /** Removes what may leave, a slice at a time. */
@@ -91,7 +93,7 @@ export function createRevocationIndex({
 
     add({ issuer, jti, expiresAt }) {
       const leavesAt = expiresAt === null ? Infinity : expiresAt + LEEWAY_MS;
-      if (leavesAt > clock()) ids.add(issuer, jti, leavesAt);
+      return leavesAt > clock() && ids.add(issuer, jti, leavesAt);
     },
 
     raiseCutoff: (scope, at) => cutoffs.raise(scope, at.getTime()),

@@ -5,7 +5,7 @@
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/connect.js';
-import type { CutoffScope } from '../store/cutoffs.js';
+import type { Cutoff, CutoffScope } from '../store/cutoffs.js';
 import { DuplicateKeyError } from '../store/failures.js';
 import { ANY_ISSUER, type Revocation, type TokenRecord } from '../store/records.js';
 import { type RevokeOutcome, toRevokedEntry } from '../store/tokens.js';
@@ -40,9 +40,13 @@ interface Dependencies {
   readonly index: RevocationIndex;
   readonly clock: Clock;
   readonly log: Logger;
+  /** A record was revoked just now, and wasn't before; neither may wait or throw. */
+  readonly onRevoked?: (record: TokenRecord, context: RevocationContext) => void;
+  readonly onScopeRevoked?: (cutoff: Cutoff, context: RevocationContext) => void;
 }
 
-export function createRevoker({ store, marker, index, clock, log }: Dependencies): Revoker {
+export function createRevoker(deps: Dependencies): Revoker {
+  const { store, marker, index, clock, log } = deps;
   const { tokens, cutoffs } = store;
 
   async function revokeById(id: string, context: RevocationContext): Promise<RevokeOutcome | null> {
@@ -51,12 +55,13 @@ export function createRevoker({ store, marker, index, clock, log }: Dependencies
     return result;
   }
 
-  function toRevocation({ by, reason, via, eventInfo }: RevocationContext): Revocation {
-    return { at: new Date(clock()), by, reason, via, ...(eventInfo ? { eventInfo } : {}) };
+  function toRevocation({ eventInfo, ...context }: RevocationContext): Revocation {
+    return { at: new Date(clock()), ...logged(context), ...(eventInfo ? { eventInfo } : {}) };
   }
 
   function finish({ outcome, record }: RevokeOutcome, context: RevocationContext): void {
     index.add(toRevokedEntry(record));
+    if (outcome === 'revoked') deps.onRevoked?.(record, context);
     log.info(
       {
         event: 'token.revoked',
@@ -80,10 +85,10 @@ export function createRevoker({ store, marker, index, clock, log }: Dependencies
     revokeRecord: (record, context) => revokeById(record.id, context),
 
     async revokeScope(scope, context, before) {
-      const { by, reason, via } = context;
       const at = before === undefined ? await untilNow(scope) : new Date(before.getTime() - 1);
-      const raised = await cutoffs.raise({ ...scope, at, by, reason, via });
+      const raised = await cutoffs.raise({ ...scope, at, ...logged(context) });
       index.raiseCutoff(scope, raised.at);
+      deps.onScopeRevoked?.(raised, context);
       marker.wake();
       log.info(
         { event: 'scope.revoked', ...scope, ...logged(context) },

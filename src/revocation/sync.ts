@@ -6,6 +6,8 @@
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/connect.js';
+import type { Cutoff } from '../store/cutoffs.js';
+import type { RevokedEntry } from '../store/tokens.js';
 import { LEEWAY_MS, type RevocationIndex } from './revocation-index.js';
 
 export interface RevocationSync {
@@ -23,6 +25,13 @@ interface Dependencies {
   readonly index: RevocationIndex;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What other instances revoked since the last time. */
+  readonly onForeign?: (revocations: ForeignRevocations) => void;
+}
+
+export interface ForeignRevocations {
+  readonly entries: readonly RevokedEntry[];
+  readonly cutoffs: readonly Cutoff[];
 }
 
 const EVERY_MS = 1000;
@@ -34,7 +43,13 @@ const PROGRESS_EVERY = 100_000;
 /** After so many failures in a row the connection itself is suspected. */
 const RECONNECT_AFTER = 3;
 
-export function createRevocationSync({ store, index, clock, log }: Dependencies): RevocationSync {
+export function createRevocationSync({
+  store,
+  index,
+  clock,
+  log,
+  onForeign,
+}: Dependencies): RevocationSync {
   let timer: NodeJS.Timeout | null = null;
   let running: Promise<void> = Promise.resolve();
   let stopped = false;
@@ -51,10 +66,15 @@ export function createRevocationSync({ store, index, clock, log }: Dependencies)
     // before what was read last.
     const isBehind = cursor !== null && databaseTime.getTime() < cursor.getTime() - CLOCK_STEP_MS;
     const since = isBehind ? null : wanted;
-    for (const { at, ...scope } of await store.cutoffs.all()) index.raiseCutoff(scope, at);
+    // This instance's own are in the index already; at the first load everything is new.
+    const isFirst = cursor === null;
+    const newCutoffs = (await store.cutoffs.all()).filter((cutoff) =>
+      index.raiseCutoff(cutoff, cutoff.at),
+    );
+    const newEntries: RevokedEntry[] = [];
     let count = 0;
     for await (const batch of store.tokens.revoked(since, new Date(startedAt - LEEWAY_MS))) {
-      for (const entry of batch) index.add(entry);
+      for (const entry of batch) if (index.add(entry) && !isFirst) newEntries.push(entry);
       const before = count;
       count += batch.length;
       if (
@@ -67,6 +87,8 @@ export function createRevocationSync({ store, index, clock, log }: Dependencies)
     cursor = databaseTime;
     lastClock = startedAt;
     index.markSynced(startedAt);
+    if (!isFirst && newCutoffs.length + newEntries.length > 0)
+      onForeign?.({ entries: newEntries, cutoffs: newCutoffs });
   }
 
   function refresh(): Promise<void> {

@@ -1,7 +1,9 @@
 /** Opens the store: the connection, its time limits, the collections and their indexes. */
 import mongoose, { type Connection } from 'mongoose';
 import type { Clock } from '../clock.js';
+import { type ActivityStore, createActivityStore } from './activity.js';
 import { createCutoffStore, type CutoffStore } from './cutoffs.js';
+import { createEventStore, type EventStore } from './events.js';
 import { createOperations, type Operations } from './operations.js';
 import { createTokenStore, type TokenStore } from './tokens.js';
 import { createUserStore, type UserStore } from './users.js';
@@ -11,6 +13,8 @@ export interface Store {
   readonly tokens: TokenStore;
   readonly users: UserStore;
   readonly cutoffs: CutoffStore;
+  readonly events: EventStore;
+  readonly activity: ActivityStore;
   /** The time by the database's clock. @throws ServiceError 503 */
   time(): Promise<Date>;
   /** Whether there is neither a token nor a user. */
@@ -80,8 +84,11 @@ export async function openStore({ uri, clock, database }: StoreOptions): Promise
       tokens: createTokenStore(context),
       users: createUserStore(context),
       cutoffs: createCutoffStore(context),
+      events: createEventStore(context),
+      activity: createActivityStore(context),
     };
-    await Promise.all([collections.tokens.createIndexes(), collections.users.createIndexes()]);
+    const { tokens, users, events } = collections;
+    await Promise.all([tokens, users, events].map(({ createIndexes }) => createIndexes()));
     return { ...collections, ...lifecycle(connection, connect, operations) };
   } catch (error) {
     await connection.close(true);

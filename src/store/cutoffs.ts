@@ -17,6 +17,8 @@ export interface Cutoff extends CutoffScope {
   readonly by: string;
   readonly reason: string | null;
   readonly via: string;
+  /** The request that set it, as the log names it. */
+  readonly requestId?: string;
 }
 
 export interface CutoffStore {
@@ -42,6 +44,7 @@ function cutoffSchema(writeConcern: WriteConcern) {
       by: { type: String, required: true },
       reason: { type: String, default: null },
       via: { type: String, required: true },
+      requestId: String,
       markedUntil: { type: Date, default: null },
     },
     {
@@ -64,14 +67,14 @@ export function createCutoffStore({ connection, writeConcern, run }: StoreContex
 
   return {
     async raise(cutoff) {
-      const { at, userId, applicationId, sessionsOnly, by, reason, via } = cutoff;
+      const { at, userId, applicationId, sessionsOnly, by, reason, via, requestId } = cutoff;
       const found = await run(() =>
         model
           .findOneAndUpdate(
             { _id: scopeKey(cutoff) },
             {
               $max: { at },
-              $set: { by, reason, via },
+              $set: { by, reason, via, ...(requestId === undefined ? {} : { requestId }) },
               $setOnInsert: { userId, applicationId, sessionsOnly },
             },
             { upsert: true, returnDocument: 'after', writeConcern },

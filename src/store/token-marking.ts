@@ -35,7 +35,8 @@ export function createMarkingStore(
     },
 
     async *markRevoked(cutoff) {
-      const { at, by, reason, via } = cutoff;
+      const { at, by, reason, via, requestId } = cutoff;
+      const revocation = { at, by, reason, via, ...(requestId === undefined ? {} : { requestId }) };
       const cursor = model.collection.find<{ _id: unknown }>(
         {
           ...within(cutoff),
@@ -53,7 +54,7 @@ export function createMarkingStore(
           const marked = await run(() =>
             model.collection.updateMany(
               { _id: { $in: ids as never[] }, revocation: null },
-              { $set: { revocation: { at, by, reason, via }, updatedAt: at } },
+              { $set: { revocation, updatedAt: at } },
               { writeConcern },
             ),
           );

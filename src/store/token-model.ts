@@ -105,6 +105,7 @@ const revocationSchema = new Schema(
     by: { type: String, required: true },
     reason: String,
     via: { type: String, required: true },
+    requestId: String,
     eventInfo: { type: Schema.Types.Mixed },
     recordedAt: { type: Date },
   },

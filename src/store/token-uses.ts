@@ -1,7 +1,7 @@
 /** What is noted of a token after it was issued: that it was used, and that it was tried after its revocation. */
 import type { StoreContext } from './context.js';
 import { DuplicateKeyError } from './failures.js';
-import { ANY_ISSUER, type NewTokenRecord } from './records.js';
+import { ANY_ISSUER, type NewTokenRecord, type TokenRecord } from './records.js';
 import { JTI_INDEX, type TokenModel } from './token-model.js';
 
 /** A token that was seen in use. */
@@ -21,8 +21,11 @@ export interface RefusedToken {
 }
 
 export interface UseStore {
-  /** Notes the use of tokens; with `adopt`, those without a record get theirs. One batch, durable. */
-  recordSeen(seen: readonly SeenToken[], adopt: boolean): Promise<void>;
+  /**
+   * Notes the use of tokens; with `adopt`, those without a record get theirs. One batch, durable.
+   * @returns the new records (as far as known: not when another instance adopted some of the batch too).
+   */
+  recordSeen(seen: readonly SeenToken[], adopt: boolean): Promise<TokenRecord[]>;
   /** Notes that revoked tokens were tried; those without a record are left out. One batch, durable. */
   recordRefused(refused: readonly RefusedToken[]): Promise<void>;
 }
@@ -33,7 +36,7 @@ export function createUseStore(
 ): UseStore {
   return {
     async recordSeen(seen, adopt) {
-      if (seen.length === 0) return;
+      if (seen.length === 0) return [];
       const now = new Date(clock());
       const operations = seen.map(({ record, lastUsedAt }) => {
         const { jti, issuer, lastUsedAt: _, ...rest } = record;
@@ -51,10 +54,28 @@ export function createUseStore(
         };
       });
       try {
-        await run(() => model.bulkWrite(operations, { ordered: false, writeConcern }));
+        const { upsertedIds } = await run(() =>
+          model.bulkWrite(operations, { ordered: false, writeConcern }),
+        );
+        return Object.entries(upsertedIds).flatMap(([at, id]) => {
+          const adopted = seen[Number(at)];
+          if (adopted === undefined) return [];
+          const { record, lastUsedAt } = adopted;
+          return {
+            ...record,
+            id: String(id),
+            firstUsedAt: lastUsedAt,
+            lastUsedAt,
+            lastRefusedAt: null,
+            refusedCount: 0,
+            createdAt: now,
+            updatedAt: now,
+          };
+        });
       } catch (error) {
         // Two instances adopting one token at once: the other one's record is as good.
         if (!(error instanceof DuplicateKeyError)) throw error;
+        return [];
       }
     },
 

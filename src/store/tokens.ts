@@ -9,6 +9,7 @@ import {
   type TokenRecord,
 } from './records.js';
 import { createTokenList, type TokenList } from './token-list.js';
+import { createLookupStore, type LookupStore } from './token-lookup.js';
 import { createMarkingStore, type MarkingStore } from './token-marking.js';
 import { createTokenSearch, type TokenSearches } from './token-search.js';
 import { createSecretStore, type SecretStore } from './token-secrets.js';
@@ -34,7 +35,8 @@ export interface RevokedEntry {
   readonly expiresAt: number | null;
 }
 
-export interface TokenStore extends TokenList, TokenSearches, UseStore, SecretStore, MarkingStore {
+export interface TokenStore
+  extends LookupStore, TokenList, TokenSearches, UseStore, SecretStore, MarkingStore {
   /** Durable when it resolves. @throws DuplicateKeyError */
   insert(record: NewTokenRecord): Promise<TokenRecord>;
   findById(id: string): Promise<TokenRecord | null>;
@@ -175,6 +177,7 @@ export function createTokenStore(
 
   return {
     ...createTokenList(model, context),
+    ...createLookupStore(model, context),
     ...createTokenSearch(model, context),
     ...createUseStore(model, context),
     ...createSecretStore(model, context),

@@ -57,6 +57,8 @@ interface Dependencies {
   readonly findUser: (id: string) => Promise<User | null>;
   readonly issuer: TokenIssuer;
   readonly isRevoked: (record: TokenRecord) => boolean;
+  /** A refresh token was tried after its revocation; it may neither wait nor throw. */
+  readonly onRefused?: (record: TokenRecord) => void;
   readonly clock: Clock;
   readonly ownIssuer: string;
   readonly defaultAudience: string;
@@ -136,8 +138,10 @@ export function createSessions(deps: Dependencies): Sessions {
       if (found === null) return { outcome: 'refused' };
       const { record, secret, grace } = found;
       const presented = hashSecret(secret);
+      const isKnown = presented === found.secretHash || found.usedSecretHashes.includes(presented);
+      if (isKnown && isRevoked(record)) deps.onRefused?.(record);
       if (presented !== found.secretHash) {
-        if (deps.isRevoked(record) || isOver(record)) return { outcome: 'refused' };
+        if (isRevoked(record) || isOver(record)) return { outcome: 'refused' };
         if (grace?.secretHash === presented && grace.until.getTime() > clock()) {
           const successor = openSuccessor(secret, grace.sealedSuccessor);
           // Only while the successor is unused: there is never a second one.
@@ -145,11 +149,9 @@ export function createSessions(deps: Dependencies): Sessions {
             return renew(record, successor, found.secretHash, maxAccessSeconds, grace);
           }
         }
-        return found.usedSecretHashes.includes(presented)
-          ? { outcome: 'reused', record }
-          : { outcome: 'refused' };
+        return isKnown ? { outcome: 'reused', record } : { outcome: 'refused' };
       }
-      if (deps.isRevoked(record) || isOver(record)) return { outcome: 'refused' };
+      if (isRevoked(record) || isOver(record)) return { outcome: 'refused' };
       if (!deps.oneTimeUse) return renew(record, secret, presented, maxAccessSeconds, null);
       const successor = createSecret();
       const nextGrace = deps.graceSeconds === 0 ? null : makeGrace(secret, presented, successor);
@@ -162,8 +164,12 @@ export function createSessions(deps: Dependencies): Sessions {
     },
   };
 
+  function isRevoked(record: TokenRecord): boolean {
+    return deps.isRevoked(record) || record.revocation !== null;
+  }
+
   function isOver(record: TokenRecord): boolean {
-    return record.revocation !== null || (record.expiresAt?.getTime() ?? 0) <= clock();
+    return (record.expiresAt?.getTime() ?? 0) <= clock();
   }
 
   function makeGrace(secret: string, secretHash: string, successor: string): Grace {

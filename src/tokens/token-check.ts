@@ -3,6 +3,7 @@
  * without a record. Accepted tokens are noted for the history, behind the request.
  */
 import type { Device } from '../store/records.js';
+import type { Claims } from './claims.js';
 import type { UsageRecorder } from './usage-recorder.js';
 import type { TokenVerifier, Verification } from './verifier.js';
 
@@ -12,28 +13,41 @@ export type CheckToken = (
   device: () => Device,
 ) => Verification | Promise<Verification>;
 
+type Refusal = Extract<Verification, { accepted: false }>;
+
 interface Dependencies {
   readonly verifier: TokenVerifier;
   readonly usage: UsageRecorder;
   readonly unknownTokens: 'adopt' | 'allow' | 'deny';
+  /** A token of ours was refused, as revoked or without a record; it may neither wait nor throw. */
+  readonly onRefused?: (claims: Claims) => void;
 }
 
-export function createTokenCheck({ verifier, usage, unknownTokens }: Dependencies): CheckToken {
+export function createTokenCheck(deps: Dependencies): CheckToken {
+  const { verifier, usage, unknownTokens } = deps;
+
+  function refuse(verification: Refusal): Refusal {
+    const { reason, claims } = verification;
+    if (claims !== null && (reason === 'revoked' || reason === 'unknown')) deps.onRefused?.(claims);
+    return verification;
+  }
+
   async function checkRecorded(token: string, device: () => Device): Promise<Verification> {
     const first = verifier.check(token);
-    if (!first.accepted) return first;
+    if (!first.accepted) return refuse(first);
     if (!(await usage.isRecorded(first.claims))) {
-      return { accepted: false, reason: 'unknown', claims: first.claims };
+      return refuse({ accepted: false, reason: 'unknown', claims: first.claims });
     }
     // The look-up took time: what was revoked meanwhile is refused.
     const second = verifier.check(token);
-    if (second.accepted) usage.note(second.claims, device);
+    if (!second.accepted) return refuse(second);
+    usage.note(second.claims, device);
     return second;
   }
 
   return function checkToken(token, device) {
     const verification = verifier.check(token);
-    if (!verification.accepted) return verification;
+    if (!verification.accepted) return refuse(verification);
     if (unknownTokens === 'deny' && !usage.isKnown(verification.claims)) {
       return checkRecorded(token, device);
     }

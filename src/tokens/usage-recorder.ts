@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
-import type { Device } from '../store/records.js';
+import type { Device, TokenRecord } from '../store/records.js';
 import type { SeenToken } from '../store/token-uses.js';
 import type { TokenStore } from '../store/tokens.js';
 import { unavailable } from '../errors.js';
@@ -30,6 +30,8 @@ interface Dependencies {
   readonly log: Logger;
   readonly adopt: boolean;
   readonly retentionSeconds: number;
+  /** A token got its record just now; it may neither wait nor throw. */
+  readonly onAdopted?: (record: TokenRecord) => void;
 }
 
 const NOTE_EVERY_MS = 60_000;
@@ -69,10 +71,11 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
     for (let at = 0; at < all.length; at += BATCH) {
       const batch = all.slice(at, at + BATCH);
       try {
-        await tokens.recordSeen(
+        const adopted = await tokens.recordSeen(
           batch.map(([, seen]) => seen),
           adopt,
         );
+        for (const record of adopted) deps.onAdopted?.(record);
       } catch (error) {
         // Later notes of the same tokens, made during the write, win.
         waiting = new Map([...all.slice(at), ...waiting]);

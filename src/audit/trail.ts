@@ -1,0 +1,103 @@
+/**
+ * The audit trail: who did what to whose token, and why. Written in batches behind the request: what
+ * a revocation must never lose (who, why, when, which request) is in the revoked record itself,
+ * durably, before the request is answered.
+ */
+import type { Clock } from '../clock.js';
+import type { Logger } from '../observability/logger.js';
+import {
+  type AuditEvent,
+  type AuditType,
+  createEventId,
+  type EventStore,
+  type NewAuditEvent,
+} from '../store/events.js';
+
+/** What happened; what isn't said is null. */
+export interface AuditEntry extends Partial<Omit<AuditEvent, 'id' | 'at'>> {
+  readonly type: AuditType;
+  readonly by: string;
+  readonly via: string;
+  readonly requestId: string;
+}
+
+export interface Trail {
+  /** Never waits and never throws. */
+  record(entry: AuditEntry): void;
+  /** Resolves when everything recorded before is durable. @throws ServiceError 503; it stays queued. */
+  flush(): Promise<void>;
+}
+
+interface Dependencies {
+  readonly events: Pick<EventStore, 'insertMany'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly retentionSeconds: number;
+}
+
+const FLUSH_AFTER_MS = 50;
+const RETRY_AFTER_MS = 1000;
+const BATCH = 500;
+/** What waits while the database is away; beyond it the newest are dropped, and the log says how many. */
+const MAX_QUEUED = 10_000;
+
+export function createTrail({ events, clock, log, retentionSeconds }: Dependencies): Trail {
+  const queue: NewAuditEvent[] = [];
+  let dropped = 0;
+  let timer: NodeJS.Timeout | null = null;
+  let writing: Promise<void> | null = null;
+
+  function schedule(delayMs: number): void {
+    timer ??= setTimeout(() => {
+      timer = null;
+      flush().catch((error: unknown) => {
+        log.warn({ err: error, pending: queue.length }, 'audit events could not be written yet');
+        schedule(RETRY_AFTER_MS);
+      });
+    }, delayMs).unref();
+  }
+
+  async function writeAll(): Promise<void> {
+    while (queue.length > 0) {
+      const batch = queue.slice(0, BATCH);
+      await events.insertMany(batch);
+      queue.splice(0, batch.length);
+    }
+    if (dropped === 0) return;
+    log.error({ count: dropped }, 'audit events were dropped while the database was away');
+    dropped = 0;
+  }
+
+  function flush(): Promise<void> {
+    // What is recorded during a write is taken along by it.
+    writing ??= writeAll().finally(() => {
+      writing = null;
+    });
+    return writing;
+  }
+
+  return {
+    record(entry) {
+      if (queue.length >= MAX_QUEUED) {
+        if (dropped === 0) log.error({ pending: queue.length }, 'audit events are being dropped');
+        dropped += 1;
+        return;
+      }
+      const at = new Date(clock());
+      queue.push({
+        reason: null,
+        tokenId: null,
+        jti: null,
+        userId: null,
+        applicationId: null,
+        count: null,
+        ...entry,
+        id: createEventId(),
+        at,
+        purgeAt: new Date(at.getTime() + retentionSeconds * 1000),
+      });
+      schedule(FLUSH_AFTER_MS);
+    },
+    flush,
+  };
+}
