@@ -97,8 +97,9 @@ export function createAdminExportRouter(deps: Dependencies): Router {
     );
   };
 
+  // Before GET, whose handler would walk through everything for a HEAD.
+  router.head('/admin/tokens/export', methodNotAllowed('GET'));
   router.get('/admin/tokens/export', authenticate, exportTokens);
-  // The GET handler would walk through everything for a HEAD.
   router.all('/admin/tokens/export', methodNotAllowed('GET'));
   return router;
 }

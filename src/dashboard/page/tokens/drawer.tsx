@@ -1,0 +1,178 @@
+/** Everything about one token, beside the list: claims, times, device, what belongs to it and what happened to it. */
+import { useSignalEffect } from '@preact/signals';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { FilterParameters, WireToken, WireTokenDetail } from '../../wire.ts';
+import { session } from '../api.ts';
+import { changes } from '../live.ts';
+import { CopyButton } from '../ui/copy.tsx';
+import { Dialog } from '../ui/dialog.tsx';
+import { useLoad } from '../ui/load.ts';
+import { Problem } from '../ui/problem.tsx';
+import { CutoffDialog } from './cutoff-dialog.tsx';
+import { TokenFacts } from './token-facts.tsx';
+import { Related } from './related.tsx';
+import { StateMark } from './state.tsx';
+import { Timeline } from './timeline.tsx';
+import { holderOf, nameOf } from './wording.ts';
+
+/** Changes come in bursts: the details are loaded once for all of them. */
+const RELOAD_AFTER_MS = 500;
+
+interface DrawerProps {
+  readonly id: string;
+  onClose(): void;
+  onOpen(id: string): void;
+  onRevoke(token: WireToken): void;
+  onFilter(filter: FilterParameters): void;
+}
+
+export function Drawer(props: DrawerProps) {
+  const [name, setName] = useState('Token');
+  return (
+    <Dialog title={name} variant="drawer" onClose={props.onClose}>
+      {/* Another token is another drawer: nothing of the one before may stay. */}
+      <Contents key={props.id} {...props} onName={setName} />
+    </Dialog>
+  );
+}
+
+function Contents(props: DrawerProps & { onName(name: string): void }) {
+  const { id, onOpen, onRevoke, onFilter, onName } = props;
+  const details = useLoad<WireTokenDetail>(`/admin/tokens/${encodeURIComponent(id)}`);
+  const { data, error, loading, reload } = details;
+  useFollow(id, details.update, data, reload);
+  const name = data === null ? null : nameOf(data.token);
+  useEffect(() => onName(name ?? 'Token'), [name]);
+
+  if (data === null) {
+    return (
+      <div class="v-body">
+        {error === null ? (
+          <p aria-busy="true">Loading…</p>
+        ) : error.status === 404 ? (
+          <p role="status">
+            There is no such token, or it isn’t yours. Records are removed some time after their
+            token has expired.
+          </p>
+        ) : (
+          <Problem error={error} onRetry={reload} />
+        )}
+      </div>
+    );
+  }
+  const { token, session: origin, children, moreChildren, timeline } = data;
+  return (
+    <div class="v-body" aria-busy={loading && error !== null}>
+      {error !== null && <Problem error={error} onRetry={reload} />}
+      <p class="v-line">
+        <StateMark state={token.state} />
+        {token.isThisSession && <span class="v-badge">this session</span>}
+        <span class="v-text">{holderOf(token)}</span>
+      </p>
+      <Tools token={token} onRevoke={onRevoke} reload={reload} />
+      <TokenFacts token={token} onFilter={onFilter} />
+      {origin !== null && (
+        <section>
+          <h3>Came from</h3>
+          <Related label="Came from" tokens={[origin]} onOpen={onOpen} />
+        </section>
+      )}
+      {(children.length > 0 || token.kind === 'refresh') && (
+        <section>
+          <h3>What came from it</h3>
+          {children.length === 0 ? (
+            <p class="v-muted">Nothing so far.</p>
+          ) : (
+            <Related label="What came from it" tokens={children} onOpen={onOpen} />
+          )}
+          {moreChildren && (
+            <button
+              type="button"
+              class="v-button"
+              onClick={() => onFilter({ sessionId: token.jti })}
+            >
+              Show all of this session
+            </button>
+          )}
+        </section>
+      )}
+      <section>
+        <h3>Timeline</h3>
+        <Timeline entries={timeline} />
+      </section>
+    </div>
+  );
+}
+
+function Tools(p: { readonly token: WireToken; onRevoke(token: WireToken): void; reload(): void }) {
+  const { token } = p;
+  const [asking, setAsking] = useState(false);
+  const { userId } = token;
+  return (
+    <div class="v-tools">
+      {token.state !== 'revoked' && (
+        <button type="button" class="v-button v-danger" onClick={() => p.onRevoke(token)}>
+          Revoke…
+        </button>
+      )}
+      <CopyButton text={token.jti} label="Copy id" />
+      <CopyButton text={toCurl(token.jti)} label="Copy as curl" />
+      {session.value?.isAdministrator === true && userId !== null && (
+        <button type="button" class="v-button v-danger-quiet" onClick={() => setAsking(true)}>
+          Revoke everything of this user…
+        </button>
+      )}
+      {asking && userId !== null && (
+        <CutoffDialog
+          userId={userId}
+          name={token.user?.email ?? userId}
+          onClose={() => setAsking(false)}
+          onDone={() => {
+            setAsking(false);
+            p.reload();
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+/** The credential stays a variable of the shell's; an id can't leave its quotes. */
+function toCurl(jti: string): string {
+  const id = encodeURIComponent(jti).replaceAll('!', '%21');
+  return `curl -X DELETE "${location.origin}/v3/jwt/history/${id}" -H "Authorization: JWT $TOKEN"`;
+}
+
+/** Takes over what the live feed says about this token, and loads the rest when something happened to it or its kin. */
+function useFollow(
+  id: string,
+  update: (change: (data: WireTokenDetail) => WireTokenDetail) => void,
+  data: WireTokenDetail | null,
+  reload: () => void,
+): void {
+  const seen = useRef(changes.peek());
+  const timer = useRef<ReturnType<typeof setTimeout>>();
+  const kin = useRef<ReadonlySet<string>>(new Set());
+  kin.current = new Set([
+    id,
+    ...(data?.session ? [data.session._id] : []),
+    ...(data?.children.map((child) => child._id) ?? []),
+  ]);
+  useSignalEffect(() => {
+    const batch = changes.value;
+    if (batch === seen.current) return;
+    seen.current = batch;
+    const concerns = batch.filter(
+      (change) => change.type === 'scope-revoked' || kin.current.has(change.token._id),
+    );
+    if (concerns.length === 0) return;
+    for (const change of concerns) {
+      if (change.type === 'scope-revoked' || change.token._id !== id) continue;
+      const { token } = change;
+      update((old) => ({ ...old, token }));
+    }
+    clearTimeout(timer.current);
+    timer.current = setTimeout(reload, RELOAD_AFTER_MS);
+  });
+  useEffect(() => () => clearTimeout(timer.current), []);
+}

@@ -1,0 +1,131 @@
+/** Revoking one token: what stops working, why it is done, and since when it is refused. */
+import type { ComponentChildren } from 'preact';
+import { useState } from 'preact/hooks';
+import type { WireToken, WireTokenDetail } from '../../wire.ts';
+import { call, session } from '../api.ts';
+import { Dialog } from '../ui/dialog.tsx';
+import { Actions, useAction } from '../ui/form.tsx';
+import { useLoad } from '../ui/load.ts';
+import { Problem } from '../ui/problem.tsx';
+import { toast } from '../ui/toast.tsx';
+import { NO_REASON, ReasonFields, toRevokeBody } from './reason.tsx';
+import { counted, holderOf, momentOf, nameOf } from './wording.ts';
+
+interface RevokeDialogProps {
+  readonly token: WireToken;
+  onClose(): void;
+  onRevoked(token: WireToken): void;
+}
+
+export function RevokeDialog({ token, onClose, onRevoked }: RevokeDialogProps) {
+  // An API key has nothing above or below it.
+  const related = useLoad<WireTokenDetail>(
+    token.kind === 'api-key' ? null : `/admin/tokens/${encodeURIComponent(token._id)}`,
+  ).data;
+  const origin = related?.session?.state === 'active' ? related.session : null;
+  const [wholeSession, setWholeSession] = useState(false);
+  const [why, setWhy] = useState(NO_REASON);
+  const { busy, error, run } = useAction();
+
+  const target = wholeSession && origin !== null ? origin : token;
+  const signsOut =
+    isOwn(token) ||
+    isOwn(target) ||
+    (target === token && related?.children.some((child) => isOwn(child)) === true);
+
+  const revoke = async () => {
+    const body = toRevokeBody(why);
+    if (body === null) return;
+    const path = `/admin/tokens/${encodeURIComponent(target._id)}/revoke`;
+    const revoked = await call<WireToken>('POST', path, body);
+    toast(
+      revoked.revokedAt === null
+        ? 'Refused everywhere from now on'
+        : `Refused everywhere since ${momentOf(revoked.revokedAt)}`,
+    );
+    onRevoked(revoked);
+    if (signsOut) session.value = null;
+  };
+
+  return (
+    <Dialog title={`Revoke ${lowerFirst(nameOf(target))}?`} locked={busy} onClose={onClose}>
+      <form
+        class="v-body"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void run(revoke);
+        }}
+      >
+        <p class="v-text">
+          Held by <strong>{holderOf(target)}</strong>
+          {target.deviceLabel !== null && <>, on {target.deviceLabel}</>}.
+        </p>
+        <p>{consequence(target, related)}</p>
+        {origin !== null && (
+          <label class="v-choice">
+            <input
+              type="checkbox"
+              checked={wholeSession}
+              disabled={busy}
+              onChange={(event) => setWholeSession(event.currentTarget.checked)}
+            />
+            <span>
+              Revoke the whole session instead: its refresh token, and every access token that came
+              from it
+            </span>
+          </label>
+        )}
+        {signsOut && (
+          <p class="v-warning">
+            <strong>This is the session you are using.</strong> You will be signed out.
+          </p>
+        )}
+        <ReasonFields value={why} error={error} onChange={setWhy} />
+        <p class="v-hint">This can’t be undone: a revoked token stays revoked.</p>
+        {error !== null && <Problem error={error} done="revoked" />}
+        <Actions
+          submit={error === null ? 'Revoke' : 'Try again'}
+          danger
+          focusCancel
+          busy={busy}
+          onCancel={onClose}
+        />
+      </form>
+    </Dialog>
+  );
+}
+
+export function isOwn(token: WireToken): boolean {
+  return token.isThisSession || token._id === session.value?.tokenId;
+}
+
+function consequence(token: WireToken, related: WireTokenDetail | null): ComponentChildren {
+  switch (token.kind) {
+    case 'refresh': {
+      const children = related?.token._id === token._id ? related.children.length : 0;
+      return (
+        <>
+          This ends the session: the refresh token and every access token that came from it
+          {children > 0 && (
+            <>
+              {' '}
+              ({related?.moreChildren === true ? 'more than ' : ''}
+              {counted(children, 'is', 'are')} known)
+            </>
+          )}{' '}
+          are refused everywhere, at once.
+        </>
+      );
+    }
+    case 'api-key':
+      return 'Every script and service that uses this key is refused everywhere, at once. Make and distribute a new key first, if they must go on.';
+    case 'access':
+      return token.sessionId === null
+        ? 'This token alone is refused everywhere, at once. Other tokens of the same user go on working.'
+        : 'This token alone is refused everywhere, at once. The refresh token of its session goes on working, and can fetch a new one.';
+  }
+}
+
+function lowerFirst(text: string): string {
+  return text.startsWith('API') ? text : text.charAt(0).toLowerCase() + text.slice(1);
+}

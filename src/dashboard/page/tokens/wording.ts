@@ -1,0 +1,63 @@
+/** The words for tokens: kinds, reasons, and what stops working when one is revoked. */
+import type { Kind, Origin, Reason, WireToken } from '../../wire.ts';
+
+export const KINDS: Record<Kind, string> = {
+  access: 'Access token',
+  refresh: 'Refresh token',
+  'api-key': 'API key',
+};
+
+export const ORIGINS: Record<Origin, string> = {
+  signin: 'Sign-in',
+  fusionauth: 'FusionAuth client',
+  woleet: 'Woleet client',
+  registered: 'Registered',
+  adopted: 'Adopted at first sight',
+};
+
+export const REASONS: Record<Reason, string> = {
+  compromised: 'Compromised: lost, leaked or stolen',
+  requested: 'Requested by its holder',
+  rotated: 'Rotated: replaced by a new one',
+  left: 'Its holder has left',
+  other: 'Another reason',
+};
+
+/** "Access token 0198f3a2…". */
+export function nameOf(token: WireToken): string {
+  const name = token.kind === 'api-key' ? token.device?.name : null;
+  return `${KINDS[token.kind]} ${name ? `“${name}”` : shortId(token.jti)}`;
+}
+
+export function shortId(jti: string): string {
+  return jti.length > 8 ? `${jti.slice(0, 8)}…` : jti;
+}
+
+/** Who holds it, by the best name there is. */
+export function holderOf(token: WireToken): string {
+  return token.user?.email ?? token.userId ?? 'nobody known';
+}
+
+const CLOCK = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hour12: false,
+});
+const DAY_AND_CLOCK = new Intl.DateTimeFormat(undefined, {
+  dateStyle: 'medium',
+  timeStyle: 'medium',
+  hour12: false,
+});
+
+/** "14:03:22", with the date unless it is today's. */
+export function momentOf(at: string): string {
+  const date = new Date(at);
+  return date.toDateString() === new Date().toDateString()
+    ? CLOCK.format(date)
+    : DAY_AND_CLOCK.format(date);
+}
+
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
+}

@@ -1,0 +1,176 @@
+/** Creating a user, and giving one a new password, which revokes all that the old one brought about. */
+import { useState } from 'preact/hooks';
+import type { WireUser } from '../wire.ts';
+import { type ApiError, call, session } from './api.ts';
+import { Dialog } from './ui/dialog.tsx';
+import { Actions, Field, useAction } from './ui/form.tsx';
+import { Problem } from './ui/problem.tsx';
+import { toast } from './ui/toast.tsx';
+
+interface DialogProps {
+  onClose(): void;
+  onDone(): void;
+}
+
+export function NewUserDialog({ onClose, onDone }: DialogProps) {
+  const [values, setValues] = useState({ email: '', firstname: '', lastname: '', password: '' });
+  const [isAdministrator, setAdministrator] = useState(false);
+  const { busy, error, run } = useAction();
+
+  const create = async () => {
+    const { email, password, firstname, lastname } = values;
+    const user = await call<WireUser>('POST', '/admin/users', {
+      email,
+      password,
+      ...(firstname.trim() === '' ? {} : { firstname: firstname.trim() }),
+      ...(lastname.trim() === '' ? {} : { lastname: lastname.trim() }),
+      ...(isAdministrator ? { role: 'admin' } : {}),
+    });
+    toast(`${user.email} can sign in now`);
+    onDone();
+  };
+
+  const text = (
+    name: 'email' | 'firstname' | 'lastname',
+    label: string,
+    attributes: { type?: 'email'; required?: boolean; maxLength: number },
+  ) => (
+    <Field label={label} name={name} error={error}>
+      {(field) => (
+        <input
+          {...field}
+          {...attributes}
+          value={values[name]}
+          autocomplete="off"
+          onInput={(event) => setValues({ ...values, [name]: event.currentTarget.value })}
+        />
+      )}
+    </Field>
+  );
+
+  return (
+    <Dialog title="New user" locked={busy} onClose={onClose}>
+      <form
+        class="v-body"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void run(create);
+        }}
+      >
+        {text('email', 'E-mail', { type: 'email', required: true, maxLength: 254 })}
+        <div class="v-pair">
+          {text('firstname', 'First name (optional)', { maxLength: 100 })}
+          {text('lastname', 'Last name (optional)', { maxLength: 100 })}
+        </div>
+        <PasswordField
+          value={values.password}
+          error={error}
+          onInput={(password) => setValues({ ...values, password })}
+        />
+        <label class="v-choice">
+          <input
+            type="checkbox"
+            checked={isAdministrator}
+            onChange={(event) => setAdministrator(event.currentTarget.checked)}
+          />
+          <span>Administrator: sees and revokes everyone’s tokens</span>
+        </label>
+        {error !== null && <Problem error={error} />}
+        <Actions submit="Create user" busy={busy} onCancel={onClose} />
+      </form>
+    </Dialog>
+  );
+}
+
+export function PasswordDialog({
+  user,
+  onClose,
+  onDone,
+}: DialogProps & { readonly user: WireUser }) {
+  const [password, setPassword] = useState('');
+  const { busy, error, run } = useAction();
+  const isSelf = session.value?.user._id === user._id;
+
+  const change = async () => {
+    const path = `/admin/users/${encodeURIComponent(user._id)}/password`;
+    await call('POST', path, { password });
+    toast(`New password set; the tokens of ${user.email} are refused everywhere`);
+    onDone();
+    if (isSelf) session.value = null;
+  };
+
+  return (
+    <Dialog title="Set a new password?" locked={busy} onClose={onClose}>
+      <form
+        class="v-body"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void run(change);
+        }}
+      >
+        <p class="v-text">
+          For <strong>{user.email}</strong>. It also revokes all of this user’s tokens: sessions on
+          every device, access tokens and API keys are refused everywhere, at once, and the old
+          password no longer signs in.
+        </p>
+        {isSelf && (
+          <p class="v-warning">
+            <strong>This is you.</strong> You will be signed out; sign in with the new password.
+          </p>
+        )}
+        <PasswordField value={password} error={error} onInput={setPassword} />
+        {error !== null && <Problem error={error} done="set" />}
+        <Actions
+          submit={error === null ? 'Set password and revoke tokens' : 'Try again'}
+          danger
+          focusCancel
+          busy={busy}
+          onCancel={onClose}
+        />
+      </form>
+    </Dialog>
+  );
+}
+
+interface PasswordFieldProps {
+  readonly value: string;
+  readonly error: ApiError | null;
+  onInput(value: string): void;
+}
+
+function PasswordField({ value, error, onInput }: PasswordFieldProps) {
+  const [shown, setShown] = useState(false);
+  return (
+    <>
+      <Field
+        label="Password"
+        name="password"
+        error={error}
+        hint="8 to 256 characters. A long phrase is best."
+      >
+        {(field) => (
+          <input
+            {...field}
+            type={shown ? 'text' : 'password'}
+            value={value}
+            required
+            minLength={8}
+            maxLength={256}
+            autocomplete="new-password"
+            autocapitalize="off"
+            spellcheck={false}
+            onInput={(event) => onInput(event.currentTarget.value)}
+          />
+        )}
+      </Field>
+      <label class="v-choice">
+        <input
+          type="checkbox"
+          checked={shown}
+          onChange={(event) => setShown(event.currentTarget.checked)}
+        />
+        <span>Show the password</span>
+      </label>
+    </>
+  );
+}
