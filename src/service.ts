@@ -188,7 +188,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
       await sync.stop();
       await marker.stop();
       // Adopted tokens are told of too.
-      await usage.flush().finally(audit.flush);
+      await usage.flush().finally(() => audit.flush());
     },
   };
 }
