@@ -22,14 +22,7 @@ export interface RevokeOutcome {
 }
 
 export interface TokenStore
-  extends
-    LookupStore,
-    TokenList,
-    TokenSearches,
-    UseStore,
-    SecretStore,
-    MarkingStore,
-    RevokedStore {
+  extends LookupStore, TokenList, TokenSearches, UseStore, SecretStore, MarkingStore, RevokedStore {
   /** Durable when it resolves. @throws DuplicateKeyError */
   insert(record: NewTokenRecord): Promise<TokenRecord>;
   findById(id: string): Promise<TokenRecord | null>;
