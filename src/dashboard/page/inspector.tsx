@@ -10,7 +10,7 @@ import { Problem } from './ui/problem.tsx';
 import { Time } from './ui/time.tsx';
 
 /** Longer than any token that is accepted, shorter than what makes a page slow. */
-const MAX_LENGTH = 20_000;
+const MAX_LENGTH = 17_000;
 
 const MEANINGS: Readonly<Record<string, string>> = {
   alg: 'algorithm (alg)',
