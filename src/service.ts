@@ -129,6 +129,11 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     attemptsPerMinute: config.signInAttemptsPerMinute,
   });
   let stopping = false;
+  const stopFirst: (() => void)[] = [];
+  const beginStop = () => {
+    stopping = true;
+    for (const each of stopFirst) each();
+  };
 
   const revoker = createRevoker({
     store,
@@ -161,6 +166,10 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     sessions,
     apiKeys,
     revoker,
+    audit,
+    isUsable: (claims) =>
+      (claims.expiresAt === null || claims.expiresAt > clock()) && !index.isRevoked(claims),
+    onStop: (stop) => void stopFirst.push(stop),
     readiness: async () => ({
       running: !stopping,
       revocationIndex: index.isFresh,
@@ -181,14 +190,17 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     revoker,
     check: checkToken,
     audit,
-    announceStop() {
-      stopping = true;
-    },
+    announceStop: beginStop,
     async stop() {
+      beginStop();
       await sync.stop();
       await marker.stop();
-      // Adopted tokens are told of too.
-      await usage.flush().finally(() => audit.flush());
+      try {
+        await usage.flush();
+      } finally {
+        // Last: adopted tokens are told of too.
+        await audit.flush();
+      }
     },
   };
 }

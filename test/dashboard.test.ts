@@ -97,6 +97,10 @@ describeWithChromium('the dashboard', () => {
     );
   }
 
+  /** Runs in the page, whose types aren't ours. */
+  const isFocused = (node: unknown) =>
+    node === (node as { ownerDocument: { activeElement: unknown } }).ownerDocument.activeElement;
+
   const named = (prefix: string, count: number) =>
     Array.from({ length: count }, (_, i) => `${prefix}-${String(i).padStart(3, '0')}`);
   const rows = (page: Page) => page.locator('tr[data-id]');
@@ -131,7 +135,8 @@ describeWithChromium('the dashboard', () => {
           await answered;
           const said = page.getByRole('alert');
           await said.waitFor();
-          if (attempt < 3) expect(await said.innerText()).toMatch(/wrong e-mail or password/i);
+          if (attempt < 3)
+            expect(await said.innerText()).toMatch(/^e-mail or password is wrong\.$/i);
           else expect(await said.innerText()).toMatch(/\d+\s*s/);
         }
         expect(await violationsOf(page)).toEqual([]);
@@ -180,18 +185,18 @@ describeWithChromium('the dashboard', () => {
 
   describe('the list', () => {
     it('filters, sorts and pages, all in the address, and goes back', async () => {
-      await register(named('page', 90), 'u-paging');
+      await register(named('page', 120), 'u-paging');
       const page = await signedIn();
       await page.goto(`${at.origin}/?userId=u-paging`);
       await rows(page).first().waitFor();
-      expect(await rows(page).count()).toBe(40);
+      await expectRows(page, 50);
       await page.getByRole('button', { name: /older/i }).first().click();
       await page.waitForURL(/cursor=/);
-      await expectRows(page, 40);
+      await expectRows(page, 50);
       await page.getByRole('button', { name: /older/i }).first().click();
-      await expectRows(page, 10);
+      await expectRows(page, 20);
       await page.getByRole('button', { name: /newer/i }).first().click();
-      await expectRows(page, 40);
+      await expectRows(page, 50);
       await page.goto(`${at.origin}/?userId=u-paging`);
       await rows(page).first().waitFor();
       const issued = page.getByRole('columnheader', { name: /Issued/ });
@@ -274,11 +279,7 @@ describeWithChromium('the dashboard', () => {
       await row.getByRole('button', { name: /revoke/i }).click();
       const dialog = page.getByRole('dialog');
       await dialog.waitFor();
-      expect(
-        await dialog
-          .getByRole('button', { name: 'Cancel' })
-          .evaluate('node => node === document.activeElement'),
-      ).toBe(true);
+      expect(await dialog.getByRole('button', { name: 'Cancel' }).evaluate(isFocused)).toBe(true);
       expect(await violationsOf(page)).toEqual([]);
       await t.http().get('/auth/verify').set('Authorization', authorization).expect(204);
       await dialog.getByLabel('Reason').selectOption('other');
@@ -337,9 +338,9 @@ describeWithChromium('the dashboard', () => {
       const other = await page.context().newPage();
       await other.goto(elsewhere);
       const status = await other.evaluate(
-        `fetch('${at.origin}/admin/tokens/${id}/revoke', {method:'POST', credentials:'include', mode:'no-cors', headers:{'Content-Type':'text/plain'}, body:'{"reason":"left"}'}).then((r) => r.type)`,
+        `fetch('${at.origin}/admin/tokens/${id}/revoke', {method:'POST', credentials:'include', mode:'no-cors', headers:{'Content-Type':'text/plain'}, body:'{"reason":"left"}'}).then((r) => r.type, () => 'refused')`,
       );
-      expect(status).toBe('opaque');
+      expect(status).not.toBe('basic');
       await other.evaluate(
         `{ const f = document.createElement('form'); f.method = 'post'; f.action = '${at.origin}/admin/cutoffs'; f.enctype = 'text/plain'; document.body.append(f); f.submit(); }`,
       );
@@ -473,7 +474,7 @@ describeWithChromium('the dashboard', () => {
       await page.waitForURL(/q=keys-00/);
       await page.waitForFunction("document.querySelectorAll('tr[data-id]').length === 3");
       await page.keyboard.press('Escape');
-      await page.locator('#main').evaluate('node => node.focus()');
+      await page.locator('#main').focus();
       await page.keyboard.press('ArrowDown');
       await page.keyboard.press('Enter');
       await page.getByRole('dialog').getByText('Timeline').waitFor();
@@ -575,8 +576,10 @@ describeWithChromium('the dashboard', () => {
         expect(await elements()).toEqual([]);
         await page.goto(`${at.origin}/?q=hostile${i}@`);
         await rows(page).first().waitFor();
-        const ids = await rows(page).evaluateAll('all => all.map((row) => row.dataset.id)');
-        for (const id of ids as string[]) {
+        const ids = (await page.evaluate(
+          "[...document.querySelectorAll('tr[data-id]')].map((row) => row.dataset.id)",
+        )) as string[];
+        for (const id of ids) {
           await page.goto(`${at.origin}/?token=${id}`);
           await page.getByRole('dialog').getByText('Timeline').waitFor();
           expect(await elements()).toEqual([]);

@@ -9,6 +9,8 @@ export interface EventStream {
   send(message: Buffer): void;
   /** Bytes that the reader has not taken yet. */
   readonly unsent: number;
+  /** Neither side has ended it. */
+  readonly isOpen: boolean;
   /** Ends it in good order, with a last message; by force when the reader doesn't take it. */
   end(lastMessage?: Buffer): void;
   /** Ends it by force. */
@@ -93,6 +95,9 @@ export async function openEventStream(
     },
     get unsent() {
       return res.writableLength;
+    },
+    get isOpen() {
+      return !res.writableEnded && !res.destroyed;
     },
     end(lastMessage) {
       if (res.writableEnded || res.destroyed) return;

@@ -52,7 +52,9 @@ export async function composeMessages(
     // A cut-off that isn't this user's alone tells of others, but may concern their tokens too.
     if (changes.some((change) => 'cutoff' in change && change.cutoff.userId === null))
       return resyncMessage(id);
-    return message(changes.filter((change) => ownerOf(change) === userId));
+    return message(
+      changes.filter((change) => concerns(change, { userId, isAdministrator: false })),
+    );
   }
 
   let forAll: Buffer | null | undefined;
@@ -65,9 +67,15 @@ export async function composeMessages(
   };
 }
 
-function ownerOf(change: Change): string | null {
-  if ('record' in change) return change.record.userId;
-  return 'cutoff' in change ? change.cutoff.userId : null;
+/** Whether it is theirs to know. */
+export function concerns(change: Change, { userId, isAdministrator }: Viewer): boolean {
+  if (isAdministrator || isResync(change)) return true;
+  if ('record' in change) return change.record.userId === userId;
+  return change.cutoff.userId === null || change.cutoff.userId === userId;
+}
+
+export function isResync(change: Change): change is Extract<Change, { type: 'resync' }> {
+  return change.type === 'resync';
 }
 
 /** The most important ones, in their order: what was revoked comes before what is new. */

@@ -10,6 +10,8 @@ import type { Logger } from '../observability/logger.js';
 import type { ToAdminWire } from './admin-wire.js';
 import {
   composeMessages,
+  concerns,
+  isResync,
   MAX_CHANGES,
   type MessageFor,
   resyncMessage,
@@ -29,9 +31,6 @@ export interface LiveViewers {
   remove(viewer: LiveViewer): void;
   /** Ends every stream; its client may come again, elsewhere. */
   closeAll(): void;
-  readonly count: number;
-  /** How many streams this user has open. */
-  countOf(userId: string): number;
 }
 
 interface Dependencies {
@@ -103,10 +102,7 @@ export function createLiveViewers({
   async function messagesSince(from: number, until: number): Promise<MessageFor> {
     const changes = feed.between(from, until);
     const id = feed.idOf(until);
-    const isTooMuch =
-      changes === null ||
-      changes.length > MAX_CHANGES ||
-      changes.some(({ type }) => type === 'resync');
+    const isTooMuch = changes === null || changes.length > MAX_CHANGES || changes.some(isResync);
     resyncDue ||= isTooMuch;
     if (resyncDue && performance.now() - resyncAt >= RESYNC_EVERY_MS) {
       resyncDue = false;
@@ -114,7 +110,7 @@ export function createLiveViewers({
       const message = resyncMessage(id);
       return () => message;
     }
-    const rest = (changes ?? []).filter(({ type }) => type !== 'resync');
+    const rest = (changes ?? []).filter((change) => !isResync(change));
     return composeMessages(withoutExcess(rest), id, toWire);
   }
 
@@ -184,26 +180,27 @@ export function createLiveViewers({
   return {
     async add(viewer, lastEventId) {
       if (viewers.size === 0 && !isTelling) told = feed.newest;
+      const messages: Buffer[] = [];
       let position = lastEventId === null ? told : feed.positionOf(lastEventId);
       // What is told to the others meanwhile belongs to what was missed.
       while (position !== null && position < told) {
         const until = told;
-        const missed = feed.between(position, until);
-        const tooMuch = missed === null || missed.length > MAX_CHANGES;
-        if (tooMuch || missed.some(({ type }) => type === 'resync')) {
+        const missed = feed.between(position, until)?.filter((change) => concerns(change, viewer));
+        if (missed === undefined || missed.length > MAX_CHANGES || missed.some(isResync)) {
           position = null;
-          break;
+        } else {
+          const message = (await composeMessages(missed, feed.idOf(until), toWire))(viewer);
+          if (message !== null) messages.push(message);
+          position = until;
         }
-        const message = (await composeMessages(missed, feed.idOf(until), toWire))(viewer);
-        if (message !== null) viewer.stream.send(message);
-        position = until;
       }
-      viewer.stream.send(
-        position === null ? resyncMessage(feed.idOf(told)) : formatId(feed.idOf(told)),
-      );
+      if (!viewer.stream.isOpen) return;
       viewers.add(viewer);
       startTicking();
-      isWelcome(viewer);
+      if (!isWelcome(viewer)) return;
+      const id = feed.idOf(told);
+      for (const message of position === null ? [resyncMessage(id)] : [...messages, formatId(id)])
+        viewer.stream.send(message);
       if (feed.newest > told) schedule();
     },
 
@@ -216,16 +213,6 @@ export function createLiveViewers({
       }
       if (timer !== null) clearTimeout(timer);
       timer = null;
-    },
-
-    get count() {
-      return viewers.size;
-    },
-
-    countOf(userId) {
-      let count = 0;
-      for (const viewer of viewers) if (viewer.userId === userId) count += 1;
-      return count;
     },
   };
 }
