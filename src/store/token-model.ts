@@ -7,8 +7,14 @@ import type { WriteConcern } from './write-concern.js';
 export type TokenDocument = Omit<TokenRecord, 'id' | 'revocation'> &
   Secrets & {
     readonly _id: Types.ObjectId;
-    readonly revocation: (Revocation & { readonly recordedAt?: Date }) | null;
+    readonly revocation: (Revocation & RevocationTrace) | null;
   };
+
+interface RevocationTrace {
+  readonly recordedAt?: Date;
+  /** Which write set it, where that was `token-revoking.ts`. */
+  readonly writtenBy?: Types.ObjectId;
+}
 
 interface Secrets {
   readonly secretHash?: string;
@@ -58,7 +64,7 @@ export function toRecord({
   revocation,
   ...rest
 }: TokenDocument): TokenRecord {
-  const { recordedAt: _recordedAt, ...shown } = revocation ?? {};
+  const { recordedAt: _recordedAt, writtenBy: _writtenBy, ...shown } = revocation ?? {};
   return { id: _id.toHexString(), ...rest, revocation: revocation ? (shown as Revocation) : null };
 }
 
@@ -89,6 +95,7 @@ const revocationSchema = new Schema(
     via: { type: String, required: true },
     eventInfo: { type: Schema.Types.Mixed },
     recordedAt: { type: Date },
+    writtenBy: { type: Schema.Types.ObjectId },
   },
   { _id: false },
 );
