@@ -2,6 +2,7 @@
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { createAuthenticate, createRequireAdministrator } from './auth/authenticate.js';
+import type { Audit } from './audit/audit.js';
 import type { ApiKeys } from './auth/api-keys.js';
 import type { CheckCredentials } from './auth/check-credentials.js';
 import type { PasswordHasher } from './auth/password-hash.js';
@@ -16,6 +17,7 @@ import { createRequestLog } from './http/request-log.js';
 import type { Logger } from './observability/logger.js';
 import type { Revoker } from './revocation/revoke.js';
 import { createAdminApiKeysRouter } from './routes/admin-api-keys.js';
+import { createAdminEventsRouter } from './routes/admin-events.js';
 import { createAdminExportRouter } from './routes/admin-export.js';
 import { createAdminInspectRouter } from './routes/admin-inspect.js';
 import { createAdminRevocationsRouter } from './routes/admin-revocations.js';
@@ -32,6 +34,7 @@ import { createWoleetRouter } from './routes/woleet.js';
 import type { Store } from './store/connect.js';
 import type { TokenIssuer } from './tokens/issuer.js';
 import type { TokenRecord } from './store/records.js';
+import type { Claims } from './tokens/claims.js';
 import { publicKeysOf, type SigningKeys } from './tokens/keys.js';
 import type { TokenRegistrar } from './tokens/registrar.js';
 import type { Sessions } from './tokens/session.js';
@@ -68,6 +71,11 @@ export interface AppDependencies {
   readonly usage: UsageRecorder;
   readonly revoker: Revoker;
   readonly readiness: Readiness;
+  readonly audit: Audit;
+  /** Neither expired nor revoked. @throws ServiceError 503 when that can't be known. */
+  readonly isUsable: (claims: Claims) => boolean;
+  /** What is to be done first when the service stops. */
+  readonly onStop: (stop: () => void) => void;
 }
 
 export function createApp(deps: AppDependencies): Express {
@@ -110,6 +118,7 @@ export function createApp(deps: AppDependencies): Express {
       registrar: deps.registrar,
       clock,
       onPremises: config.onPremises,
+      trail: deps.audit.trail,
     }),
   );
   useDashboard(app, deps, { authenticate, requireAdministrator });
@@ -152,7 +161,8 @@ function useDashboard(
   deps: AppDependencies,
   given: { authenticate: RequestHandler; requireAdministrator: RequestHandler },
 ): void {
-  const { config, clock, log, store, passwordSignIn, revoker, isRevoked } = deps;
+  const { config, clock, log, store, passwordSignIn, revoker, isRevoked, audit } = deps;
+  const { trail } = audit;
   const { tokens, users } = store;
   const { requireAdministrator } = given;
   const sessions = createDashboardSessions({
@@ -163,7 +173,17 @@ function useDashboard(
   });
   const { authenticate } = sessions;
   const toWire = createAdminWire({ users, isRevoked, clock });
-  const common = { authenticate, requireAdministrator, tokens, users, revoker, toWire, clock, log };
+  const common = {
+    authenticate,
+    requireAdministrator,
+    tokens,
+    users,
+    revoker,
+    toWire,
+    clock,
+    log,
+    trail,
+  };
 
   app.use(createPageRouter());
   app.use(
@@ -192,6 +212,8 @@ function useDashboard(
       ownIssuer: config.tokenIssuer,
     }),
   );
+  const { isUsable, onStop } = deps;
+  app.use(createAdminEventsRouter({ ...common, events: store.events, audit, isUsable, onStop }));
   app.use(createAdminUsersRouter({ ...common, hasher: deps.hasher, passwordSignIn }));
   app.use(createAdminApiKeysRouter({ ...common, apiKeys: deps.apiKeys }));
 }

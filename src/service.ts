@@ -66,7 +66,24 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
   const audit = createAudit({ store, clock, log, retentionSeconds });
   const { insert, insertSecret } = toldOf(audit, store.tokens);
   const secrets = { ...store.tokens, insertSecret };
-  const sync = createRevocationSync({ store, index, clock, log, onForeign: audit.foreign });
+  const hasher = createPasswordHasher();
+  const passwordSignIn = createPasswordSignIn({
+    users: store.users,
+    hasher,
+    clock,
+    attemptsPerMinute: config.signInAttemptsPerMinute,
+  });
+  const sync = createRevocationSync({
+    store,
+    index,
+    clock,
+    log,
+    onForeign(revocations) {
+      audit.foreign(revocations);
+      // Whoever changes a password revokes what its user holds: that is how others learn of it.
+      if (revocations.cutoffs.length > 0) passwordSignIn.forgetVerified();
+    },
+  });
   const marker = createCutoffMarker({ store, log, onMarked: audit.marked });
   const verifier = createTokenVerifier({ keys, clock, isRevoked: index.isRevoked });
   const usage = createUsageRecorder({
@@ -121,14 +138,12 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     log,
     trustProxyHops: config.trustProxyHops,
   });
-  const hasher = createPasswordHasher();
-  const passwordSignIn = createPasswordSignIn({
-    users: store.users,
-    hasher,
-    clock,
-    attemptsPerMinute: config.signInAttemptsPerMinute,
-  });
   let stopping = false;
+  const stopFirst: (() => void)[] = [];
+  const beginStop = () => {
+    stopping = true;
+    for (const each of stopFirst) each();
+  };
 
   const revoker = createRevoker({
     store,
@@ -161,6 +176,10 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     sessions,
     apiKeys,
     revoker,
+    audit,
+    isUsable: (claims) =>
+      (claims.expiresAt === null || claims.expiresAt > clock()) && !index.isRevoked(claims),
+    onStop: (stop) => void stopFirst.push(stop),
     readiness: async () => ({
       running: !stopping,
       revocationIndex: index.isFresh,
@@ -181,14 +200,17 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     revoker,
     check: checkToken,
     audit,
-    announceStop() {
-      stopping = true;
-    },
+    announceStop: beginStop,
     async stop() {
+      beginStop();
       await sync.stop();
       await marker.stop();
-      // Adopted tokens are told of too.
-      await usage.flush().finally(audit.flush);
+      try {
+        await usage.flush();
+      } finally {
+        // Last: adopted tokens are told of too.
+        await audit.flush();
+      }
     },
   };
 }

@@ -1,7 +1,7 @@
 /** The dashboard in a real Chromium on the real service: what people do there, with the keyboard too, on a phone, in the dark; and what hostile data must not do. */
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import {
@@ -49,7 +49,7 @@ describeWithChromium('the dashboard', () => {
         return Date.now();
       },
     };
-    t = await startTestService({ SIGN_IN_ATTEMPTS: '3' }, freshDatabase(), clock);
+    t = await startTestService({}, freshDatabase(), clock);
     await t.createUser(ADMIN, 'admin');
     await t.createUser('ann@example.com');
     await t.createUser('bob@example.com');
@@ -97,6 +97,10 @@ describeWithChromium('the dashboard', () => {
     );
   }
 
+  /** Runs in the page, whose types aren't ours. */
+  const isFocused = (node: unknown) =>
+    node === (node as { ownerDocument: { activeElement: unknown } }).ownerDocument.activeElement;
+
   const named = (prefix: string, count: number) =>
     Array.from({ length: count }, (_, i) => `${prefix}-${String(i).padStart(3, '0')}`);
   const rows = (page: Page) => page.locator('tr[data-id]');
@@ -112,24 +116,479 @@ describeWithChromium('the dashboard', () => {
     );
   }
 
+  /** Where a page is, without what changes by itself. */
+  const query = (page: Page) => new URL(page.url()).search;
+
   describe('in and out', () => {
     it('asks in its own form, is generic about what was wrong, and shows the wait', async () => {
-      const page = await newPage();
-      await page.goto(at.origin);
-      await page.getByLabel('E-mail').fill(ADMIN);
-      for (let attempt = 0; attempt < 4; attempt += 1) {
-        await page.getByLabel('Password').fill(`wrong password ${attempt}`);
-        await page.getByRole('button', { name: 'Sign in' }).click();
-        await page.getByRole('alert').waitFor();
-        if (attempt === 0) expect(await page.getByRole('alert').innerText()).toMatch(/wrong/i);
-        await page
-          .getByRole('button', { name: 'Sign in' })
-          .and(page.locator(':enabled'))
-          .waitFor({ timeout: 2000 })
-          .catch(() => undefined);
+      const strict = await startTestService({ SIGN_IN_ATTEMPTS: '2' });
+      await strict.createUser(ADMIN, 'admin');
+      const there = await listen(strict);
+      try {
+        const { page, context, mishaps } = await openPage(browser, there.origin);
+        await page.goto(there.origin);
+        for (const attempt of [1, 2, 3]) {
+          await page.getByLabel('E-mail').fill(ADMIN);
+          await page.getByLabel('Password').fill(`wrong password ${attempt}`);
+          const answered = page.waitForResponse(/\/admin\/session/);
+          await page.getByRole('button', { name: 'Sign in' }).click();
+          await answered;
+          const said = page.getByRole('alert');
+          await said.waitFor();
+          if (attempt < 3)
+            expect(await said.innerText()).toMatch(/^e-mail or password is wrong\.$/i);
+          else expect(await said.innerText()).toMatch(/\d+\s*s/);
+        }
+        expect(await violationsOf(page)).toEqual([]);
+        expect(mishaps).toEqual([]);
+        await context.close();
+      } finally {
+        await there.close();
+        await strict.close();
       }
-      expect(await page.getByRole('alert').innerText()).toMatch(/\d+ ?s/);
+    });
+
+    it('leads to where the address pointed, and out again', async () => {
+      const page = await newPage();
+      await page.goto(`${at.origin}/?state=active&q=admin`);
+      await page.getByLabel('E-mail').fill(ADMIN);
+      await page.getByLabel('Password').fill(PASSWORD);
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await rows(page).first().waitFor();
+      expect(query(page)).toContain('state=active');
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      await page.getByLabel('Password').waitFor();
+      expect(await rows(page).count()).toBe(0);
+      const cookies = await page.context().cookies();
+      expect(cookies.filter(({ name }) => name === 'jwt_history_session')).toEqual([]);
+    });
+
+    it('signs the page out at once when its session is revoked elsewhere, and says why', async () => {
+      const page = await signedIn();
+      await page.getByText('this session').first().waitFor();
+      const id = await page.locator('tr', { hasText: 'this session' }).getAttribute('data-id');
+      await waitUntilLive(page);
+      await t
+        .http()
+        .delete(`/v3/jwt/history/id/${id}`)
+        .set('Authorization', adminToken)
+        .expect(200);
+      await page.getByLabel('Password').waitFor({ timeout: 3000 });
+      expect(await page.locator('body').innerText()).toMatch(/session/i);
+      expect(await rows(page).count()).toBe(0);
+    });
+  });
+
+  async function waitUntilLive(page: Page): Promise<void> {
+    await page.getByText('Live', { exact: true }).first().waitFor();
+  }
+
+  describe('the list', () => {
+    it('filters, sorts and pages, all in the address, and goes back', async () => {
+      await register(named('page', 120), 'u-paging');
+      const page = await signedIn();
+      await page.goto(`${at.origin}/?userId=u-paging`);
+      await rows(page).first().waitFor();
+      await expectRows(page, 50);
+      await page.getByRole('button', { name: /older/i }).first().click();
+      await page.waitForURL(/cursor=/);
+      await expectRows(page, 50);
+      await page.getByRole('button', { name: /older/i }).first().click();
+      await expectRows(page, 20);
+      await page.getByRole('button', { name: /newer/i }).first().click();
+      await expectRows(page, 50);
+      await page.goto(`${at.origin}/?userId=u-paging`);
+      await rows(page).first().waitFor();
+      const issued = page.getByRole('columnheader', { name: /Issued/ });
+      await issued.getByRole('button').click();
+      await page.waitForURL(/direction=1/);
+      expect(await issued.getAttribute('aria-sort')).toBe('ascending');
+      await page.goBack();
+      expect(query(page)).not.toContain('direction=1');
+      await page.getByLabel('State').selectOption('revoked');
+      await page.waitForURL(/state=revoked/);
+      await page
+        .getByText(/nothing matches|no tokens? match/i)
+        .first()
+        .waitFor();
+      await page.getByRole('button', { name: 'Clear all' }).first().click();
+      await rows(page).first().waitFor();
+      expect(query(page)).not.toMatch(/state|userId/);
       expect(await violationsOf(page)).toEqual([]);
+    });
+
+    async function expectRows(page: Page, count: number): Promise<void> {
+      for (const limit = Date.now() + 5000; ;) {
+        const found = await rows(page).count();
+        if (found === count) return;
+        if (Date.now() > limit) expect(found).toBe(count);
+        await page.waitForTimeout(20);
+      }
+    }
+
+    it('finds by e-mail, by the beginning of an id, and by application', async () => {
+      await t.signIn('ann@example.com');
+      const page = await signedIn();
+      const box = page.getByRole('searchbox');
+      for (const [text, count] of [
+        ['ann@', 1],
+        ['page-01', 10],
+        ['no such thing at all', 0],
+      ] as const) {
+        await box.fill(text);
+        await page.waitForURL((url) => url.searchParams.get('q') === text);
+        if (count === 0)
+          await page
+            .getByText(/nothing matches|no tokens? match/i)
+            .first()
+            .waitFor();
+        else await expectRows(page, count);
+      }
+    });
+
+    it('shows what someone without tokens needs first', async () => {
+      const empty = await startTestService({}, freshDatabase(), {
+        get now() {
+          return Date.now();
+        },
+      });
+      await empty.createUser('new@example.com');
+      const there = await listen(empty);
+      try {
+        const { page, context, mishaps } = await openPage(browser, there.origin);
+        await signInOnPage(page, there.origin, 'new@example.com');
+        expect(await page.locator('body').innerText()).toContain('My tokens');
+        expect(await page.getByRole('link', { name: 'Users' }).count()).toBe(0);
+        expect(await violationsOf(page)).toEqual([]);
+        expect(mishaps).toEqual([]);
+        await context.close();
+      } finally {
+        await there.close();
+        await empty.close();
+      }
+    });
+  });
+
+  describe('revoking', () => {
+    it('revokes one: the row changes when the service said so, and its holder gets 401', async () => {
+      const authorization = await t.signIn('bob@example.com');
+      await t.http().get('/auth/verify').set('Authorization', authorization).expect(204);
+      const page = await signedIn();
+      await page.goto(`${at.origin}/?q=bob@example.com&state=active`);
+      const row = rows(page).first();
+      await row.getByRole('button', { name: /revoke/i }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.waitFor();
+      expect(await dialog.getByRole('button', { name: 'Cancel' }).evaluate(isFocused)).toBe(true);
+      expect(await violationsOf(page)).toEqual([]);
+      await t.http().get('/auth/verify').set('Authorization', authorization).expect(204);
+      await dialog.getByLabel('Reason').selectOption('other');
+      await dialog.getByLabel('Note').fill('left the building');
+      await dialog.getByRole('button', { name: 'Revoke', exact: true }).click();
+      await page
+        .getByText(/refused everywhere since/i)
+        .first()
+        .waitFor();
+      await t.http().get('/auth/verify').set('Authorization', authorization).expect(401);
+      expect(await row.innerText()).toMatch(/revoked/i);
+    });
+
+    it('revokes all that match after a look, and wants the number typed', async () => {
+      await register(named('bulk', 30), 'u-bulk');
+      const page = await signedIn();
+      await page.goto(`${at.origin}/?userId=u-bulk&limit=20`);
+      await rows(page).first().waitFor();
+      await page.getByRole('checkbox', { name: /all/i }).first().check();
+      const all = page.getByRole('button', { name: /all 30 matching/i });
+      if (await all.isVisible()) await all.click();
+      await page.getByRole('button', { name: 'Revoke…' }).first().click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByText('Revoke 30 tokens?').waitFor();
+      expect(await violationsOf(page)).toEqual([]);
+      await dialog.getByLabel('Reason').selectOption('compromised');
+      const submit = dialog.getByRole('button', { name: /revoke 30 tokens/i });
+      await submit.click();
+      // Without the number nothing happens.
+      expect(await dialog.getByText('Revoke 30 tokens?').isVisible()).toBe(true);
+      // In the meantime it grows: nothing is revoked, and the new number has to be typed.
+      await register(['bulk-late'], 'u-bulk');
+      await dialog.getByLabel(/type/i).fill('30');
+      await submit.click();
+      await dialog.getByText(/grown from 30 to 31/).waitFor();
+      await dialog.getByLabel(/type/i).fill('31');
+      await dialog.getByRole('button', { name: /revoke 31 tokens/i }).click();
+      await dialog.getByText(/31 tokens are refused everywhere/).waitFor();
+      await dialog.getByRole('button', { name: 'Close' }).last().click();
+      await page.goto(`${at.origin}/?userId=u-bulk&state=active`);
+      await page
+        .getByText(/nothing matches|no tokens? match/i)
+        .first()
+        .waitFor();
+    });
+
+    it('does nothing when another page asks for it, wherever that page comes from', async () => {
+      const page = await signedIn();
+      const id = await page.locator('tr', { hasText: 'this session' }).getAttribute('data-id');
+      const server = createServer((_req, res) => {
+        res.setHeader('Content-Type', 'text/html').end('<!doctype html><title>elsewhere</title>');
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const elsewhere = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      // Another page of the same browser, with its cookies.
+      const other = await page.context().newPage();
+      await other.goto(elsewhere);
+      const status = await other.evaluate(
+        `fetch('${at.origin}/admin/tokens/${id}/revoke', {method:'POST', credentials:'include', mode:'no-cors', headers:{'Content-Type':'text/plain'}, body:'{"reason":"left"}'}).then((r) => r.type, () => 'refused')`,
+      );
+      expect(status).not.toBe('basic');
+      await other.evaluate(
+        `{ const f = document.createElement('form'); f.method = 'post'; f.action = '${at.origin}/admin/cutoffs'; f.enctype = 'text/plain'; document.body.append(f); f.submit(); }`,
+      );
+      await other.waitForLoadState();
+      const framed = await other
+        .goto(elsewhere)
+        .then(() =>
+          other.evaluate(
+            `new Promise((done) => { const i = document.createElement('iframe'); i.src = '${at.origin}/'; i.onload = () => { try { done(i.contentDocument === null ? 'foreign' : i.contentDocument.body.innerText) } catch { done('foreign') } }; document.body.append(i); })`,
+          ),
+        );
+      expect(framed).not.toContain('Sign in');
+      await other.close();
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+      await page.reload();
+      await page.getByText('this session').first().waitFor();
+    });
+  });
+
+  describe('the drawer and the other views', () => {
+    it('opens by its address, with the timeline, and closes by Esc', async () => {
+      const page = await signedIn();
+      const id = await rows(page).first().getAttribute('data-id');
+      await page.goto(`${at.origin}/?token=${id}`);
+      const drawer = page.getByRole('dialog');
+      await drawer.getByText('Timeline').waitFor();
+      expect(await drawer.innerText()).toMatch(/issued/i);
+      expect(await violationsOf(page)).toEqual([]);
+      await page.keyboard.press('Escape');
+      await drawer.waitFor({ state: 'detached' });
+      expect(query(page)).not.toContain('token=');
+    });
+
+    it('tells of a token whether it would be accepted, and keeps nothing of it', async () => {
+      const authorization = await t.signIn('ann@example.com');
+      const token = authorization.replace('JWT ', '');
+      const page = await signedIn();
+      await page.goto(`${at.origin}/?view=inspect`);
+      await page.getByRole('textbox').first().fill(token);
+      await page
+        .getByRole('button', { name: /check|inspect/i })
+        .first()
+        .click();
+      await page
+        .getByText(/would be accepted/i)
+        .first()
+        .waitFor();
+      expect(await violationsOf(page)).toEqual([]);
+      expect(page.url()).not.toContain(token.slice(0, 20));
+      const kept = await page.evaluate('JSON.stringify([{...localStorage}, {...sessionStorage}])');
+      expect(kept).not.toContain(token.slice(0, 20));
+    });
+
+    it('makes a user, sets a password, makes a key that is shown once', async () => {
+      const page = await signedIn();
+      await page.goto(`${at.origin}/?view=users`);
+      await page.getByText('ann@example.com').first().waitFor();
+      expect(await violationsOf(page)).toEqual([]);
+      await page
+        .getByRole('button', { name: /new user|create/i })
+        .first()
+        .click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByLabel('E-mail').fill('dora@example.com');
+      await dialog.getByLabel('Password', { exact: true }).fill('a password for dora');
+      await dialog.getByRole('button', { name: /create/i }).click();
+      await page.getByRole('table').getByText('dora@example.com').waitFor();
+      await page.goto(`${at.origin}/?view=keys`);
+      await page
+        .getByRole('button', { name: /new|make|create/i })
+        .first()
+        .click();
+      await page.getByRole('dialog').getByLabel('Name').fill('nightly script');
+      await page
+        .getByRole('dialog')
+        .getByRole('button', { name: /make|create/i })
+        .click();
+      const shown = page.getByText(/[0-9a-f-]{36}\.[A-Za-z0-9_-]{43}/).first();
+      await shown.waitFor();
+      const key = /[0-9a-f-]{36}\.[A-Za-z0-9_-]{43}/.exec(await shown.innerText())?.[0] ?? '';
+      await t.http().get('/v3/jwt/history').set('Authorization', key).expect(200);
+      expect(await violationsOf(page)).toEqual([]);
+      await page.reload();
+      expect(await page.locator('body').innerText()).not.toContain(key);
+    });
+
+    it('shows the danger zone without a violation, and does nothing by itself', async () => {
+      const page = await signedIn();
+      await page.goto(`${at.origin}/?view=danger`);
+      await page
+        .getByRole('heading', { name: /danger|before/i })
+        .first()
+        .waitFor();
+      expect(await violationsOf(page)).toEqual([]);
+    });
+  });
+
+  describe('live', () => {
+    it('changes the row when a token is revoked elsewhere, and says what is new', async () => {
+      await register(['live-token'], 'u-live');
+      const page = await signedIn();
+      await page.goto(`${at.origin}/?userId=u-live`);
+      await rows(page).first().waitFor();
+      await waitUntilLive(page);
+      const startedAt = Date.now();
+      await t
+        .http()
+        .delete('/v3/jwt/history/live-token')
+        .set('Authorization', adminToken)
+        .expect(200);
+      await rows(page).first().getByText('Revoked').waitFor({ timeout: 2000 });
+      expect(Date.now() - startedAt).toBeLessThan(2000);
+      await register(['live-token-2'], 'u-live');
+      const pill = page.getByRole('button', { name: '1 new' });
+      await pill.waitFor({ timeout: 2000 });
+      expect(await rows(page).count()).toBe(1);
+      await pill.click();
+      await page.waitForFunction("document.querySelectorAll('tr[data-id]').length === 2");
+    });
+  });
+
+  describe('with the keyboard alone', () => {
+    it('searches, walks, opens, closes, ticks and revokes', async () => {
+      await register(named('keys', 3), 'u-keys');
+      const page = await signedIn();
+      await page.keyboard.press('/');
+      await page.keyboard.type('keys-00');
+      await page.waitForURL(/q=keys-00/);
+      await page.waitForFunction("document.querySelectorAll('tr[data-id]').length === 3");
+      await page.keyboard.press('Escape');
+      await page.locator('#main').focus();
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('Enter');
+      await page.getByRole('dialog').getByText('Timeline').waitFor();
+      await page.keyboard.press('Escape');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+      await page.keyboard.press('x');
+      await page.getByText('1 ticked').waitFor();
+      await page.keyboard.press('r');
+      const dialog = page.getByRole('dialog');
+      await dialog.getByLabel('Reason').waitFor();
+      await dialog.getByLabel('Reason').focus();
+      await page.keyboard.type('Left');
+      await dialog.getByLabel('Reason').selectOption('left');
+      await page.keyboard.press('Tab');
+      await page.keyboard.press('Enter');
+      await page
+        .getByText(/refused everywhere since/i)
+        .first()
+        .waitFor();
+      await page.keyboard.press('?');
+      await page.getByRole('heading', { name: 'Keyboard' }).waitFor();
+      expect(await violationsOf(page)).toEqual([]);
+    });
+  });
+
+  describe('on other screens', () => {
+    it.each([
+      ['a phone', { viewport: { width: 360, height: 740 } }],
+      [
+        'a phone in the dark',
+        { viewport: { width: 360, height: 740 }, colorScheme: 'dark' as const },
+      ],
+      ['the dark', { colorScheme: 'dark' as const }],
+      [
+        'less motion and more contrast',
+        { reducedMotion: 'reduce' as const, contrast: 'more' as const },
+      ],
+    ])('fits %s, without a violation', async (_, options) => {
+      const page = await signedIn(ADMIN, options);
+      await rows(page).first().waitFor();
+      for (const view of ['', '?view=inspect', '?view=users', '?view=keys', '?view=danger']) {
+        await page.goto(`${at.origin}/${view}`);
+        await page.getByRole('main').waitFor();
+        await page.waitForLoadState('domcontentloaded');
+        const overflow = (await page.evaluate(
+          'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+        )) as number;
+        expect([view, overflow]).toEqual([view, 0]);
+        expect(await violationsOf(page)).toEqual([]);
+      }
+    });
+  });
+
+  describe('hostile data', () => {
+    it('is text everywhere: no dialog, no policy report, no foreign element', async () => {
+      for (const [i, text] of HOSTILE.entries()) {
+        await t
+          .http()
+          .post('/admin/users')
+          .set('Authorization', adminToken)
+          .send({
+            email: `hostile${i}@example.com`,
+            password: PASSWORD,
+            firstname: text.replaceAll(/\p{Cc}/gu, ''),
+            lastname: text,
+          })
+          .expect(201);
+        await t
+          .http()
+          .post('/auth/signin')
+          .set('User-Agent', text.replace('\u202E', '') || 'x')
+          .send({ email: `hostile${i}@example.com`, password: PASSWORD })
+          .expect(200);
+        await t
+          .http()
+          .post('/api/login')
+          .send({
+            loginId: `hostile${i}@example.com`,
+            password: PASSWORD,
+            applicationId: text.slice(0, 100),
+            metaData: { device: { name: text, description: text, type: text } },
+          })
+          .expect(200);
+        await t
+          .http()
+          .get(`/v1/token?cdata=${encodeURIComponent(text.slice(0, 64))}`)
+          .set('Authorization', adminToken)
+          .expect(200);
+        await register([`${i} ${text}`], text);
+      }
+      const page = await signedIn();
+      const elements = async () =>
+        (await page.evaluate(
+          '[...document.querySelectorAll(\'img:not([src="/page/icon.svg"]), script:not([src]), iframe, object, embed, [onerror], [onload], a[href^="javascript:"]\')].map((e) => e.outerHTML)',
+        )) as string[];
+      for (const [i, text] of HOSTILE.entries()) {
+        await page.goto(`${at.origin}/?q=${encodeURIComponent(text)}`);
+        await rows(page).first().waitFor();
+        expect(await elements()).toEqual([]);
+        await page.goto(`${at.origin}/?q=hostile${i}@`);
+        await rows(page).first().waitFor();
+        const ids = (await page.evaluate(
+          "[...document.querySelectorAll('tr[data-id]')].map((row) => row.dataset.id)",
+        )) as string[];
+        for (const id of ids) {
+          await page.goto(`${at.origin}/?token=${id}`);
+          await page.getByRole('dialog').getByText('Timeline').waitFor();
+          expect(await elements()).toEqual([]);
+        }
+      }
+      await page.goto(`${at.origin}/?view=users&search=hostile`);
+      await page.getByText('hostile0@example.com').first().waitFor();
+      expect(await page.locator('body').innerText()).toContain('<img src=x onerror=alert(1)>');
+      expect(await elements()).toEqual([]);
     });
   });
 });

@@ -84,16 +84,21 @@ export function createTrail({ events, clock, log, retentionSeconds }: Dependenci
         return;
       }
       const at = new Date(clock());
+      const { type, by, via, requestId } = entry;
+      // Field by field: whatever else the caller's object holds is not written.
       queue.push({
-        reason: null,
-        tokenId: null,
-        jti: null,
-        userId: null,
-        applicationId: null,
-        count: null,
-        ...entry,
         id: createEventId(),
         at,
+        type,
+        by,
+        via,
+        requestId,
+        reason: entry.reason ?? null,
+        tokenId: entry.tokenId ?? null,
+        jti: entry.jti ?? null,
+        userId: entry.userId ?? null,
+        applicationId: entry.applicationId ?? null,
+        count: entry.count ?? null,
         purgeAt: new Date(at.getTime() + retentionSeconds * 1000),
       });
       schedule(FLUSH_AFTER_MS);

@@ -38,7 +38,10 @@ export function principalOf(req: Request): Principal {
 }
 
 /** Whether this principal is an administrator now: asked of the store, so that a lost role counts at once. */
-export async function isAdministrator(principal: Principal, users: UserStore): Promise<boolean> {
+export async function isAdministrator(
+  principal: Pick<Principal, 'userId'>,
+  users: UserStore,
+): Promise<boolean> {
   const user = await users.findById(principal.userId);
   return user !== null && user.role === 'admin' && user.status === ACTIVE_STATUS;
 }

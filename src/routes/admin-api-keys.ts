@@ -8,6 +8,7 @@ import { clientDevice } from '../http/client.js';
 import { dateField, parseBody, parseJsonBody, textField } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import type { Trail } from '../audit/trail.js';
 import type { Logger } from '../observability/logger.js';
 import { toWireRecord } from './token-wire.js';
 
@@ -17,10 +18,11 @@ interface Dependencies {
   readonly apiKeys: ApiKeys;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly trail: Pick<Trail, 'record'>;
 }
 
 export function createAdminApiKeysRouter(deps: Dependencies): Router {
-  const { authenticate, requireAdministrator, apiKeys, clock, log } = deps;
+  const { authenticate, requireAdministrator, apiKeys, clock, log, trail } = deps;
   const newKeyBody = z.strictObject({
     name: textField(100),
     expiresAt: dateField()
@@ -43,10 +45,10 @@ export function createAdminApiKeysRouter(deps: Dependencies): Router {
         expiresAt: expiresAt ?? null,
         device: clientDevice(req),
       });
-      log.info(
-        { event: 'api-key.created', jti: record.jti, by, requestId: requestIdOf(res) },
-        'API key created',
-      );
+      const { id: tokenId, jti, userId } = record;
+      const requestId = requestIdOf(res);
+      trail.record({ type: 'api-key.created', by, via: 'admin', requestId, tokenId, jti, userId });
+      log.info({ event: 'api-key.created', jti, by, requestId }, 'API key created');
       res
         .status(201)
         .set('Cache-Control', 'no-store')

@@ -6,6 +6,7 @@ import type { Clock } from '../clock.js';
 import { parseQuery } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import type { Trail } from '../audit/trail.js';
 import type { Logger } from '../observability/logger.js';
 import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
@@ -19,6 +20,7 @@ interface Dependencies {
   readonly toWire: ToAdminWire;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly trail: Pick<Trail, 'record'>;
 }
 
 const BATCH = 500;
@@ -49,7 +51,7 @@ const COLUMNS: Readonly<Record<string, (record: AdminWireRecord) => unknown>> = 
 };
 
 export function createAdminExportRouter(deps: Dependencies): Router {
-  const { authenticate, tokens, users, toWire, clock, log } = deps;
+  const { authenticate, tokens, users, toWire, clock, log, trail } = deps;
   const router = Router();
 
   const exportTokens: RequestHandler = async (req, res) => {
@@ -86,15 +88,9 @@ export function createAdminExportRouter(deps: Dependencies): Router {
     }
     if (res.destroyed) return;
     res.end();
-    log.info(
-      {
-        event: 'export.made',
-        count,
-        by: principalOf(req).userId,
-        requestId: requestIdOf(res),
-      },
-      'tokens exported',
-    );
+    const act = { by: principalOf(req).userId, requestId: requestIdOf(res) };
+    trail.record({ type: 'export.made', via: 'dashboard', ...act, count });
+    log.info({ event: 'export.made', count, ...act }, 'tokens exported');
   };
 
   // Before GET, whose handler would walk through everything for a HEAD.

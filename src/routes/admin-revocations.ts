@@ -7,6 +7,7 @@ import { dateField, idField, parseBody, parseJsonBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
 import type { Clock } from '../clock.js';
+import type { Trail } from '../audit/trail.js';
 import type { Logger } from '../observability/logger.js';
 import type { RevocationContext, Revoker } from '../revocation/revoke.js';
 import type { TokenRecord } from '../store/records.js';
@@ -22,6 +23,7 @@ interface Dependencies {
   readonly revoker: Revoker;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly trail: Pick<Trail, 'record'>;
 }
 
 /** Beyond it one is better off with a cut-off, which is one write whatever it covers. */
@@ -62,7 +64,7 @@ const cutoffBody = withReason({
 });
 
 export function createAdminRevocationsRouter(deps: Dependencies): Router {
-  const { authenticate, tokens, users, revoker, clock, log } = deps;
+  const { authenticate, tokens, users, revoker, clock, log, trail } = deps;
   const router = Router();
 
   /** What isn't revoked yet of the selection, as far as the caller may touch it. @throws ServiceError 400 above the limit */
@@ -118,12 +120,14 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
       );
     }
     const asOf = body.asOf.getTime();
+    const context = contextOf(req, res, toReason(body));
     const result = await revokeAll(
       // What came in the place of something that has gone meanwhile was in no preview.
       selected.filter(({ createdAt }) => createdAt.getTime() <= asOf),
-      contextOf(req, res, toReason(body)),
+      context,
       res,
     );
+    trail.record({ type: 'bulk.revoked', ...context, count: result.revoked });
     log.info(
       {
         event: 'bulk.revoked',

@@ -17,6 +17,7 @@ import {
 } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import type { Trail } from '../audit/trail.js';
 import type { Logger } from '../observability/logger.js';
 import type { Revoker } from '../revocation/revoke.js';
 import { DuplicateKeyError } from '../store/failures.js';
@@ -31,6 +32,7 @@ interface Dependencies {
   readonly passwordSignIn: Pick<PasswordSignIn, 'forgetVerified'>;
   readonly revoker: Revoker;
   readonly log: Logger;
+  readonly trail: Pick<Trail, 'record'>;
 }
 
 const passwordField = z
@@ -62,7 +64,8 @@ const userListQuery = z.strictObject({
 });
 
 export function createAdminUsersRouter(deps: Dependencies): Router {
-  const { authenticate, requireAdministrator, users, hasher, passwordSignIn, revoker, log } = deps;
+  const { authenticate, requireAdministrator, users, hasher, passwordSignIn, revoker, log, trail } =
+    deps;
   const router = Router();
 
   router.get('/admin/users', authenticate, requireAdministrator, async (req, res) => {
@@ -87,11 +90,9 @@ export function createAdminUsersRouter(deps: Dependencies): Router {
         lastname: lastname ?? null,
         role: role ?? null,
       });
-      const by = principalOf(req).userId;
-      log.info(
-        { event: 'user.created', userId: user.id, by, requestId: requestIdOf(res) },
-        'user created',
-      );
+      const act = { userId: user.id, by: principalOf(req).userId, requestId: requestIdOf(res) };
+      trail.record({ type: 'user.created', via: 'admin', ...act });
+      log.info({ event: 'user.created', ...act }, 'user created');
       res.status(201).set('Cache-Control', 'no-store').json(toWireUser(user));
     },
   );
@@ -118,10 +119,9 @@ export function createAdminUsersRouter(deps: Dependencies): Router {
         { userId: user.id, applicationId: null, sessionsOnly: false },
         context,
       );
-      log.info(
-        { event: 'password.changed', userId: user.id, by: context.by, requestId: requestIdOf(res) },
-        'password changed',
-      );
+      const { by, via, requestId } = context;
+      trail.record({ type: 'password.changed', userId: user.id, by, via, requestId });
+      log.info({ event: 'password.changed', userId: user.id, by, requestId }, 'password changed');
       res.status(204).set('Cache-Control', 'no-store').end();
     },
   );

@@ -14,6 +14,7 @@ import {
 } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import type { Trail } from '../audit/trail.js';
 import type { Revoker } from '../revocation/revoke.js';
 import type { TokenRecord } from '../store/records.js';
 import { isRecordId, type TokenStore } from '../store/tokens.js';
@@ -32,6 +33,7 @@ interface Dependencies {
   readonly registrar: TokenRegistrar;
   readonly clock: Clock;
   readonly onPremises: boolean;
+  readonly trail: Pick<Trail, 'record'>;
 }
 
 const V1 = '/v1/jwt/history';
@@ -111,6 +113,16 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
     const caller = await callerOf(req);
     if (!caller.isAdministrator) throw forbidden();
     const { outcome, record } = await registrar.register(parseRegistration(req));
+    if (outcome === 'registered') {
+      const { id: tokenId, jti, userId, applicationId } = record;
+      deps.trail.record({
+        type: 'token.registered',
+        by: caller.userId,
+        via: 'tiledesk',
+        requestId: requestIdOf(res),
+        ...{ tokenId, jti, userId, applicationId },
+      });
+    }
     res
       .status(outcome === 'registered' ? 201 : 200)
       .set('Cache-Control', 'no-store')

@@ -63,6 +63,7 @@ export async function openPage(
 ): Promise<WatchedPage> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
+  page.setDefaultTimeout(10_000);
   const mishaps: string[] = [];
   page.on('dialog', (dialog) => {
     mishaps.push(`dialog: ${dialog.message()}`);

@@ -1,4 +1,5 @@
 /** Search, the filters, and a chip for each that is set. */
+import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { FilterParameters } from '../../wire.ts';
 import { clearFilters, filterKeys, go, place, refine } from '../location.ts';
@@ -9,6 +10,7 @@ import { activeFilter, isFiltered, results } from './results.ts';
 
 type Key = keyof FilterParameters;
 const DEBOUNCE_MS = 200;
+const isMoreOpen = signal(false);
 
 const TEXTS: readonly (readonly [Key, string])[] = [
   ['userId', 'User id'],
@@ -32,10 +34,17 @@ export function Filters() {
       <Choice name="state" any="Any state" labels={STATES} />
       <Choice name="kind" any="Any kind" labels={KINDS} />
       <Choice name="origin" any="Any origin" labels={ORIGINS} />
-      <details class="more">
-        <summary class="plain">More filters</summary>
-        <MoreFilters />
-      </details>
+      <button
+        type="button"
+        class="plain more"
+        aria-expanded={isMoreOpen.value}
+        onClick={() => {
+          isMoreOpen.value = !isMoreOpen.value;
+        }}
+      >
+        {isMoreOpen.value ? 'Fewer filters' : 'More filters'}
+      </button>
+      {isMoreOpen.value && <MoreFilters />}
       <Chips />
     </search>
   );
@@ -128,7 +137,10 @@ function MoreFilters() {
           <InstantField name={to} label={`${label} before`} />
         </fieldset>
       ))}
-      <InstantFieldLabelled />
+      <label>
+        Not used since
+        <InstantField name="idleSince" label="Not used since" />
+      </label>
       <label class="check">
         <input
           type="checkbox"
@@ -140,15 +152,6 @@ function MoreFilters() {
         Never expires
       </label>
     </form>
-  );
-}
-
-function InstantFieldLabelled() {
-  return (
-    <label>
-      Not used since
-      <InstantField name="idleSince" label="Not used since" />
-    </label>
   );
 }
 

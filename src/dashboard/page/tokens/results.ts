@@ -52,6 +52,9 @@ const wanted = computed(() =>
     : `${listKey.value} ${place.value.cursor ?? ''}`,
 );
 
+/** Cursors that lead back: an unfinished search goes on in the direction that it had. */
+const newerPages = new Set<string>();
+
 let running: AbortController | null = null;
 let retryTimer: ReturnType<typeof setTimeout> | undefined;
 let failures = 0;
@@ -97,6 +100,11 @@ export function showArrived(): void {
   else go({ cursor: null });
 }
 
+export function turnTo(cursor: string | null, isNewer = false): void {
+  if (cursor !== null && isNewer) newerPages.add(cursor);
+  go({ cursor });
+}
+
 export function keepLooking(): void {
   if (results.value !== null) void load(results.value);
 }
@@ -125,14 +133,15 @@ async function lookOn(before: WireTokenPage | null, abort: AbortSignal): Promise
   const query = filterQuery();
   query.set('sort', place.value.sort);
   query.set('direction', String(place.value.direction));
+  const isBackwards = newerPages.has(place.value.cursor ?? '');
   let found = before;
   for (let turn = 0; turn <= GOES_ON; turn += 1) {
     query.set('limit', String(PAGE_SIZE - (found?.tokens.length ?? 0)));
-    const cursor = found === null ? place.value.cursor : found.next;
+    const cursor = found === null ? place.value.cursor : isBackwards ? found.previous : found.next;
     if (cursor !== null) query.set('cursor', cursor);
     const page = await call<WireTokenPage>('GET', `/admin/tokens?${query}`, undefined, abort);
     const isFirst = found === null;
-    found = found === null ? page : together(found, page);
+    found = found === null ? page : together(found, page, isBackwards);
     const shown = found;
     batch(() => {
       results.value = shown;
@@ -142,13 +151,15 @@ async function lookOn(before: WireTokenPage | null, abort: AbortSignal): Promise
         now.value = Date.now();
       }
     });
-    if (found.complete || found.next === null || found.tokens.length >= PAGE_SIZE) return;
+    if (found.complete || found.tokens.length >= PAGE_SIZE) return;
   }
   canKeepLooking.value = true;
 }
 
-function together(before: WireTokenPage, page: WireTokenPage): WireTokenPage {
-  return { ...page, tokens: [...before.tokens, ...page.tokens], previous: before.previous };
+function together(before: WireTokenPage, page: WireTokenPage, isBackwards: boolean): WireTokenPage {
+  return isBackwards
+    ? { ...page, tokens: [...page.tokens, ...before.tokens], next: before.next }
+    : { ...page, tokens: [...before.tokens, ...page.tokens], previous: before.previous };
 }
 
 function fail(error: ApiError): void {

@@ -1,5 +1,6 @@
 /** Above the table: how many there are, what is new, what to do with those ticked, and how to see them. */
 import { session } from '../api.ts';
+import type { ComponentChildren } from 'preact';
 import { stored, isOneOf } from '../ui/stored.ts';
 import { countText } from './cards.tsx';
 import { COLUMNS, isShown, showColumn } from './columns.tsx';
@@ -7,7 +8,8 @@ import { arrived, filterQuery, isFiltered, isLoading, results, showArrived } fro
 import { isAllMatching, ticked, untickAll } from './selection.ts';
 import { DENSITIES, density } from './table.tsx';
 
-export const isChartOpen = stored('chart', true, isOneOf(true, false));
+/** On a phone the rows come first. */
+export const isChartOpen = stored('chart', window.innerWidth > 700, isOneOf(true, false));
 
 export function Toolbar({ onBulk }: { onBulk(): void }) {
   const isTicking = isAllMatching.value || ticked.value.size > 0;
@@ -81,7 +83,7 @@ function exportAddress(format: string): string {
   return `/admin/tokens/export?${query}`;
 }
 
-function Menu({ label, children }: { label: string; children: preact.ComponentChildren }) {
+function Menu({ label, children }: { label: string; children: ComponentChildren }) {
   return (
     <details class="menu">
       <summary class="plain tool">{label}</summary>

@@ -6,11 +6,14 @@ import type { Instant } from '../../wire.ts';
 export const now = signal(Date.now());
 export const second = signal(Date.now());
 
-setInterval(() => {
+setInterval(tick, 1000);
+document.addEventListener('visibilitychange', tick);
+
+function tick(): void {
   if (document.hidden) return;
   second.value = Date.now();
   if (second.value - now.value >= 15_000) now.value = second.value;
-}, 1000);
+}
 
 const UNITS = [
   ['year', 31_536_000],
@@ -37,7 +40,7 @@ export function relativeTime(at: Instant, from: number): string {
   // Two clocks are never quite the same: no "in 2 sec." for what has just happened.
   if (Math.abs(seconds) < 5) return 'just now';
   const [unit, size] = UNITS.find(([, each]) => Math.abs(seconds) >= each) ?? ['second', 1];
-  return relative.format(Math.trunc(seconds / size), unit);
+  return relative.format(Math.trunc(seconds / size), unit).replace('.', '');
 }
 
 export function Time({ at, never = '—' }: { at: Instant | null; never?: string }) {

@@ -1,0 +1,229 @@
+/**
+ * Those who watch changes as they happen: a batch of changes goes out at most five times a second,
+ * in slices between which other requests are answered. Before anything is sent to a viewer, and every
+ * second, it is asked whether they may still see it; a viewer who doesn't keep up is let go.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Feed } from '../audit/feed.js';
+import { type EventStream, formatEvent, formatId, KEEP_ALIVE } from '../http/event-stream.js';
+import type { Logger } from '../observability/logger.js';
+import type { ToAdminWire } from './admin-wire.js';
+import {
+  composeMessages,
+  concerns,
+  isResync,
+  MAX_CHANGES,
+  type MessageFor,
+  resyncMessage,
+  type Viewer,
+  withoutExcess,
+} from './live-messages.js';
+
+export interface LiveViewer extends Viewer {
+  readonly stream: EventStream;
+  /** May this go on? Asked very often. @throws ServiceError 503 when that can't be known. */
+  readonly stillValid: () => boolean;
+}
+
+export interface LiveViewers {
+  /** From now on the viewer is told of changes, and of those since the id first, where that is possible. */
+  add(viewer: LiveViewer, lastEventId: string | null): Promise<void>;
+  remove(viewer: LiveViewer): void;
+  /** Ends every stream; its client may come again, elsewhere. */
+  closeAll(): void;
+}
+
+interface Dependencies {
+  readonly feed: Feed;
+  readonly toWire: ToAdminWire;
+  /** Whether these users still see everyone's tokens. @throws ServiceError 503 */
+  readonly isAdministrator: (userId: string) => Promise<boolean>;
+  readonly log: Logger;
+}
+
+/** At most five messages a second for each viewer; what happens first after a pause is told at once. */
+const MESSAGE_EVERY_MS = 200;
+const GATHER_MS = 10;
+const TICK_MS = 1000;
+const KEEP_ALIVE_TICKS = 15;
+const ROLE_TICKS = 5;
+/** When more happens than is told, at most this often is everyone asked to load anew. */
+const RESYNC_EVERY_MS = 5000;
+const RETRY_AFTER_MS = 1000;
+const MAX_UNSENT = 64 * 1024;
+/** Viewers who are written to before other requests get their turn. */
+const SLICE = 16;
+
+export function createLiveViewers({
+  feed,
+  toWire,
+  isAdministrator,
+  log,
+}: Dependencies): LiveViewers {
+  const viewers = new Set<LiveViewer>();
+  /** Everything up to here has been told to those who were there. */
+  let told = feed.newest;
+  let toldAt = -Infinity;
+  let timer: NodeJS.Timeout | null = null;
+  let isTelling = false;
+  let resyncDue = false;
+  let resyncAt = -Infinity;
+  let ticker: NodeJS.Timeout | null = null;
+  let ticks = 0;
+
+  feed.subscribe(schedule);
+
+  function schedule(): void {
+    if (viewers.size === 0 || timer !== null || isTelling) return;
+    const wait = Math.max(GATHER_MS, toldAt + MESSAGE_EVERY_MS - performance.now());
+    timer = setTimeout(() => {
+      timer = null;
+      void tell();
+    }, wait).unref();
+  }
+
+  async function tell(): Promise<void> {
+    isTelling = true;
+    toldAt = performance.now();
+    const from = told;
+    told = feed.newest;
+    const audience = [...viewers];
+    try {
+      await inSlices(audience, await messagesSince(from, told), deliver);
+    } catch (error) {
+      log.warn({ err: error }, 'changes could not be told yet');
+      told = Math.min(told, from);
+      toldAt = performance.now() + RETRY_AFTER_MS;
+    }
+    isTelling = false;
+    if (feed.newest > told) schedule();
+  }
+
+  async function messagesSince(from: number, until: number): Promise<MessageFor> {
+    const changes = feed.between(from, until);
+    const id = feed.idOf(until);
+    const isTooMuch = changes === null || changes.length > MAX_CHANGES || changes.some(isResync);
+    resyncDue ||= isTooMuch;
+    if (resyncDue && performance.now() - resyncAt >= RESYNC_EVERY_MS) {
+      resyncDue = false;
+      resyncAt = performance.now();
+      const message = resyncMessage(id);
+      return () => message;
+    }
+    const rest = (changes ?? []).filter((change) => !isResync(change));
+    return composeMessages(withoutExcess(rest), id, toWire);
+  }
+
+  function deliver(viewer: LiveViewer, messageFor: MessageFor): void {
+    if (!isWelcome(viewer)) return;
+    const message = messageFor(viewer);
+    if (message === null) return;
+    if (viewer.stream.unsent > MAX_UNSENT) {
+      letGo(viewer);
+      viewer.stream.cut();
+      return;
+    }
+    viewer.stream.send(message);
+  }
+
+  /** Whether they may still see anything; if not, their stream ends here. */
+  function isWelcome(viewer: LiveViewer): boolean {
+    if (!viewers.has(viewer)) return false;
+    let isValid: boolean | null;
+    try {
+      isValid = viewer.stillValid();
+    } catch {
+      // Nobody knows: nothing more is shown, but the session hasn't ended.
+      isValid = null;
+    }
+    if (isValid === true) return true;
+    letGo(viewer);
+    viewer.stream.end(isValid === false ? formatEvent('end', {}, null) : undefined);
+    return false;
+  }
+
+  async function tick(): Promise<void> {
+    ticks += 1;
+    const isKeepAlive = ticks % KEEP_ALIVE_TICKS === 0;
+    await inSlices([...viewers], null, (viewer) => {
+      if (isWelcome(viewer) && isKeepAlive) viewer.stream.send(KEEP_ALIVE);
+    });
+    if (resyncDue) schedule();
+    if (ticks % ROLE_TICKS === 0) await checkRoles();
+  }
+
+  /** Whoever lost the role comes again, and sees their own. */
+  async function checkRoles(): Promise<void> {
+    const administrators = [...viewers].filter((viewer) => viewer.isAdministrator);
+    for (const userId of new Set(administrators.map((viewer) => viewer.userId))) {
+      if (await isAdministrator(userId)) continue;
+      for (const viewer of administrators.filter((each) => each.userId === userId)) {
+        letGo(viewer);
+        viewer.stream.end();
+      }
+    }
+  }
+
+  function letGo(viewer: LiveViewer): void {
+    viewers.delete(viewer);
+    if (viewers.size > 0 || ticker === null) return;
+    clearInterval(ticker);
+    ticker = null;
+  }
+
+  function startTicking(): void {
+    ticker ??= setInterval(() => {
+      tick().catch((error: unknown) => log.warn({ err: error }, 'viewers could not be checked'));
+    }, TICK_MS).unref();
+  }
+
+  return {
+    async add(viewer, lastEventId) {
+      if (viewers.size === 0 && !isTelling) told = feed.newest;
+      const messages: Buffer[] = [];
+      let position = lastEventId === null ? told : feed.positionOf(lastEventId);
+      // What is told to the others meanwhile belongs to what was missed.
+      while (position !== null && position < told) {
+        const until = told;
+        const missed = feed.between(position, until)?.filter((change) => concerns(change, viewer));
+        if (missed === undefined || missed.length > MAX_CHANGES || missed.some(isResync)) {
+          position = null;
+        } else {
+          const message = (await composeMessages(missed, feed.idOf(until), toWire))(viewer);
+          if (message !== null) messages.push(message);
+          position = until;
+        }
+      }
+      if (!viewer.stream.isOpen) return;
+      viewers.add(viewer);
+      startTicking();
+      if (!isWelcome(viewer)) return;
+      const id = feed.idOf(told);
+      for (const message of position === null ? [resyncMessage(id)] : [...messages, formatId(id)])
+        viewer.stream.send(message);
+      if (feed.newest > told) schedule();
+    },
+
+    remove: letGo,
+
+    closeAll() {
+      for (const viewer of [...viewers]) {
+        letGo(viewer);
+        viewer.stream.end();
+      }
+      if (timer !== null) clearTimeout(timer);
+      timer = null;
+    },
+  };
+}
+
+async function inSlices<M>(
+  viewers: readonly LiveViewer[],
+  message: M,
+  visit: (viewer: LiveViewer, message: M) => void,
+): Promise<void> {
+  for (const [i, viewer] of viewers.entries()) {
+    if (i > 0 && i % SLICE === 0) await nextTurn();
+    visit(viewer, message);
+  }
+}
