@@ -102,7 +102,7 @@ export function InspectorView({ onOpen }: { onOpen(id: string): void }) {
           </button>
         </footer>
       </form>
-      {error !== null && <Problem error={error} />}
+      {error !== null && <Problem error={error} marked={['token']} />}
       <div aria-live="polite">{answer !== null && <Answer answer={answer} onOpen={onOpen} />}</div>
       <Contents decoded={decoded} />
     </section>

@@ -4,7 +4,7 @@ import type { FilterParameters, WireToken } from '../../wire.ts';
 import { session } from '../api.ts';
 import { type Fact, Facts } from '../ui/facts.tsx';
 import { Time } from '../ui/time.tsx';
-import { KINDS, ORIGINS } from './wording.ts';
+import { KINDS, ORIGINS } from './columns.tsx';
 
 interface TokenFactsProps {
   readonly token: WireToken;
@@ -70,10 +70,6 @@ export function TokenFacts({ token, onFilter }: TokenFactsProps) {
     ['Expires', <Time at={token.expiresAt} never="never" />],
     ['Recorded', <Time at={token.createdAt} />],
     ['Revoked', token.revokedAt !== null && <Time at={token.revokedAt} />],
-    ['Revoked by', token.revokedBy],
-    ['Through', token.revokedVia],
-    ['Reason', token.revokedReason],
-    ['Request', token.revokedRequestId !== null && <code>{token.revokedRequestId}</code>],
     [
       'Refused since',
       token.refusedCount > 0 && (
