@@ -66,7 +66,24 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
   const audit = createAudit({ store, clock, log, retentionSeconds });
   const { insert, insertSecret } = toldOf(audit, store.tokens);
   const secrets = { ...store.tokens, insertSecret };
-  const sync = createRevocationSync({ store, index, clock, log, onForeign: audit.foreign });
+  const hasher = createPasswordHasher();
+  const passwordSignIn = createPasswordSignIn({
+    users: store.users,
+    hasher,
+    clock,
+    attemptsPerMinute: config.signInAttemptsPerMinute,
+  });
+  const sync = createRevocationSync({
+    store,
+    index,
+    clock,
+    log,
+    onForeign(revocations) {
+      audit.foreign(revocations);
+      // Whoever changes a password revokes what its user holds: that is how others learn of it.
+      if (revocations.cutoffs.length > 0) passwordSignIn.forgetVerified();
+    },
+  });
   const marker = createCutoffMarker({ store, log, onMarked: audit.marked });
   const verifier = createTokenVerifier({ keys, clock, isRevoked: index.isRevoked });
   const usage = createUsageRecorder({
@@ -120,13 +137,6 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     checkCredentials,
     log,
     trustProxyHops: config.trustProxyHops,
-  });
-  const hasher = createPasswordHasher();
-  const passwordSignIn = createPasswordSignIn({
-    users: store.users,
-    hasher,
-    clock,
-    attemptsPerMinute: config.signInAttemptsPerMinute,
   });
   let stopping = false;
   const stopFirst: (() => void)[] = [];

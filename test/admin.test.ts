@@ -483,6 +483,22 @@ describe('users and keys', () => {
     expect((await admin.post(unknown, { password: 'long enough' })).status).toBe(404);
   });
 
+  it('forgets the old password at every instance', async () => {
+    const user = await t.createUser('eve@example.com');
+    const other = await t.sibling();
+    try {
+      await other.http().get('/v3/jwt/history').auth('eve@example.com', PASSWORD).expect(200);
+      t.clock.now += 5;
+      await admin
+        .post(`/admin/users/${user.id}/password`, { password: 'a new password for eve' })
+        .expect(204);
+      await other.service.sync.refresh();
+      await other.http().get('/v3/jwt/history').auth('eve@example.com', PASSWORD).expect(401);
+    } finally {
+      await other.close();
+    }
+  });
+
   it('finds users by the beginning of their e-mail', async () => {
     const response = await admin.get('/admin/users?search=ANN');
     expect(

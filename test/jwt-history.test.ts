@@ -1,6 +1,6 @@
 /** Tiledesk's JWT history, end to end over HTTP: sign in, list, revoke, refused; and who may do what. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { COUNT_CAP } from '../src/store/token-list.js';
+import { COUNT_CAP } from '../src/store/token-plan.js';
 import type { User } from '../src/store/records.js';
 import { createJti } from '../src/tokens/jti.js';
 import {

@@ -7,7 +7,7 @@ import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/connect.js';
 import type { Cutoff } from '../store/cutoffs.js';
-import type { RevokedEntry } from '../store/tokens.js';
+import type { RevokedEntry } from '../store/revoked-entry.js';
 import { LEEWAY_MS, type RevocationIndex } from './revocation-index.js';
 
 export interface RevocationSync {

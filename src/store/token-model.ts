@@ -30,9 +30,14 @@ interface Secrets {
 
 export type TokenModel = Model<TokenDocument>;
 
-export const USER_INDEX = { userId: 1, createdAt: -1, _id: -1 } as const;
+export type Index = Readonly<Record<string, 1 | -1>>;
 
+export const USER_INDEX = { userId: 1, createdAt: -1, _id: -1 } as const;
 export const APPLICATION_INDEX = { applicationId: 1, createdAt: -1, _id: -1 } as const;
+export const SESSION_INDEX = { sessionId: 1, createdAt: -1, _id: -1 } as const;
+export const KIND_INDEX = { kind: 1, createdAt: -1, _id: -1 } as const;
+export const ORIGIN_INDEX = { origin: 1, createdAt: -1, _id: -1 } as const;
+export const ADDRESS_INDEX = { 'device.ip': 1, createdAt: -1, _id: -1 } as const;
 
 /** By time of revocation, with all that the revocation list needs. */
 export const REVOKED_INDEX = {
@@ -52,6 +57,18 @@ export const RECORDED_INDEX = {
   expiresAt: 1,
 } as const;
 export const JTI_INDEX = { jti: 1, issuer: 1 } as const;
+
+/** Only of records that were refused, so that it costs nothing elsewhere. */
+const REFUSED_INDEX = { lastRefusedAt: -1, _id: -1 } as const;
+
+export const DATE_INDEXES = {
+  createdAt: { createdAt: -1, _id: -1 },
+  issuedAt: { issuedAt: -1, _id: -1 },
+  expiresAt: { expiresAt: -1, _id: -1 },
+  lastUsedAt: { lastUsedAt: -1, _id: -1 },
+  'revocation.at': REVOKED_INDEX,
+  lastRefusedAt: REFUSED_INDEX,
+} as const;
 
 export function createTokenModel(connection: Connection, writeConcern: WriteConcern): TokenModel {
   return connection.model('Token', tokenSchema(writeConcern)) as unknown as TokenModel;
@@ -162,10 +179,11 @@ function tokenSchema(writeConcern: WriteConcern) {
   // Covers the loading of the revocation list.
   schema.index(REVOKED_INDEX);
   schema.index(RECORDED_INDEX);
-  schema.index({ kind: 1, createdAt: -1, _id: -1 });
-  schema.index(USER_INDEX);
-  schema.index(APPLICATION_INDEX);
-  schema.index({ sessionId: 1, createdAt: -1, _id: -1 });
+  for (const index of [USER_INDEX, APPLICATION_INDEX, SESSION_INDEX, KIND_INDEX, ORIGIN_INDEX]) {
+    schema.index(index);
+  }
+  schema.index(ADDRESS_INDEX, { partialFilterExpression: { 'device.ip': { $exists: true } } });
+  schema.index(REFUSED_INDEX, { partialFilterExpression: { lastRefusedAt: { $exists: true } } });
   schema.index({ purgeAt: 1 }, { expireAfterSeconds: 0 });
   return schema;
 }

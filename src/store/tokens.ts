@@ -3,7 +3,6 @@ import type { StoreContext } from './context.js';
 import {
   ANY_ISSUER,
   ISSUED_HERE,
-  isIssuedHere,
   type NewTokenRecord,
   type Revocation,
   type TokenRecord,
@@ -11,15 +10,10 @@ import {
 import { createTokenList, type TokenList } from './token-list.js';
 import { createLookupStore, type LookupStore } from './token-lookup.js';
 import { createMarkingStore, type MarkingStore } from './token-marking.js';
+import { createTokenModel, JTI_INDEX, toRecord } from './token-model.js';
+import { createRevokedStore, type RevokedStore } from './token-revoked.js';
 import { createTokenSearch, type TokenSearches } from './token-search.js';
 import { createSecretStore, type SecretStore } from './token-secrets.js';
-import {
-  createTokenModel,
-  JTI_INDEX,
-  RECORDED_INDEX,
-  REVOKED_INDEX,
-  toRecord,
-} from './token-model.js';
 import { createUseStore, type UseStore } from './token-uses.js';
 
 export interface RevokeOutcome {
@@ -27,16 +21,8 @@ export interface RevokeOutcome {
   readonly record: TokenRecord;
 }
 
-/** What the revocation index needs of a revoked record. */
-export interface RevokedEntry {
-  readonly jti: string;
-  readonly issuer: string;
-  /** As signed, ms since the epoch; null = never. */
-  readonly expiresAt: number | null;
-}
-
 export interface TokenStore
-  extends LookupStore, TokenList, TokenSearches, UseStore, SecretStore, MarkingStore {
+  extends LookupStore, TokenList, TokenSearches, UseStore, SecretStore, MarkingStore, RevokedStore {
   /** Durable when it resolves. @throws DuplicateKeyError */
   insert(record: NewTokenRecord): Promise<TokenRecord>;
   findById(id: string): Promise<TokenRecord | null>;
@@ -48,21 +34,12 @@ export interface TokenStore
    * calls exactly one says `revoked`. The first revocation's values are kept. null = no such record.
    */
   revoke(id: string, revocation: Revocation): Promise<RevokeOutcome | null>;
-  /**
-   * Batches of revoked records: all, or those whose revocation was recorded since, by the database's
-   * clock; without those whose token, issued here, expired before.
-   */
-  revoked(since: Date | null, expiredBefore: Date): AsyncIterable<RevokedEntry[]>;
   /** Deletes what `purgeAt` says is due; for engines whose TTL monitor does not run. */
   purgeDue(): Promise<number>;
 }
 
-const REVOKED_BATCH = 5000;
 /** On a collection of millions, once. */
 const INDEX_BUILD_MS = 3_600_000;
-const LOAD_MS = 600_000;
-
-type RevokedFields = Pick<TokenRecord, 'jti' | 'issuer' | 'origin' | 'expiresAt'>;
 
 export function createTokenStore(
   context: StoreContext,
@@ -143,31 +120,6 @@ export function createTokenStore(
     };
   }
 
-  async function* revoked(since: Date | null, expiredBefore: Date): AsyncGenerator<RevokedEntry[]> {
-    // The driver's own cursor: Mongoose's documents would cost several times as much.
-    const cursor = model.collection.find<RevokedFields>(
-      {
-        ...(since === null
-          ? { 'revocation.at': { $type: 'date' } }
-          : { 'revocation.recordedAt': { $gte: since } }),
-        $nor: [{ origin: { $in: ISSUED_HERE }, expiresAt: { $lt: expiredBefore } }],
-      },
-      {
-        projection: { _id: 0, jti: 1, issuer: 1, origin: 1, expiresAt: 1 },
-        hint: since === null ? REVOKED_INDEX : RECORDED_INDEX,
-        batchSize: REVOKED_BATCH,
-        maxTimeMS: LOAD_MS,
-      },
-    );
-    try {
-      while (await run(() => cursor.hasNext())) {
-        yield cursor.readBufferedDocuments().map(toRevokedEntry);
-      }
-    } finally {
-      await cursor.close();
-    }
-  }
-
   async function purgeDue(): Promise<number> {
     const due = await run(() =>
       model.deleteMany({ purgeAt: { $type: 'date', $lte: new Date(clock()) } }),
@@ -182,23 +134,15 @@ export function createTokenStore(
     ...createUseStore(model, context),
     ...createSecretStore(model, context),
     ...createMarkingStore(model, context),
+    ...createRevokedStore(model, context),
     insert,
     findById,
     findByJti,
     isRecorded,
     revoke,
-    revoked,
     purgeDue,
     createIndexes: () => run(() => model.createIndexes(), INDEX_BUILD_MS),
   };
-}
-
-/**
- * A revocation may be forgotten only when its token can't be good any more: for tokens issued here.
- * Of others, another one with the same jti and a later expiry may exist, or the expiry was typed in.
- */
-export function toRevokedEntry({ jti, issuer, origin, expiresAt }: RevokedFields): RevokedEntry {
-  return { jti, issuer, expiresAt: isIssuedHere(origin) ? (expiresAt?.getTime() ?? null) : null };
 }
 
 /** 24 hexadecimal digits, as printed. Mongoose would also take any 12 characters for an ObjectId. */

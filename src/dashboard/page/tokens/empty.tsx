@@ -9,6 +9,7 @@ import {
   isFiltered,
   isLoading,
   keepLooking,
+  PAGE_SIZE,
   reload,
   results,
   trouble,
@@ -47,7 +48,7 @@ export function Trouble() {
 export function Below() {
   const page = results.value;
   if (page === null) return null;
-  if (!page.complete && page.next !== null && page.tokens.length < 50) return <Unfinished />;
+  if (!page.complete && page.tokens.length < PAGE_SIZE) return <Unfinished />;
   if (page.tokens.length === 0 && isFiltered.value) return <NothingMatches />;
   const isFirstRun =
     !isFiltered.value && page.previous === null && page.tokens.every(isThisSession);

@@ -10,7 +10,7 @@ import { Chart } from './chart.tsx';
 import { Drawer } from './drawer.tsx';
 import { Below, Trouble } from './empty.tsx';
 import { Filters } from './filters.tsx';
-import { isLoading, reload, replaceToken, results } from './results.ts';
+import { isLoading, reload, replaceToken, results, turnTo } from './results.ts';
 import { RevokeDialog } from './revoke-dialog.tsx';
 import { selection, untickAll } from './selection.ts';
 import { TokenTable } from './table.tsx';
@@ -104,8 +104,8 @@ function Pager() {
   if (page === null) return null;
   const { sort, direction, cursor } = place.value;
   const isByTime = direction === -1 && (sort === 'issuedAt' || sort === 'createdAt');
-  const turn = (to: string | null) => {
-    go({ cursor: to });
+  const turn = (to: string | null, isNewer = false) => {
+    turnTo(to, isNewer);
     window.scrollTo({ top: 0 });
   };
   return (
@@ -122,7 +122,7 @@ function Pager() {
         type="button"
         class="small outline secondary"
         disabled={page.previous === null || isLoading.value}
-        onClick={() => turn(page.previous)}
+        onClick={() => turn(page.previous, true)}
       >
         ‹ {isByTime ? 'Newer' : 'Previous'}
       </button>

@@ -4,7 +4,8 @@ import type { FilterParameters, WireToken, WireTokenPage } from '../../wire.ts';
 import { ApiError, call, session } from '../api.ts';
 import { changes, missed } from '../live.ts';
 import { filterKeys, go, place } from '../location.ts';
-import { now } from '../ui/time.tsx';
+import { wasSignedIn } from '../session.ts';
+import { now, second } from '../ui/time.tsx';
 import { CARDS } from './card-filters.ts';
 import { isNewMatch } from './new-match.ts';
 
@@ -46,11 +47,18 @@ export const listKey = computed(() => {
   const { card, filter, sort, direction } = place.value;
   return JSON.stringify([card, filter, sort, direction]);
 });
+/** Who was signed in most likely still is: the rows are asked for along with the session. */
+const mayAsk = computed(() =>
+  session.value === undefined ? wasSignedIn.value : session.value !== null,
+);
 const wanted = computed(() =>
-  session.value === null || place.value.view !== 'tokens'
+  !mayAsk.value || place.value.view !== 'tokens'
     ? null
     : `${listKey.value} ${place.value.cursor ?? ''}`,
 );
+
+/** Cursors that lead back: an unfinished search goes on in the direction that it had. */
+const newerPages = new Set<string>();
 
 let running: AbortController | null = null;
 let retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -97,6 +105,11 @@ export function showArrived(): void {
   else go({ cursor: null });
 }
 
+export function turnTo(cursor: string | null, isNewer = false): void {
+  if (cursor !== null && isNewer) newerPages.add(cursor);
+  go({ cursor });
+}
+
 export function keepLooking(): void {
   if (results.value !== null) void load(results.value);
 }
@@ -125,14 +138,15 @@ async function lookOn(before: WireTokenPage | null, abort: AbortSignal): Promise
   const query = filterQuery();
   query.set('sort', place.value.sort);
   query.set('direction', String(place.value.direction));
+  const isBackwards = newerPages.has(place.value.cursor ?? '');
   let found = before;
   for (let turn = 0; turn <= GOES_ON; turn += 1) {
     query.set('limit', String(PAGE_SIZE - (found?.tokens.length ?? 0)));
-    const cursor = found === null ? place.value.cursor : found.next;
+    const cursor = found === null ? place.value.cursor : isBackwards ? found.previous : found.next;
     if (cursor !== null) query.set('cursor', cursor);
     const page = await call<WireTokenPage>('GET', `/admin/tokens?${query}`, undefined, abort);
     const isFirst = found === null;
-    found = found === null ? page : together(found, page);
+    found = found === null ? page : together(found, page, isBackwards);
     const shown = found;
     batch(() => {
       results.value = shown;
@@ -142,13 +156,15 @@ async function lookOn(before: WireTokenPage | null, abort: AbortSignal): Promise
         now.value = Date.now();
       }
     });
-    if (found.complete || found.next === null || found.tokens.length >= PAGE_SIZE) return;
+    if (found.complete || found.tokens.length >= PAGE_SIZE) return;
   }
   canKeepLooking.value = true;
 }
 
-function together(before: WireTokenPage, page: WireTokenPage): WireTokenPage {
-  return { ...page, tokens: [...before.tokens, ...page.tokens], previous: before.previous };
+function together(before: WireTokenPage, page: WireTokenPage, isBackwards: boolean): WireTokenPage {
+  return isBackwards
+    ? { ...page, tokens: [...page.tokens, ...before.tokens], next: before.next }
+    : { ...page, tokens: [...before.tokens, ...page.tokens], previous: before.previous };
 }
 
 function fail(error: ApiError): void {
@@ -162,6 +178,7 @@ function fail(error: ApiError): void {
   const isPassing = error.status === 0 || error.status === 429 || error.status >= 500;
   failures += 1;
   const seconds = error.retryAfter ?? Math.min(30, 2 ** failures);
+  second.value = Date.now();
   trouble.value = { error, retryAt: isPassing ? Date.now() + seconds * 1000 : 0 };
   if (isPassing) retryTimer = setTimeout(reload, seconds * 1000);
 }
