@@ -173,7 +173,7 @@ describe('the audit trail', () => {
       { count: 3, reason: 'rotated', by: adminId, requestId: 'request-bulk' },
     ]);
     const each = (await eventsOf('type=token.revoked')).slice(0, 3);
-    expect(each.map(({ tokenId }) => tokenId).toSorted()).toEqual(ids.toSorted());
+    expect(new Set(each.map(({ tokenId }) => tokenId))).toEqual(new Set(ids));
     for (const event of each) expect(event.requestId).toBe('request-bulk');
     await t
       .http()

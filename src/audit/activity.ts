@@ -52,7 +52,9 @@ export function createActivity({ store, clock, log }: Dependencies): Activity {
   }
 
   async function writeAll(): Promise<void> {
-    for (const [hour, counts] of [...pending]) {
+    // What is counted meanwhile waits for the next time.
+    const all = [...pending];
+    for (const [hour, counts] of all) {
       pending.delete(hour);
       try {
         await store.add({ at: new Date(hour), ...counts });

@@ -207,7 +207,7 @@ export function createLiveViewers({
     remove: letGo,
 
     closeAll() {
-      for (const viewer of [...viewers]) {
+      for (const viewer of viewers) {
         letGo(viewer);
         viewer.stream.end();
       }
