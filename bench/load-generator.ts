@@ -48,8 +48,9 @@ async function runWrk({ url, authorization, seconds }: Load): Promise<LoadResult
   if (failed !== undefined) throw new Error(`${url}: ${failed}`);
   return {
     perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]),
-    p50Ms: milliseconds(/50%\s+(\S+)/.exec(stdout)?.[1]),
-    p99Ms: milliseconds(/99%\s+(\S+)/.exec(stdout)?.[1]),
+    // At the start of a line: a share of requests, further up, may end in the same digits.
+    p50Ms: milliseconds(/^\s+50%\s+(\S+)/m.exec(stdout)?.[1]),
+    p99Ms: milliseconds(/^\s+99%\s+(\S+)/m.exec(stdout)?.[1]),
   };
 }
 

@@ -9,12 +9,14 @@ import { measureIndex } from './index-size.js';
 import { measureLoad } from './load.js';
 import { type Effort, type PartResult, printPart, progress } from './results.js';
 import { measureRevokes } from './revokes.js';
+import { measureStream } from './stream.js';
 
 const PARTS: Readonly<Record<string, (effort: Effort) => Promise<PartResult>>> = {
   http: measureHttp,
   index: measureIndex,
   revoke: measureRevokes,
   load: measureLoad,
+  stream: measureStream,
 };
 const FULL: Effort = { rounds: 5, seconds: 2, divisor: 1 };
 const QUICK: Effort = { rounds: 2, seconds: 1, divisor: 100 };

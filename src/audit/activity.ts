@@ -2,6 +2,7 @@
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { ActivityStore, Counts, HourOfActivity } from '../store/activity.js';
+import { createFlush } from './flush.js';
 
 export interface Activity {
   /** Never waits and never throws. */
@@ -28,7 +29,7 @@ export function createActivity({ store, clock, log }: Dependencies): Activity {
   /** By the hour's beginning (ms). While the database is away, an entry for each hour of that. */
   const pending = new Map<number, Pending>();
   let timer: NodeJS.Timeout | null = null;
-  let running: Promise<void> | null = null;
+  const flush = createFlush(writeAll);
 
   const currentHour = () => Math.floor(clock() / HOUR_MS) * HOUR_MS;
 
@@ -51,7 +52,9 @@ export function createActivity({ store, clock, log }: Dependencies): Activity {
   }
 
   async function writeAll(): Promise<void> {
-    for (const [hour, counts] of [...pending]) {
+    // What is counted meanwhile waits for the next time.
+    const all = [...pending];
+    for (const [hour, counts] of all) {
       pending.delete(hour);
       try {
         await store.add({ at: new Date(hour), ...counts });
@@ -60,13 +63,6 @@ export function createActivity({ store, clock, log }: Dependencies): Activity {
         throw error;
       }
     }
-  }
-
-  function flush(): Promise<void> {
-    running ??= writeAll().finally(() => {
-      running = null;
-    });
-    return running;
   }
 
   return {

@@ -5,6 +5,7 @@
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { RefusedToken } from '../store/token-uses.js';
+import { createFlush } from './flush.js';
 
 /** A token by its verified id. */
 export interface RefusedId {
@@ -40,7 +41,7 @@ const MAX_TOKENS = 10_000;
 export function createRefusals({ record, onRecorded, clock, log }: Dependencies): Refusals {
   let waiting = new Map<string, Noted>();
   let timer: NodeJS.Timeout | null = null;
-  let running: Promise<void> | null = null;
+  const flush = createFlush(writeAll);
 
   function schedule(): void {
     timer ??= setTimeout(() => {
@@ -79,13 +80,6 @@ export function createRefusals({ record, onRecorded, clock, log }: Dependencies)
       }
       await onRecorded(batch);
     }
-  }
-
-  function flush(): Promise<void> {
-    running ??= writeAll().finally(() => {
-      running = null;
-    });
-    return running;
   }
 
   return {

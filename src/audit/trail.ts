@@ -12,6 +12,7 @@ import {
   type EventStore,
   type NewAuditEvent,
 } from '../store/events.js';
+import { createFlush } from './flush.js';
 
 /** What happened; what isn't said is null. */
 export interface AuditEntry extends Partial<Omit<AuditEvent, 'id' | 'at'>> {
@@ -45,7 +46,7 @@ export function createTrail({ events, clock, log, retentionSeconds }: Dependenci
   const queue: NewAuditEvent[] = [];
   let dropped = 0;
   let timer: NodeJS.Timeout | null = null;
-  let writing: Promise<void> | null = null;
+  const flush = createFlush(writeAll);
 
   function schedule(delayMs: number): void {
     timer ??= setTimeout(() => {
@@ -66,14 +67,6 @@ export function createTrail({ events, clock, log, retentionSeconds }: Dependenci
     if (dropped === 0) return;
     log.error({ count: dropped }, 'audit events were dropped while the database was away');
     dropped = 0;
-  }
-
-  function flush(): Promise<void> {
-    // What is recorded during a write is taken along by it.
-    writing ??= writeAll().finally(() => {
-      writing = null;
-    });
-    return writing;
   }
 
   return {

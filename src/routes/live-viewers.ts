@@ -52,7 +52,7 @@ const RESYNC_EVERY_MS = 5000;
 const RETRY_AFTER_MS = 1000;
 const MAX_UNSENT = 64 * 1024;
 /** Viewers who are written to before other requests get their turn. */
-const SLICE = 16;
+const SLICE = 8;
 
 export function createLiveViewers({
   feed,
@@ -207,7 +207,7 @@ export function createLiveViewers({
     remove: letGo,
 
     closeAll() {
-      for (const viewer of [...viewers]) {
+      for (const viewer of viewers) {
         letGo(viewer);
         viewer.stream.end();
       }

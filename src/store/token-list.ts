@@ -1,16 +1,11 @@
 /** Lists of token records: filters, sorts and pages, each backed by an index, and counts that stay cheap. */
-import type { QueryFilter } from 'mongoose';
 import type { StoreContext } from './context.js';
 import type { TokenKind, TokenRecord } from './records.js';
-import {
-  APPLICATION_INDEX,
-  JTI_INDEX,
-  REVOKED_INDEX,
-  USER_INDEX,
-  type TokenDocument,
-  type TokenModel,
-  toRecord,
-} from './token-model.js';
+import { allOf, type Branch, conditionsOf, type Where } from './token-conditions.js';
+import { DATE_INDEXES, type Index, JTI_INDEX, type TokenModel, toRecord } from './token-model.js';
+import type { Sort } from './token-order.js';
+import { type Count, COUNT_CAP, createPlans, fewestOf, NONE, prefixOf } from './token-plan.js';
+import type { TokenSearch } from './token-search.js';
 
 export const SORT_FIELDS = [
   'createdAt',
@@ -25,9 +20,6 @@ export type SortField = (typeof SORT_FIELDS)[number];
 
 export const TOKEN_STATES = ['active', 'expired', 'revoked'] as const;
 export type TokenState = (typeof TOKEN_STATES)[number];
-
-/** Counting stops here, so that a list of millions costs no more than a list of thousands. */
-export const COUNT_CAP = 10_000;
 
 export interface TokenFilter {
   /** null = everyone. Spelled out, so that forgetting it can't mean everyone. */
@@ -46,12 +38,6 @@ export interface TokenPage {
   readonly limit: number;
 }
 
-export interface Count {
-  readonly count: number;
-  /** `estimate`: from the collection's own statistics; `at-least`: counting stopped at the cap. */
-  readonly countIs: 'exact' | 'estimate' | 'at-least';
-}
-
 export interface TokenList {
   list(filter: TokenFilter, page: TokenPage): Promise<TokenRecord[]>;
   count(filter: TokenFilter): Promise<Count>;
@@ -59,153 +45,93 @@ export interface TokenList {
   explain(filter: TokenFilter, page: TokenPage): Promise<unknown>;
 }
 
+const MIN_JTI_PREFIX = 8;
+const MAX_TIME_MS = 5000;
+
 export function createTokenList(
   model: TokenModel,
   { clock, run }: Pick<StoreContext, 'clock' | 'run'>,
 ): TokenList {
-  function query({ where, index }: Branch, page: TokenPage) {
-    return model.find(where).sort(sortOf(page)).hint(index).skip(page.skip).limit(page.limit);
-  }
+  const plans = createPlans(model, run, MAX_TIME_MS);
 
-  /** Each branch from its own index; together in order, each record once. */
-  async function search(branches: readonly Branch[], page: TokenPage): Promise<TokenDocument[]> {
-    const all = { ...page, skip: 0, limit: page.skip + page.limit };
-    const found = await Promise.all(branches.map((branch) => run(() => query(branch, all).lean())));
-    const unique = new Map(found.flat().map((document) => [document._id.toHexString(), document]));
-    return [...unique.values()].toSorted(compareBy(page)).slice(page.skip, page.skip + page.limit);
+  /** An index that finds few records, which are sorted in memory; or else the one that has them in order. */
+  async function queryFor(filter: TokenFilter, page: TokenPage): Promise<Query | null> {
+    const { all, impossible } = conditionsOf(searchOf(filter), clock(), MIN_JTI_PREFIX);
+    if (impossible) return null;
+    const given = prefixOf(all);
+    const inOrder = page.sortField === 'createdAt' && all.length === 1 && given !== null;
+    const counted = inOrder || all.length === 0 ? null : await plans.count(all, COUNT_CAP);
+    const where = allOf((counted ?? all).map((each) => each.where));
+    const fewest = counted && fewestOf(counted, COUNT_CAP);
+    if (fewest && fewest.total <= COUNT_CAP) return { where, branches: fewest.branches };
+    const prefix = page.sortField === 'createdAt' ? prefixOf(counted ?? all) : null;
+    return {
+      where,
+      branches: [{ where: {}, index: prefix?.index ?? SORTS[page.sortField].index, prefix }],
+    };
   }
 
   return {
     async list(filter, page) {
-      const [first, ...more] = branchesOf(filter, page, clock());
-      if (first === undefined) return [];
-      const found =
-        more.length === 0
-          ? await run(() => query(first, page).lean())
-          : await search([first, ...more], page);
+      const query = await queryFor(filter, page);
+      if (query === null) return [];
+      const found = await plans.find(
+        query.branches,
+        query.where,
+        sortFor(page),
+        page.limit,
+        page.skip,
+      );
       return found.map(toRecord);
     },
 
     async count(filter) {
-      const branches = branchesOf(filter, { sortField: 'createdAt' }, clock());
-      if (branches.some(({ where }) => Object.keys(where).length === 0)) {
-        return { count: await run(() => model.estimatedDocumentCount()), countIs: 'estimate' };
-      }
-      const counts = await Promise.all(
-        branches.map(({ where, index }) =>
-          run(() => model.countDocuments(where, { limit: COUNT_CAP + 1, hint: index })),
-        ),
+      const { all, impossible } = conditionsOf(searchOf(filter), clock(), MIN_JTI_PREFIX);
+      return impossible ? NONE : plans.total(all, { indexed: COUNT_CAP, bounded: false });
+    },
+
+    async explain(filter, page) {
+      const query = await queryFor(filter, page);
+      const [branch] = query?.branches ?? [];
+      if (!query || !branch) throw new TypeError('there is nothing to explain');
+      return run(() =>
+        model
+          .find(allOf([branch.where, query.where]))
+          .sort(sortFor(page))
+          .hint(branch.index)
+          .skip(page.skip)
+          .limit(page.limit)
+          .explain('executionStats'),
       );
-      const count = counts.reduce((sum, each) => sum + each, 0);
-      if (count > COUNT_CAP) return { count: COUNT_CAP, countIs: 'at-least' };
-      // A record that several branches find is counted by each of them.
-      return { count, countIs: counts.filter(Boolean).length > 1 ? 'estimate' : 'exact' };
-    },
-
-    explain: (filter, page) => {
-      const [first] = branchesOf(filter, page, clock());
-      if (first === undefined) throw new TypeError('there is nothing to explain');
-      return run(() => query(first, page).explain('executionStats'));
     },
   };
 }
 
-/** One query, and the index that bounds its work. */
-interface Branch {
-  readonly where: QueryFilter<TokenDocument>;
-  readonly index: Readonly<Record<string, 1 | -1>>;
+interface Query {
+  readonly where: Where;
+  readonly branches: readonly Branch[];
 }
 
-const MIN_PREFIX = 8;
-
-/**
- * Every query names its index. Left to itself, the planner may scan everyone's records in the order
- * of the sort; and where several indexes compete, the embedded engine can fail altogether ("the
- * slot-based execution engine is not part of this build"). So a search is one query for each of its
- * meanings, not one with `$or`.
- */
-function branchesOf(
-  filter: TokenFilter,
-  page: Pick<TokenPage, 'sortField'>,
-  now: number,
-): Branch[] {
-  const where = conditions(filter, now);
-  const { search } = filter;
-  if (search === undefined) return [{ where, index: indexFor(filter, page) }];
-  const branches: Branch[] = [
-    { where: { ...where, $and: [...(where.$and ?? []), { userId: search }] }, index: USER_INDEX },
-    {
-      where: { ...where, $and: [...(where.$and ?? []), { applicationId: search }] },
-      index: APPLICATION_INDEX,
-    },
-  ];
-  if (search.length >= MIN_PREFIX) {
-    const prefix = { jti: { $gte: search, $lt: `${search}\u{10ffff}` } };
-    branches.push({ where: { ...where, $and: [...(where.$and ?? []), prefix] }, index: JTI_INDEX });
-  }
-  return branches;
+function searchOf({ userId, search, ...rest }: TokenFilter): TokenSearch {
+  return {
+    ...rest,
+    userIds: userId === null ? null : [userId],
+    ...(search === undefined ? {} : { text: { value: search, userIds: [] } }),
+  };
 }
 
-function conditions(filter: TokenFilter, now: number): QueryFilter<TokenDocument> {
-  const where: QueryFilter<TokenDocument> = {};
-  if (filter.userId !== null) where.userId = filter.userId;
-  if (filter.kind !== undefined) where.kind = filter.kind;
-  if (filter.applicationId !== undefined) where.applicationId = filter.applicationId;
-  switch (filter.state) {
-    case 'revoked':
-      where['revocation.at'] = { $type: 'date' };
-      break;
-    case 'expired':
-      where['revocation.at'] = null;
-      where.expiresAt = { $lte: new Date(now), $type: 'date' };
-      break;
-    case 'active':
-      where['revocation.at'] = null;
-      where.$and = [{ $or: [{ expiresAt: null }, { expiresAt: { $gt: new Date(now) } }] }];
-      break;
-    case undefined:
-  }
-  return where;
-}
+const SORTS = {
+  createdAt: { path: 'createdAt', index: DATE_INDEXES.createdAt },
+  updatedAt: { path: 'updatedAt', index: { updatedAt: -1, _id: -1 } },
+  issuedAt: { path: 'issuedAt', index: DATE_INDEXES.issuedAt },
+  expiresAt: { path: 'expiresAt', index: DATE_INDEXES.expiresAt },
+  lastUsedAt: { path: 'lastUsedAt', index: DATE_INDEXES.lastUsedAt },
+  revokedAt: { path: 'revocation.at', index: DATE_INDEXES['revocation.at'] },
+  jti: { path: 'jti', index: JTI_INDEX },
+} as const satisfies Record<SortField, { path: string; index: Index }>;
 
-const KIND_INDEX = { kind: 1, createdAt: -1, _id: -1 } as const;
-
-function indexFor(
-  filter: TokenFilter,
-  { sortField }: Pick<TokenPage, 'sortField'>,
-): Branch['index'] {
-  if (filter.userId !== null) return USER_INDEX;
-  if (filter.applicationId !== undefined) return APPLICATION_INDEX;
-  if (sortField === 'revokedAt') return REVOKED_INDEX;
-  if (sortField === 'jti') return JTI_INDEX;
-  if (sortField === 'createdAt') {
-    if (filter.kind !== undefined) return KIND_INDEX;
-  }
-  return { [sortField]: -1, _id: -1 };
-}
-
-function sortOf({ sortField, direction }: TokenPage): Record<string, 1 | -1> {
+function sortFor({ sortField, direction }: TokenPage): Sort {
   // (jti, issuer) is unique, so it needs no further tie-break, and its index serves it.
-  if (sortField === 'jti') return { jti: direction, issuer: direction };
-  return { [sortField === 'revokedAt' ? 'revocation.at' : sortField]: direction, _id: direction };
-}
-
-/** The order of `sortOf`, for records in memory: what is missing comes before everything else. */
-function compareBy({ sortField, direction }: TokenPage) {
-  const keys = (document: TokenDocument): (string | number)[] =>
-    sortField === 'jti'
-      ? [document.jti, document.issuer]
-      : [
-          (sortField === 'revokedAt' ? document.revocation?.at : document[sortField])?.getTime() ??
-            -Infinity,
-          document._id.toHexString(),
-        ];
-  return (a: TokenDocument, b: TokenDocument): number => {
-    const others = keys(b);
-    for (const [i, key] of keys(a).entries()) {
-      const other = others[i] ?? key;
-      if (key !== other) return key < other ? -direction : direction;
-    }
-    return 0;
-  };
+  const last = sortField === 'jti' ? 'issuer' : '_id';
+  return { [SORTS[sortField].path]: direction, [last]: direction };
 }

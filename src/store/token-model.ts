@@ -8,7 +8,7 @@ export type TokenDocument = Omit<TokenRecord, 'id' | 'revocation' | keyof Uses> 
   Uses &
   Secrets & {
     readonly _id: Types.ObjectId;
-    readonly revocation: (Revocation & { readonly recordedAt?: Date }) | null;
+    readonly revocation: (Revocation & RevocationTrace) | null;
   };
 
 /** Absent until it happens, so that it costs nothing elsewhere. */
@@ -16,6 +16,12 @@ interface Uses {
   readonly firstUsedAt?: Date;
   readonly lastRefusedAt?: Date;
   readonly refusedCount?: number;
+}
+
+interface RevocationTrace {
+  readonly recordedAt?: Date;
+  /** Which write set it, where that was `token-revoking.ts`. */
+  readonly writtenBy?: Types.ObjectId;
 }
 
 interface Secrets {
@@ -30,9 +36,14 @@ interface Secrets {
 
 export type TokenModel = Model<TokenDocument>;
 
-export const USER_INDEX = { userId: 1, createdAt: -1, _id: -1 } as const;
+export type Index = Readonly<Record<string, 1 | -1>>;
 
+export const USER_INDEX = { userId: 1, createdAt: -1, _id: -1 } as const;
 export const APPLICATION_INDEX = { applicationId: 1, createdAt: -1, _id: -1 } as const;
+export const SESSION_INDEX = { sessionId: 1, createdAt: -1, _id: -1 } as const;
+export const KIND_INDEX = { kind: 1, createdAt: -1, _id: -1 } as const;
+export const ORIGIN_INDEX = { origin: 1, createdAt: -1, _id: -1 } as const;
+export const ADDRESS_INDEX = { 'device.ip': 1, createdAt: -1, _id: -1 } as const;
 
 /** By time of revocation, with all that the revocation list needs. */
 export const REVOKED_INDEX = {
@@ -53,6 +64,18 @@ export const RECORDED_INDEX = {
 } as const;
 export const JTI_INDEX = { jti: 1, issuer: 1 } as const;
 
+/** Only of records that were refused, so that it costs nothing elsewhere. */
+const REFUSED_INDEX = { lastRefusedAt: -1, _id: -1 } as const;
+
+export const DATE_INDEXES = {
+  createdAt: { createdAt: -1, _id: -1 },
+  issuedAt: { issuedAt: -1, _id: -1 },
+  expiresAt: { expiresAt: -1, _id: -1 },
+  lastUsedAt: { lastUsedAt: -1, _id: -1 },
+  'revocation.at': REVOKED_INDEX,
+  lastRefusedAt: REFUSED_INDEX,
+} as const;
+
 export function createTokenModel(connection: Connection, writeConcern: WriteConcern): TokenModel {
   return connection.model('Token', tokenSchema(writeConcern)) as unknown as TokenModel;
 }
@@ -69,7 +92,7 @@ export function toRecord({
   refusedCount,
   ...rest
 }: TokenDocument): TokenRecord {
-  const { recordedAt: _recordedAt, ...shown } = revocation ?? {};
+  const { recordedAt: _recordedAt, writtenBy: _writtenBy, ...shown } = revocation ?? {};
   return {
     id: _id.toHexString(),
     ...rest,
@@ -108,6 +131,7 @@ const revocationSchema = new Schema(
     requestId: String,
     eventInfo: { type: Schema.Types.Mixed },
     recordedAt: { type: Date },
+    writtenBy: { type: Schema.Types.ObjectId },
   },
   { _id: false },
 );
@@ -162,10 +186,11 @@ function tokenSchema(writeConcern: WriteConcern) {
   // Covers the loading of the revocation list.
   schema.index(REVOKED_INDEX);
   schema.index(RECORDED_INDEX);
-  schema.index({ kind: 1, createdAt: -1, _id: -1 });
-  schema.index(USER_INDEX);
-  schema.index(APPLICATION_INDEX);
-  schema.index({ sessionId: 1, createdAt: -1, _id: -1 });
+  for (const index of [USER_INDEX, APPLICATION_INDEX, SESSION_INDEX, KIND_INDEX, ORIGIN_INDEX]) {
+    schema.index(index);
+  }
+  schema.index(ADDRESS_INDEX, { partialFilterExpression: { 'device.ip': { $exists: true } } });
+  schema.index(REFUSED_INDEX, { partialFilterExpression: { lastRefusedAt: { $exists: true } } });
   schema.index({ purgeAt: 1 }, { expireAfterSeconds: 0 });
   return schema;
 }

@@ -1,9 +1,13 @@
 /** The search over all token records: any filter in any order, page by page from a position, each answer with bounded work. */
-import type { QueryFilter } from 'mongoose';
 import type { StoreContext } from './context.js';
 import type { TokenKind, TokenOrigin, TokenRecord } from './records.js';
-import { COUNT_CAP, type Count, type TokenState } from './token-list.js';
-import { type TokenDocument, type TokenModel, toRecord } from './token-model.js';
+import { allOf, type Condition, type Conditions, conditionsOf } from './token-conditions.js';
+import type { TokenState } from './token-list.js';
+import { type TokenModel, toRecord } from './token-model.js';
+import { after, endOf, opposite, type Order, positionOf, sortOf } from './token-order.js';
+import { type Count, COUNT_CAP, createPlans, fewestOf, NONE, prefixOf } from './token-plan.js';
+import { ALL_TIMES, type DateField } from './token-times.js';
+import { type Allowance, type Walk, type Walked, walkIndex } from './token-walk.js';
 
 /** Half-open: from ≤ time < to. */
 export interface DateRange {
@@ -36,9 +40,6 @@ export interface TokenSearch {
   /** Any of: one of these users (found by e-mail), this user id, this application id, a jti that begins with it. */
   readonly text?: { readonly value: string; readonly userIds: readonly string[] } | undefined;
 }
-
-/** The beginning of a jti is looked for from this length on. */
-export const MIN_JTI_PREFIX = 4;
 
 export const SEARCH_SORT_FIELDS = [
   'createdAt',
@@ -94,47 +95,101 @@ const FIELDS = {
   lastUsedAt: 'lastUsedAt',
   revokedAt: 'revocation.at',
   refusedAt: 'lastRefusedAt',
-} as const;
+} as const satisfies Record<SearchSortField, DateField>;
+
+const MIN_JTI_PREFIX = 4;
+
+/** The work for one answer. */
+export interface SearchLimits {
+  /** Records to look at before any index is counted: enough when many of them match. */
+  readonly firstWindow: number;
+  /** Then so many at a time, */
+  readonly window: number;
+  /** so many in all, */
+  readonly most: number;
+  /** and none after so many ms. */
+  readonly withinMs: number;
+  /** An index that finds no more than this many is used with a sort in memory. */
+  readonly indexed: number;
+}
+
+const LIMITS: SearchLimits = {
+  firstWindow: 500,
+  window: 2500,
+  most: 50_000,
+  withinMs: 100,
+  indexed: COUNT_CAP,
+};
+const MAX_TIME_MS = 5000;
 
 export function createTokenSearch(
   model: TokenModel,
   { clock, run }: Pick<StoreContext, 'clock' | 'run'>,
+  limits: SearchLimits = LIMITS,
 ): TokenSearches {
+  const plans = createPlans(model, run, MAX_TIME_MS);
+
+  /** Walks the index of the order; when that finds too little at first, takes another one that finds few. */
+  async function collect(
+    { all, times }: Conditions,
+    order: Order,
+    from: Position | null,
+    limit: number,
+  ): Promise<Walked> {
+    const allowance = allowanceOf(limits);
+    const walk = (conditions: readonly Condition[], asked: Pick<Walk, 'from' | 'limit'>) =>
+      walkIndex(
+        model,
+        run,
+        {
+          ...asked,
+          order,
+          times: times.get(order.field) ?? ALL_TIMES,
+          prefix: order.field === 'createdAt' ? prefixOf(conditions) : null,
+          where: allOf(conditions.map(({ where }) => where)),
+          maxTimeMS: MAX_TIME_MS,
+        },
+        allowance,
+      );
+
+    const first = await walk(all, { from, limit });
+    if (first.stoppedAt === null) return first;
+    const rest = { from: first.stoppedAt, limit: limit - first.documents.length };
+    const counted = await plans.count(all, limits.indexed);
+    const { branches, total } = fewestOf(counted, limits.indexed);
+    const more =
+      total > limits.indexed
+        ? await walk(counted, rest)
+        : {
+            documents: await plans.find(
+              branches,
+              allOf([...counted.map(({ where }) => where), after(order, rest.from)]),
+              sortOf(order),
+              rest.limit,
+            ),
+            stoppedAt: null,
+          };
+    return { ...more, documents: [...first.documents, ...more.documents] };
+  }
+
   async function search(filter: TokenSearch, page: SearchPage): Promise<Found> {
-    const { sortField, limit, from, backwards } = page;
-    const field = FIELDS[sortField];
-    const direction = backwards ? (page.direction === 1 ? -1 : 1) : page.direction;
-    const documents = await run(() =>
-      model
-        .find({
-          $and: [
-            conditions(filter, clock()),
-            ...(from === null ? [] : [after(field, from, direction)]),
-          ],
-        })
-        .sort({ [field]: direction, _id: direction })
-        .hint({ createdAt: -1, _id: -1 })
-        .limit(limit + 1)
-        .lean(),
-    );
-    const hasMore = documents.length > limit;
+    const { limit, from, backwards } = page;
+    const field = FIELDS[page.sortField];
+    const direction = backwards ? opposite(page.direction) : page.direction;
+    const conditions = conditionsOf(filter, clock(), MIN_JTI_PREFIX);
+    const { documents, stoppedAt }: Walked = conditions.impossible
+      ? { documents: [], stoppedAt: null }
+      : await collect(conditions, { field, direction }, from, limit + 1);
     const shown = documents.slice(0, limit);
-    if (backwards) shown.reverse();
-    const positions = { first: positionOf(shown[0]), last: positionOf(shown.at(-1)) };
-    function positionOf(document: TokenDocument | undefined): Position | null {
-      if (document === undefined) return null;
-      const value = {
-        ...document,
-        revokedAt: document.revocation?.at,
-        refusedAt: document.lastRefusedAt,
-      }[sortField];
-      return { value: value?.getTime() ?? null, id: document._id.toHexString() };
-    }
+    const [first, last] = [shown[0], shown.at(-1)].map((each) => each && positionOf(each, field));
+    // Beyond what was looked at: where nothing was found, nothing is between it and `from`.
+    const onwards = documents.length > limit ? (last ?? null) : stoppedAt;
+    const back = from && (first ?? stoppedAt ?? endOf({ field, direction }));
     return {
-      records: shown.map(toRecord),
-      next: backwards ? (positions.last ?? from) : hasMore ? positions.last : null,
-      previous: backwards ? (hasMore ? positions.first : null) : from && (positions.first ?? from),
-      complete: true,
+      records: (backwards ? shown.toReversed() : shown).map(toRecord),
+      next: backwards ? back : onwards,
+      previous: backwards ? onwards : back,
+      complete: stoppedAt === null,
     };
   }
 
@@ -142,26 +197,19 @@ export function createTokenSearch(
     search,
 
     async countMatching(filter) {
-      const count = await run(() =>
-        model.countDocuments(conditions(filter, clock()), {
-          limit: COUNT_CAP + 1,
-          hint: { createdAt: -1, _id: -1 },
-        }),
-      );
-      return count > COUNT_CAP
-        ? { count: COUNT_CAP, countIs: 'at-least' }
-        : { count, countIs: 'exact' };
+      const { all, impossible } = conditionsOf(filter, clock(), MIN_JTI_PREFIX);
+      return impossible ? NONE : plans.total(all, { indexed: limits.indexed, bounded: true });
     },
 
     async *matching(filter, { batch }) {
+      const page = {
+        sortField: 'createdAt',
+        direction: 1,
+        limit: batch,
+        backwards: false,
+      } as const;
       let from: Position | null = null;
       do {
-        const page = {
-          sortField: 'createdAt',
-          direction: 1,
-          limit: batch,
-          backwards: false,
-        } as const;
         const found: Found = await search(filter, { ...page, from });
         if (found.records.length > 0) yield found.records;
         from = found.next;
@@ -170,64 +218,14 @@ export function createTokenSearch(
   };
 }
 
-type Where = QueryFilter<TokenDocument>;
-
-function after(field: string, { value, id }: Position, direction: 1 | -1): Where {
-  const beyond = direction === 1 ? '$gt' : '$lt';
-  const at = value === null ? null : new Date(value);
-  const further: Where[] =
-    at !== null
-      ? [{ [field]: { [beyond]: at } }, ...(direction === -1 ? [{ [field]: null }] : [])]
-      : direction === 1
-        ? [{ [field]: { $type: 'date' } }]
-        : [];
-  return { $or: [{ [field]: at, _id: { [beyond]: id } }, ...further] };
-}
-
-function conditions(filter: TokenSearch, now: number): Where {
-  const all: Where[] = [{}];
-  const { userIds, state, kind, origin, applicationId, sessionId, address, device, text } = filter;
-  if (userIds !== null) all.push({ userId: { $in: [...userIds] } });
-  if (state === 'revoked') all.push({ 'revocation.at': { $type: 'date' } });
-  else if (state !== undefined) all.push({ 'revocation.at': null });
-  const at = new Date(now);
-  if (state === 'expired') all.push({ expiresAt: { $lte: at } });
-  if (state === 'active') all.push({ $or: [{ expiresAt: null }, { expiresAt: { $gt: at } }] });
-  if (kind !== undefined) all.push({ kind });
-  if (origin !== undefined) all.push({ origin });
-  if (applicationId !== undefined) all.push({ applicationId });
-  if (sessionId !== undefined) all.push({ sessionId });
-  if (address !== undefined) all.push({ 'device.ip': address });
-  if (device !== undefined) {
-    const part = new RegExp(device.replaceAll(/[^\p{L}\p{N}]/gu, String.raw`\$&`), 'i');
-    all.push({
-      $or: [{ 'device.name': part }, { 'device.description': part }, { 'device.userAgent': part }],
-    });
-  }
-  for (const [field, range] of [
-    ['createdAt', filter.created],
-    ['issuedAt', filter.issued],
-    ['lastUsedAt', filter.lastUsed],
-    ['expiresAt', filter.expires],
-    ['revocation.at', filter.revoked],
-    ['lastRefusedAt', filter.refused],
-  ] as const) {
-    if (range?.from) all.push({ [field]: { $gte: range.from } });
-    if (range?.to) all.push({ [field]: { $lt: range.to } });
-  }
-  if (filter.neverExpires === true) all.push({ expiresAt: null });
-  if (filter.neverExpires === false) all.push({ expiresAt: { $type: 'date' } });
-  if (filter.idleSince) {
-    const before = { $lt: filter.idleSince };
-    all.push({ $or: [{ lastUsedAt: before }, { lastUsedAt: null, issuedAt: before }] });
-  }
-  if (text !== undefined) {
-    const { value } = text;
-    const any: Where[] = [{ userId: { $in: [value, ...text.userIds] } }, { applicationId: value }];
-    if (value.length >= MIN_JTI_PREFIX) {
-      any.push({ jti: { $gte: value, $lt: `${value}\u{10ffff}` } });
-    }
-    all.push({ $or: any });
-  }
-  return { $and: all };
+function allowanceOf({ firstWindow, window, most, withinMs }: SearchLimits): Allowance {
+  const endAt = performance.now() + withinMs;
+  let taken = 0;
+  return () => {
+    // One window at least, so that every answer is a step forward.
+    if (taken > 0 && performance.now() > endAt) return 0;
+    const size = Math.min(taken === 0 ? firstWindow : window, most - taken);
+    taken += size;
+    return size;
+  };
 }

@@ -1,6 +1,7 @@
 /** The collection `users`, shaped like Tiledesk's, so that both can share one database. Password hashes leave it only for signing in. */
 import { type Model, Schema, type Types } from 'mongoose';
 import type { StoreContext } from './context.js';
+import { createGrouped } from './grouped.js';
 import { ACTIVE_STATUS, type User } from './records.js';
 import { isRecordId } from './tokens.js';
 import type { WriteConcern } from './write-concern.js';
@@ -89,6 +90,20 @@ export function createUserStore({
     'User',
     userSchema(writeConcern),
   ) as unknown as Model<UserDocument>;
+  const findTogether = createGrouped<string, User | null>({
+    async perform(ids) {
+      const found = await run(() =>
+        model
+          .find({ _id: { $in: [...new Set(ids)] } })
+          .hint({ _id: 1 })
+          .lean(),
+      );
+      const users = new Map(
+        found.map((document) => [document._id.toHexString(), toUser(document)]),
+      );
+      return (id) => users.get(id) ?? null;
+    },
+  });
 
   return {
     async insert({ passwordHash, ...user }) {
@@ -101,8 +116,7 @@ export function createUserStore({
 
     async findById(id) {
       if (!isRecordId(id)) return null;
-      const found = await run(() => model.findOne({ _id: id }).lean());
-      return found === null ? null : toUser(found);
+      return run(() => findTogether(id.toLowerCase()));
     },
 
     async findByIds(ids) {

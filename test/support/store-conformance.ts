@@ -107,6 +107,69 @@ export function describeStore(name: string, uri: () => string): void {
       expect(winners[0]?.record.updatedAt).toEqual(winners[0]?.record.revocation?.at);
     });
 
+    it('says it to exactly one of two instances, too', async () => {
+      const other = await open();
+      const records = await Promise.all(
+        Array.from({ length: 20 }, (_, i) => store.tokens.insert(newRecord(`two-instances-${i}`))),
+      );
+      const revokeAll = ({ tokens }: Store, by: string) =>
+        Promise.all(records.map(({ id }) => tokens.revoke(id, revocation(by))));
+      const [here, there] = await Promise.all([revokeAll(store, 'same'), revokeAll(other, 'same')]);
+      await other.close();
+      const winners = here.map(
+        (outcome, i) => [outcome, there[i]].filter((o) => o?.outcome === 'revoked').length,
+      );
+      expect(winners).toEqual(records.map(() => 1));
+      expect(here.map((outcome) => outcome?.record)).toEqual(there.map((o) => o?.record));
+    });
+
+    it('gives each of many concurrent revokes its own answer', async () => {
+      const [a, b, c, d] = await Promise.all(
+        ['own-a', 'own-b', 'own-c', 'own-d'].map((jti) => store.tokens.insert(newRecord(jti))),
+      );
+      await store.tokens.revoke(c?.id ?? '', revocation('before', START + 1));
+      let tooDeep = {};
+      for (let depth = 0; depth < 300; depth += 1) tooDeep = { tooDeep };
+      const outcomes = await Promise.allSettled([
+        store.tokens.revoke(a?.id ?? '', revocation('1')),
+        store.tokens.revoke('0123456789abcdef01234567', revocation('2')),
+        store.tokens.revoke(d?.id ?? '', { ...revocation('3'), eventInfo: tooDeep }),
+        store.tokens.revoke(b?.id ?? '', { ...revocation('4'), eventInfo: { why: '$at' } }),
+        store.tokens.revoke(a?.id.toUpperCase() ?? '', revocation('5')),
+        store.tokens.revoke(c?.id ?? '', revocation('6')),
+      ]);
+      const answers = outcomes.map((settled) =>
+        settled.status === 'rejected'
+          ? 'refused'
+          : [settled.value?.outcome, settled.value?.record.revocation?.by],
+      );
+      expect(answers).toEqual([
+        ['revoked', '1'],
+        [undefined, undefined],
+        'refused',
+        ['revoked', '4'],
+        ['already-revoked', '1'],
+        ['already-revoked', 'before'],
+      ]);
+      expect((await store.tokens.findById(b?.id ?? ''))?.revocation).toEqual({
+        ...revocation('4'),
+        eventInfo: { why: '$at' },
+      });
+      expect((await store.tokens.findById(d?.id ?? ''))?.revocation).toBeNull();
+    });
+
+    it('gives each of many concurrent look-ups its own records', async () => {
+      const ids = Array.from({ length: 30 }, (_, i) => `together-${i}`);
+      const inserted = await Promise.all(ids.map((jti) => store.tokens.insert(newRecord(jti))));
+      const second = await store.tokens.insert(newRecord('together-7', { issuer: 'another' }));
+      const found = await Promise.all(
+        ['together-none', ...ids, 'together-7'].map((jti) => store.tokens.findByJti(jti)),
+      );
+      const both = [inserted[7], second];
+      const expected = inserted.map((record, i) => (i === 7 ? both : [record]));
+      expect(found).toEqual([[], ...expected, both]);
+    });
+
     it('answers null for a revoke of nothing', async () => {
       expect(await store.tokens.revoke('0123456789abcdef01234567', revocation('x'))).toBeNull();
       expect(await store.tokens.revoke('twelve chars', revocation('x'))).toBeNull();

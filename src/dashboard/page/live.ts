@@ -5,7 +5,8 @@ import { session } from './api.ts';
 import { checkSession } from './session.ts';
 
 const PAUSE_AFTER_MS = 3000;
-const RETRY_MS = 5000;
+const FIRST_RETRY_MS = 2000;
+const LAST_RETRY_MS = 60_000;
 
 /** The newest batch. */
 export const changes: Signal<readonly WireChange[]> = signal([]);
@@ -14,6 +15,9 @@ export const missed = signal(0);
 export const liveState = signal<'live' | 'connecting' | 'paused'>('connecting');
 
 let source: EventSource | null = null;
+/** There was a stream, then a time without: what happened meanwhile isn't known. */
+let hasGap = false;
+let retryMs = FIRST_RETRY_MS;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
 export function startLive(): void {
@@ -22,8 +26,9 @@ export function startLive(): void {
     const isNow = Boolean(session.value);
     if (isNow === isSignedIn) return;
     isSignedIn = isNow;
+    close('paused');
+    hasGap = false;
     if (isNow && !document.hidden) connect();
-    else close('paused');
   });
   document.addEventListener('visibilitychange', () => {
     clearTimeout(timer);
@@ -31,7 +36,6 @@ export function startLive(): void {
       // Someone who only looks at another tab for a moment keeps the connection.
       timer = setTimeout(() => close('paused'), PAUSE_AFTER_MS);
     } else if (isSignedIn && source === null) {
-      missed.value += 1;
       connect();
     }
   });
@@ -43,6 +47,9 @@ function connect(): void {
   source = opened;
   opened.addEventListener('open', () => {
     liveState.value = 'live';
+    retryMs = FIRST_RETRY_MS;
+    if (hasGap) missed.value += 1;
+    hasGap = false;
   });
   opened.addEventListener('changes', (event: MessageEvent<string>) => {
     changes.value = JSON.parse(event.data) as readonly WireChange[];
@@ -71,14 +78,14 @@ async function reconnectIfSignedIn(): Promise<void> {
   if (!session.value || source !== null) return;
   clearTimeout(timer);
   timer = setTimeout(() => {
-    if (document.hidden || !session.value) return;
-    missed.value += 1;
-    connect();
-  }, RETRY_MS);
+    if (!document.hidden && session.value) connect();
+  }, retryMs);
+  retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
 }
 
 function close(state: 'connecting' | 'paused'): void {
   clearTimeout(timer);
+  if (source !== null) hasGap = true;
   source?.close();
   source = null;
   liveState.value = state;

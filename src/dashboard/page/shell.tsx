@@ -112,7 +112,10 @@ const LIVE = { live: 'Live', connecting: 'Connecting…', paused: 'Paused' } as 
 
 function Live() {
   return (
-    <span class={`live ${liveState.value}`} title="Changes show by themselves while this is live">
+    <span
+      class={`live is-${liveState.value}`}
+      title="Changes show by themselves while this is live"
+    >
       {LIVE[liveState.value]}
     </span>
   );

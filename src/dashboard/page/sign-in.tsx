@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from './api.ts';
 import { farewell, signIn } from './session.ts';
-import { secondsUntil } from './ui/time.tsx';
+import { second, secondsUntil } from './ui/time.tsx';
 
 interface Trouble {
   readonly text: string;
@@ -85,7 +85,8 @@ function textOf(fields: FormData, name: string): string {
 
 function toTrouble(error: unknown): Trouble {
   if (!(error instanceof ApiError)) throw error;
-  const until = Date.now() + (error.retryAfter ?? 0) * 1000;
+  second.value = Date.now();
+  const until = second.value + (error.retryAfter ?? 0) * 1000;
   const text =
     error.status === 401 || error.status === 400
       ? 'E-mail or password is wrong.'

@@ -5,10 +5,13 @@ import { ApiError, call, session } from '../api.ts';
 import { changes, missed } from '../live.ts';
 import { clearFilters, go, place } from '../location.ts';
 import { type CardName, cardNames, CARDS, startOfToday } from './card-filters.ts';
+import { now } from '../ui/time.tsx';
 import { isLoading } from './results.ts';
 
 /** So often at most the counts are asked for anew, however much happens. */
 const REFRESH_MS = 10_000;
+/** And so often when nothing happens: time goes on, tokens expire. */
+const AGEING_MS = 120_000;
 
 const summary = signal<WireSummary | null>(null);
 let loadedAt = 0;
@@ -19,17 +22,20 @@ export function startCards(): void {
   effect(() => {
     const isWanted = session.value && place.value.view === 'tokens' && !isLoading.value;
     const happened = changes.value.some(({ type }) => type !== 'used') || missed.value > 0;
-    if (isWanted) untracked(() => refreshSoon(happened));
+    // Read, so that the clock brings one here now and then.
+    if (isWanted && now.value > 0) untracked(() => refreshSoon(happened));
   });
   effect(() => {
-    if (session.value === null) summary.value = null;
+    if (session.value !== null) return;
+    summary.value = null;
+    loadedAt = 0;
   });
 }
 
 function refreshSoon(hasChanged: boolean): void {
-  if (summary.value !== null && !hasChanged && Date.now() - loadedAt < 60_000) return;
+  if (summary.value !== null && !hasChanged && Date.now() - loadedAt < AGEING_MS) return;
   clearTimeout(timer);
-  const wait = summary.value === null ? 0 : Math.max(500, loadedAt + REFRESH_MS - Date.now());
+  const wait = loadedAt === 0 ? 0 : Math.max(500, loadedAt + REFRESH_MS - Date.now());
   timer = setTimeout(() => void load(), wait);
 }
 

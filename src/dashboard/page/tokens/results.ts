@@ -4,7 +4,8 @@ import type { FilterParameters, WireToken, WireTokenPage } from '../../wire.ts';
 import { ApiError, call, session } from '../api.ts';
 import { changes, missed } from '../live.ts';
 import { filterKeys, go, place } from '../location.ts';
-import { now } from '../ui/time.tsx';
+import { wasSignedIn } from '../session.ts';
+import { now, second } from '../ui/time.tsx';
 import { CARDS } from './card-filters.ts';
 import { isNewMatch } from './new-match.ts';
 
@@ -46,8 +47,12 @@ export const listKey = computed(() => {
   const { card, filter, sort, direction } = place.value;
   return JSON.stringify([card, filter, sort, direction]);
 });
+/** Who was signed in most likely still is: the rows are asked for along with the session. */
+const mayAsk = computed(() =>
+  session.value === undefined ? wasSignedIn.value : session.value !== null,
+);
 const wanted = computed(() =>
-  session.value === null || place.value.view !== 'tokens'
+  !mayAsk.value || place.value.view !== 'tokens'
     ? null
     : `${listKey.value} ${place.value.cursor ?? ''}`,
 );
@@ -173,6 +178,7 @@ function fail(error: ApiError): void {
   const isPassing = error.status === 0 || error.status === 429 || error.status >= 500;
   failures += 1;
   const seconds = error.retryAfter ?? Math.min(30, 2 ** failures);
+  second.value = Date.now();
   trouble.value = { error, retryAt: isPassing ? Date.now() + seconds * 1000 : 0 };
   if (isPassing) retryTimer = setTimeout(reload, seconds * 1000);
 }

@@ -116,7 +116,7 @@ function Row({
   const isTicked = isAllMatching.value || ticked.value.has(_id);
   const flash = flashes.value.get(_id) ?? 0;
   const marks = [
-    isTicked && 'ticked',
+    isTicked && 'is-ticked',
     place.value.token === _id && 'open',
     // Two names of one animation: changing it starts it again.
     flash > 0 && `flash-${flash % 2}`,

@@ -31,7 +31,7 @@ export function Toolbar({ onBulk }: { onBulk(): void }) {
             isChartOpen.value = !isChartOpen.value;
           }}
         >
-          Chart
+          {isChartOpen.value ? 'Hide chart' : 'Show chart'}
         </button>
       )}
       <Menu label="Export">

@@ -1,0 +1,55 @@
+/** The process that `./stream.ts` starts: viewers of the live stream, on raw sockets, that read what they get and throw it away. */
+import { connect } from 'node:net';
+import { endWithParent, send, taskOf } from './children.js';
+
+export interface ViewersTask {
+  readonly port: number;
+  readonly authorization: string;
+  readonly count: number;
+}
+
+export interface Viewed {
+  /** Streams that are open. */
+  readonly open: number;
+  /** Bytes that all of them got since they were asked last. */
+  readonly bytes: number;
+}
+
+const { port, authorization, count } = taskOf() as ViewersTask;
+const REQUEST = [
+  'GET /admin/events/stream HTTP/1.1',
+  'Host: localhost',
+  `Authorization: ${authorization}`,
+  '\r\n',
+].join('\r\n');
+const OPENING_AT_ONCE = 50;
+let open = 0;
+let bytes = 0;
+
+function openOne(): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(REQUEST));
+    socket.once('data', (chunk) => {
+      if (!chunk.toString('latin1').startsWith('HTTP/1.1 200')) {
+        reject(new Error(`a viewer was answered ${chunk.toString('latin1').slice(0, 200)}`));
+        return;
+      }
+      open += 1;
+      resolve();
+      socket.once('close', () => (open -= 1));
+      socket.on('data', (more) => (bytes += more.length));
+    });
+    socket.once('error', reject);
+  });
+}
+
+for (let opened = 0; opened < count; opened += OPENING_AT_ONCE) {
+  const howMany = Math.min(OPENING_AT_ONCE, count - opened);
+  await Promise.all(Array.from({ length: howMany }, openOne));
+}
+process.on('message', () => {
+  send({ open, bytes } satisfies Viewed);
+  bytes = 0;
+});
+endWithParent();
+send({ open, bytes } satisfies Viewed);
