@@ -16,7 +16,7 @@ import { createRevocationSync } from '../src/revocation/sync.js';
 import type { Store } from '../src/store/connect.js';
 import type { Cutoff, CutoffScope } from '../src/store/cutoffs.js';
 import { ANY_ISSUER } from '../src/store/records.js';
-import type { RevokedEntry } from '../src/store/tokens.js';
+import type { RevokedEntry } from '../src/store/revoked-entry.js';
 import { parseClaims } from '../src/tokens/claims.js';
 import { createJti } from '../src/tokens/jti.js';
 import { jtiOf, mint, START, startTestService, type TestService } from './support/harness.js';

@@ -7,7 +7,7 @@ import type { Clock } from '../clock.js';
 import { unavailable } from '../errors.js';
 import type { CutoffScope } from '../store/cutoffs.js';
 import { ANY_ISSUER, type TokenRecord } from '../store/records.js';
-import type { RevokedEntry } from '../store/tokens.js';
+import type { RevokedEntry } from '../store/revoked-entry.js';
 import { createCutoffTable } from './cutoff-table.js';
 import { createIdTable } from './id-table.js';
 

@@ -8,7 +8,8 @@ import type { Store } from '../store/connect.js';
 import type { CutoffScope } from '../store/cutoffs.js';
 import { DuplicateKeyError } from '../store/failures.js';
 import { ANY_ISSUER, type Revocation, type TokenRecord } from '../store/records.js';
-import { type RevokeOutcome, toRevokedEntry } from '../store/tokens.js';
+import { toRevokedEntry } from '../store/revoked-entry.js';
+import type { RevokeOutcome } from '../store/tokens.js';
 import type { CutoffMarker } from './cutoff-marker.js';
 import type { RevocationIndex } from './revocation-index.js';
 

@@ -4,33 +4,19 @@ import { DuplicateKeyError } from './failures.js';
 import {
   ANY_ISSUER,
   ISSUED_HERE,
-  isIssuedHere,
   type NewTokenRecord,
   type Revocation,
   type TokenRecord,
 } from './records.js';
 import { createTokenList, type TokenList } from './token-list.js';
 import { createMarkingStore, type MarkingStore } from './token-marking.js';
+import { createTokenModel, JTI_INDEX, toRecord } from './token-model.js';
+import { createRevokedStore, type RevokedStore } from './token-revoked.js';
 import { createSecretStore, type SecretStore } from './token-secrets.js';
-import {
-  createTokenModel,
-  JTI_INDEX,
-  RECORDED_INDEX,
-  REVOKED_INDEX,
-  toRecord,
-} from './token-model.js';
 
 export interface RevokeOutcome {
   readonly outcome: 'revoked' | 'already-revoked';
   readonly record: TokenRecord;
-}
-
-/** What the revocation index needs of a revoked record. */
-export interface RevokedEntry {
-  readonly jti: string;
-  readonly issuer: string;
-  /** As signed, ms since the epoch; null = never. */
-  readonly expiresAt: number | null;
 }
 
 /** A token that was seen in use. */
@@ -39,7 +25,7 @@ export interface SeenToken {
   readonly lastUsedAt: Date;
 }
 
-export interface TokenStore extends TokenList, SecretStore, MarkingStore {
+export interface TokenStore extends TokenList, SecretStore, MarkingStore, RevokedStore {
   /** Durable when it resolves. @throws DuplicateKeyError */
   insert(record: NewTokenRecord): Promise<TokenRecord>;
   /** Notes the use of tokens; with `adopt`, those without a record get theirs. One batch, durable. */
@@ -53,21 +39,12 @@ export interface TokenStore extends TokenList, SecretStore, MarkingStore {
    * calls exactly one says `revoked`. The first revocation's values are kept. null = no such record.
    */
   revoke(id: string, revocation: Revocation): Promise<RevokeOutcome | null>;
-  /**
-   * Batches of revoked records: all, or those whose revocation was recorded since, by the database's
-   * clock; without those whose token, issued here, expired before.
-   */
-  revoked(since: Date | null, expiredBefore: Date): AsyncIterable<RevokedEntry[]>;
   /** Deletes what `purgeAt` says is due; for engines whose TTL monitor does not run. */
   purgeDue(): Promise<number>;
 }
 
-const REVOKED_BATCH = 5000;
 /** On a collection of millions, once. */
 const INDEX_BUILD_MS = 3_600_000;
-const LOAD_MS = 600_000;
-
-type RevokedFields = Pick<TokenRecord, 'jti' | 'issuer' | 'origin' | 'expiresAt'>;
 
 export function createTokenStore(
   context: StoreContext,
@@ -172,31 +149,6 @@ export function createTokenStore(
     };
   }
 
-  async function* revoked(since: Date | null, expiredBefore: Date): AsyncGenerator<RevokedEntry[]> {
-    // The driver's own cursor: Mongoose's documents would cost several times as much.
-    const cursor = model.collection.find<RevokedFields>(
-      {
-        ...(since === null
-          ? { 'revocation.at': { $type: 'date' } }
-          : { 'revocation.recordedAt': { $gte: since } }),
-        $nor: [{ origin: { $in: ISSUED_HERE }, expiresAt: { $lt: expiredBefore } }],
-      },
-      {
-        projection: { _id: 0, jti: 1, issuer: 1, origin: 1, expiresAt: 1 },
-        hint: since === null ? REVOKED_INDEX : RECORDED_INDEX,
-        batchSize: REVOKED_BATCH,
-        maxTimeMS: LOAD_MS,
-      },
-    );
-    try {
-      while (await run(() => cursor.hasNext())) {
-        yield cursor.readBufferedDocuments().map(toRevokedEntry);
-      }
-    } finally {
-      await cursor.close();
-    }
-  }
-
   async function purgeDue(): Promise<number> {
     const due = await run(() =>
       model.deleteMany({ purgeAt: { $type: 'date', $lte: new Date(clock()) } }),
@@ -208,24 +160,16 @@ export function createTokenStore(
     ...createTokenList(model, context),
     ...createSecretStore(model, context),
     ...createMarkingStore(model, context),
+    ...createRevokedStore(model, context),
     insert,
     recordSeen,
     findById,
     findByJti,
     isRecorded,
     revoke,
-    revoked,
     purgeDue,
     createIndexes: () => run(() => model.createIndexes(), INDEX_BUILD_MS),
   };
-}
-
-/**
- * A revocation may be forgotten only when its token can't be good any more: for tokens issued here.
- * Of others, another one with the same jti and a later expiry may exist, or the expiry was typed in.
- */
-export function toRevokedEntry({ jti, issuer, origin, expiresAt }: RevokedFields): RevokedEntry {
-  return { jti, issuer, expiresAt: isIssuedHere(origin) ? (expiresAt?.getTime() ?? null) : null };
 }
 
 /** 24 hexadecimal digits, as printed. Mongoose would also take any 12 characters for an ObjectId. */

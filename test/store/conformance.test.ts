@@ -4,9 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MongoMemoryReplSet } from 'mongodb-memory-server';
 import { openStore } from '../../src/store/connect.js';
 import { testMongodbUri } from '../support/harness.js';
+import { describeRevoked } from '../support/revoked-conformance.js';
 import { describeStore } from '../support/store-conformance.js';
 
 describeStore('the embedded engine', testMongodbUri);
+describeRevoked('the embedded engine', testMongodbUri);
 
 const mongod = process.env['MONGOMS_SYSTEM_BINARY'] ?? findMongod();
 
@@ -28,6 +30,7 @@ if (mongod === null) {
     }, 60_000);
     afterAll(() => replicaSet.stop());
     describeStore('a replica set', () => replicaSet.getUri());
+    describeRevoked('a replica set', () => replicaSet.getUri());
   });
 }
 
