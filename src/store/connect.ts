@@ -2,7 +2,7 @@
 import mongoose, { type Connection } from 'mongoose';
 import type { Clock } from '../clock.js';
 import { createCutoffStore, type CutoffStore } from './cutoffs.js';
-import { createOperations, type Operations } from './operations.js';
+import { createOperations, MAX_TIME_MS, type Operations } from './operations.js';
 import { createTokenStore, type TokenStore } from './tokens.js';
 import { createUserStore, type UserStore } from './users.js';
 import { writeConcernFor } from './write-concern.js';
@@ -45,9 +45,6 @@ const LIMITS = {
 } as const;
 
 const CLOSE_LIMIT_MS = 1000;
-
-/** How long the server may work on one operation. */
-const MAX_TIME_MS = 5000;
 
 /**
  * Resolves once every unique index is there, so that no duplicate gets in before it.

@@ -9,6 +9,7 @@ import {
   type Revocation,
   type TokenRecord,
 } from './records.js';
+import { createInsertToken, type InsertToken } from './token-inserts.js';
 import { createTokenList, type TokenList } from './token-list.js';
 import { createMarkingStore, type MarkingStore } from './token-marking.js';
 import { createSecretStore, type SecretStore } from './token-secrets.js';
@@ -40,8 +41,7 @@ export interface SeenToken {
 }
 
 export interface TokenStore extends TokenList, SecretStore, MarkingStore {
-  /** Durable when it resolves. @throws DuplicateKeyError */
-  insert(record: NewTokenRecord): Promise<TokenRecord>;
+  readonly insert: InsertToken;
   /** Notes the use of tokens; with `adopt`, those without a record get theirs. One batch, durable. */
   recordSeen(seen: readonly SeenToken[], adopt: boolean): Promise<void>;
   findById(id: string): Promise<TokenRecord | null>;
@@ -74,12 +74,6 @@ export function createTokenStore(
 ): TokenStore & { createIndexes(): Promise<void> } {
   const { connection, writeConcern, clock, run } = context;
   const model = createTokenModel(connection, writeConcern);
-
-  async function insert(record: NewTokenRecord): Promise<TokenRecord> {
-    const now = new Date(clock());
-    const document = await run(() => model.create({ ...record, createdAt: now, updatedAt: now }));
-    return toRecord(document.toObject());
-  }
 
   async function recordSeen(seen: readonly SeenToken[], adopt: boolean): Promise<void> {
     if (seen.length === 0) return;
@@ -208,7 +202,7 @@ export function createTokenStore(
     ...createTokenList(model, context),
     ...createSecretStore(model, context),
     ...createMarkingStore(model, context),
-    insert,
+    insert: createInsertToken(model, context),
     recordSeen,
     findById,
     findByJti,

@@ -145,7 +145,7 @@ export function createSessions(deps: Dependencies): Sessions {
             return renew(record, successor, found.secretHash, maxAccessSeconds, grace);
           }
         }
-        return found.usedSecretHashes.includes(presented)
+        return (await secrets.wasExchanged(record.id, presented))
           ? { outcome: 'reused', record }
           : { outcome: 'refused' };
       }
@@ -185,15 +185,15 @@ export function createSessions(deps: Dependencies): Sessions {
     const user = record.userId === null ? null : await deps.findUser(record.userId);
     if (user === null || user.status !== ACTIVE_STATUS) return { outcome: 'refused' };
     const expiresAt = endOfSession();
-    const renewed = await secrets.exchangeSecret(record.id, currentHash, {
+    const hasWon = await secrets.exchangeSecret(record.id, currentHash, {
       nextSecretHash: hashSecret(secret),
       grace,
       expiresAt,
       purgeAt: purgeTime(expiresAt, deps.retentionSeconds),
       lastUsedAt: new Date(clock()),
     });
-    if (renewed === null) return { outcome: 'refused' };
-    const access = await issueAccess(user, renewed, expiresAt, maxAccessSeconds);
+    if (!hasWon) return { outcome: 'refused' };
+    const access = await issueAccess(user, record, expiresAt, maxAccessSeconds);
     // Were the session revoked meanwhile, then these would be refused at their first use (`sid`).
     return {
       outcome: 'exchanged',
