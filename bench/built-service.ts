@@ -15,6 +15,7 @@ const POLL_EVERY_MS = 5;
 
 export interface BuiltService {
   readonly address: string;
+  readonly pid: number | null;
   /** From spawn to the line on stderr that says where it listens, and to the first 200 of `/readyz`. */
   readonly listeningAfterMs: number;
   readonly readyAfterMs: number;
@@ -86,7 +87,7 @@ export async function startBuiltService(
       send(agent, method, new URL(path, address), options);
     while ((await call('GET', '/readyz')).status !== 200) await delay(POLL_EVERY_MS);
     const readyAfterMs = performance.now() - startedAt;
-    return { address, listeningAfterMs, readyAfterMs, call, stop };
+    return { address, pid: child.pid ?? null, listeningAfterMs, readyAfterMs, call, stop };
   } catch (error) {
     agent.destroy();
     child.kill('SIGKILL');

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { measureExchanges } from './exchange.js';
 import { printHeading } from './figures.js';
 import { measureHttp } from './http.js';
 import { measureIndex } from './index-size.js';
@@ -14,6 +15,7 @@ const PARTS: Readonly<Record<string, (effort: Effort) => Promise<PartResult>>> =
   http: measureHttp,
   index: measureIndex,
   revoke: measureRevokes,
+  exchange: measureExchanges,
   load: measureLoad,
 };
 const FULL: Effort = { rounds: 5, seconds: 2, divisor: 1 };

@@ -1,0 +1,60 @@
+/** An HTTP/1.1 client for one kept-alive connection that costs next to nothing, so that the server is what is measured. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+
+export interface RawConnection {
+  /** One request after the other: the next one only when the last was answered. */
+  post(path: string, body: unknown): Promise<RawAnswer>;
+  close(): void;
+}
+
+export interface RawAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+const HEAD_END = '\r\n\r\n';
+
+/** Understands answers with a `Content-Length` only, which is all that the service sends. */
+export async function connectRaw(address: string): Promise<RawConnection> {
+  const { hostname, port, host } = new URL(address);
+  const socket = connect({ host: hostname, port: Number(port), noDelay: true });
+  await once(socket, 'connect');
+  socket.setEncoding('latin1');
+  let received = '';
+  let waiting: { resolve(answer: RawAnswer): void; reject(error: Error): void } | null = null;
+  socket.on('data', (part: string) => {
+    received += part;
+    const headEnd = received.indexOf(HEAD_END);
+    if (headEnd === -1) return;
+    const head = received.slice(0, headEnd);
+    const end = headEnd + HEAD_END.length + Number(/^content-length: (\d+)$/im.exec(head)?.[1]);
+    if (Number.isNaN(end)) socket.destroy(new Error(`an answer without Content-Length: ${head}`));
+    if (received.length < end) return;
+    const text = received.slice(headEnd + HEAD_END.length, end);
+    received = received.slice(end);
+    const answered = waiting;
+    waiting = null;
+    answered?.resolve({ status: Number(head.slice(9, 12)), text });
+  });
+  let failure = new Error('the connection was closed');
+  socket.on('error', (error) => (failure = error));
+  socket.on('close', () => waiting?.reject(failure));
+
+  return {
+    post(path, body) {
+      const text = JSON.stringify(body);
+      return new Promise((resolve, reject) => {
+        if (socket.destroyed || waiting !== null) {
+          reject(socket.destroyed ? failure : new Error('one request at a time'));
+          return;
+        }
+        waiting = { resolve, reject };
+        socket.write(
+          `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+        );
+      });
+    },
+    close: () => socket.destroy(),
+  };
+}
