@@ -156,7 +156,11 @@ function exchanges(sessions: Sessions, opened: readonly Session[]): Work {
 function exchangesOverHttp(connections: readonly RawConnection[], opened: readonly Session[]) {
   const newest = opened.map(({ refreshToken }) => refreshToken);
   const work: Work = async (number) => {
-    const answer = await connections[number]?.post(PATH, { refreshToken: newest[number] });
+    const answer = await connections[number]?.send({
+      method: 'POST',
+      path: PATH,
+      body: { refreshToken: newest[number] },
+    });
     if (answer?.status !== 200)
       throw new Error(`POST ${PATH} was answered ${answer?.status}: ${answer?.text}`);
     newest[number] = (JSON.parse(answer.text) as Session).refreshToken;

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { measureBulk } from './bulk.js';
 import { measureExchanges } from './exchange.js';
 import { printHeading } from './figures.js';
 import { measureHttp } from './http.js';
@@ -16,6 +17,7 @@ const PARTS: Readonly<Record<string, (effort: Effort) => Promise<PartResult>>> =
   index: measureIndex,
   revoke: measureRevokes,
   exchange: measureExchanges,
+  bulk: measureBulk,
   load: measureLoad,
 };
 const FULL: Effort = { rounds: 5, seconds: 2, divisor: 1 };
