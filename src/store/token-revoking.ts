@@ -1,7 +1,7 @@
 /** Setting the revocation of records: concurrent calls share one journaled write, so that the disk is waited for once. */
 import mongoose from 'mongoose';
 import type { StoreContext } from './context.js';
-import { createGrouped } from './grouped.js';
+import { createGrouping } from './grouping.js';
 import { ISSUED_HERE, type Revocation, type TokenRecord } from './records.js';
 import { type TokenDocument, type TokenModel, toRecord } from './token-model.js';
 
@@ -20,8 +20,8 @@ export function createRevoking(
   model: TokenModel,
   { run, writeConcern }: Pick<StoreContext, 'run' | 'writeConcern'>,
 ): (id: string, revocation: Revocation) => Promise<RevokeOutcome | null> {
-  const revokeTogether = createGrouped<Wanted, RevokeOutcome | null>({
-    async perform(wanted) {
+  const revokeTogether = createGrouping<Wanted, RevokeOutcome | null>(
+    async (wanted) => {
       // The first one of a record is the one that is written.
       const firstOf = new Map<string, Wanted>();
       for (const one of wanted) {
@@ -50,7 +50,7 @@ export function createRevoking(
       );
       const documentOf = new Map(found.map((document) => [document._id.toHexString(), document]));
 
-      return (one) => {
+      return wanted.map((one) => {
         const id = one.id.toHexString();
         const document = documentOf.get(id);
         if (!document?.revocation) return null;
@@ -60,11 +60,16 @@ export function createRevoking(
           outcome: isOurs ? 'revoked' : 'already-revoked',
           record: toRecord(document),
         };
-      };
+      });
     },
-    // Whatever a caller put there that the database refuses is that caller's problem alone.
-    isRisky: ({ revocation }) => revocation.eventInfo !== undefined,
-  });
+    {
+      most: 100,
+      // More than one, so that a write that hangs doesn't stop the others.
+      atOnce: 2,
+      // Whatever a caller put there that the database refuses is that caller's problem alone.
+      isRisky: ({ revocation }) => revocation.eventInfo !== undefined,
+    },
+  );
 
   // The limit is for the wait as well: behind a database that hangs, nobody waits twice.
   return (id, revocation) =>

@@ -1,7 +1,8 @@
 /** The collection `tokens`: one record for every token the service hands out or has seen. Listing is in `token-list.ts`, searching in `token-search.ts`. */
 import type { StoreContext } from './context.js';
-import { createGrouped } from './grouped.js';
-import { ANY_ISSUER, type NewTokenRecord, type Revocation, type TokenRecord } from './records.js';
+import { createGrouping } from './grouping.js';
+import { ANY_ISSUER, type Revocation, type TokenRecord } from './records.js';
+import { createInsertToken, type InsertToken } from './token-inserts.js';
 import { createTokenList, type TokenList } from './token-list.js';
 import { createLookupStore, type LookupStore } from './token-lookup.js';
 import { createMarkingStore, type MarkingStore } from './token-marking.js';
@@ -14,8 +15,7 @@ import { createUseStore, type UseStore } from './token-uses.js';
 
 export interface TokenStore
   extends LookupStore, TokenList, TokenSearches, UseStore, SecretStore, MarkingStore, RevokedStore {
-  /** Durable when it resolves. @throws DuplicateKeyError */
-  insert(record: NewTokenRecord): Promise<TokenRecord>;
+  readonly insert: InsertToken;
   findById(id: string): Promise<TokenRecord | null>;
   isRecorded(jti: string, issuer: string): Promise<boolean>;
   /** All records with this jti, of whichever issuer, oldest first. */
@@ -39,12 +39,6 @@ export function createTokenStore(
   const model = createTokenModel(connection, writeConcern);
   const setRevocation = createRevoking(model, context);
 
-  async function insert(record: NewTokenRecord): Promise<TokenRecord> {
-    const now = new Date(clock());
-    const document = await run(() => model.create({ ...record, createdAt: now, updatedAt: now }));
-    return toRecord(document.toObject());
-  }
-
   async function findById(id: string): Promise<TokenRecord | null> {
     if (!isRecordId(id)) return null;
     const found = await run(() => model.findOne({ _id: id }).lean());
@@ -56,8 +50,8 @@ export function createTokenStore(
     return run(() => findTogether(jti));
   }
 
-  const findTogether = createGrouped<string, TokenRecord[]>({
-    async perform(jtis) {
+  const findTogether = createGrouping<string, TokenRecord[]>(
+    async (jtis) => {
       const found = await run(() =>
         model
           .find({ jti: { $in: [...new Set(jtis)] } })
@@ -67,9 +61,10 @@ export function createTokenStore(
       );
       const records = new Map<string, TokenRecord[]>(jtis.map((jti) => [jti, []]));
       for (const document of found) records.get(document.jti)?.push(toRecord(document));
-      return (jti) => records.get(jti) ?? [];
+      return jtis.map((jti) => records.get(jti) ?? []);
     },
-  });
+    { most: 100 },
+  );
 
   async function isRecorded(jti: string, issuer: string): Promise<boolean> {
     assertText('jti', jti);
@@ -103,7 +98,7 @@ export function createTokenStore(
     ...createSecretStore(model, context),
     ...createMarkingStore(model, context),
     ...createRevokedStore(model, context),
-    insert,
+    insert: createInsertToken(model, context),
     findById,
     findByJti,
     isRecorded,

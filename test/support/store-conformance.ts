@@ -92,6 +92,70 @@ export function describeStore(name: string, uri: () => string): void {
       expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     });
 
+    it('lets a duplicate spoil nobody else’s insert of the same moment', async () => {
+      await store.tokens.insert(newRecord('moment-1'));
+      const outcomes = await Promise.allSettled(
+        [0, 1, 2, 3].map((i) => store.tokens.insert(newRecord(`moment-${i}`))),
+      );
+      expect(outcomes.map(({ status }) => status)).toEqual([
+        'fulfilled',
+        'rejected',
+        'fulfilled',
+        'fulfilled',
+      ]);
+      expect((outcomes[1] as PromiseRejectedResult).reason).toBeInstanceOf(DuplicateKeyError);
+      for (const i of [0, 1, 2, 3])
+        expect(await store.tokens.findByJti(`moment-${i}`)).toHaveLength(1);
+    });
+
+    it('exchanges a secret once, for exactly one of many, beside those of other tokens', async () => {
+      const until = new Date(START + 60_000);
+      const make = (jti: string, more: Partial<NewTokenRecord> = {}) =>
+        store.tokens.insertSecret(
+          newRecord(jti, { kind: 'refresh', expiresAt: until, ...more }),
+          'first',
+        );
+      const [contended, alone, revoked, expired] = await Promise.all([
+        make('exchange-contended'),
+        make('exchange-alone'),
+        make('exchange-revoked'),
+        make('exchange-expired', { expiresAt: new Date(START) }),
+      ]);
+      await store.tokens.revoke(revoked.id, revocation('x'));
+      const exchange = (id: string, next: string, current = 'first') =>
+        store.tokens.exchangeSecret(id, current, {
+          nextSecretHash: next,
+          grace: null,
+          expiresAt: until,
+          purgeAt: null,
+          lastUsedAt: new Date(START),
+        });
+      const [others, contenders] = await Promise.all([
+        Promise.all([
+          exchange(alone.id, 'second'),
+          exchange(revoked.id, 'second'),
+          exchange(expired.id, 'second'),
+          exchange('0123456789abcdef01234567', 'second'),
+        ]),
+        Promise.all(
+          Array.from({ length: 20 }, async (_, i) =>
+            (await exchange(contended.id, `second-${i}`)) ? [`second-${i}`] : [],
+          ),
+        ),
+      ]);
+      expect(others).toEqual([true, false, false, false]);
+      expect(contenders.flat()).toHaveLength(1);
+      const found = await store.tokens.findSecret('exchange-contended', contended.issuer);
+      expect(found?.secretHash).toBe(contenders.flat()[0]);
+      expect(await store.tokens.wasExchanged(contended.id, 'first')).toBe(true);
+      expect(await store.tokens.wasExchanged(contended.id, 'never')).toBe(false);
+      expect(await store.tokens.wasExchanged(revoked.id, 'first')).toBe(false);
+      // With the same on both sides only the times are renewed: as often as one likes.
+      const again = () => exchange(alone.id, 'second', 'second');
+      expect(await Promise.all([again(), again()])).toEqual([true, true]);
+      expect(await store.tokens.wasExchanged(alone.id, 'second')).toBe(false);
+    });
+
     it('says `revoked` to exactly one of many concurrent revokes, and keeps its values', async () => {
       const { id } = await store.tokens.insert(newRecord('revoke-race'));
       const outcomes = await Promise.all(
