@@ -264,6 +264,78 @@ it('passwords: of users that are made', async () => {
   ]);
 });
 
+it('the dashboard: passwords, its cookie, what is inspected, searched and noted', async () => {
+  const wrong = (name: string) => canary(`dashboard, ${name}`);
+  const json = { email: 'root@example.com', password: rootPassword };
+  const { headers: opened } = await fetchHeaders('/admin/session', json);
+  const cookie = /jwt_history_session=([^;]+)/.exec(opened['set-cookie']?.join() ?? '')?.[1] ?? '';
+  remember('the session cookie', cookie);
+  const bySession = { cookie: `jwt_history_session=${cookie}`, 'sec-fetch-site': 'same-origin' };
+  // It sets the cookie again, for the idle time to begin anew.
+  const shown = await send(t, 'GET', '/admin/session', { headers: bySession });
+  expect(shown.status).toBe(200);
+  shown.fresh.add('the session cookie');
+  const asRoot = { authorization: root };
+  const deadCookie = { cookie: `jwt_history_session=${wrong('as cookie')}` };
+  const made = await send(t, 'POST', '/admin/users', {
+    headers: asRoot,
+    json: { email: 'pat@example.com', password: wrong('first') },
+  });
+  const path = `/admin/users/${(JSON.parse(made.body) as { _id: string })._id}/password`;
+  const setTo = (value: unknown): Sent => ({ headers: asRoot, json: { password: value } });
+  const inspect = (token: unknown): Sent => ({ headers: asRoot, json: { token } });
+  const opaque = `${createJti(START)}.${randomBytes(32).toString('base64url')}`;
+  remember('inspected, opaque', opaque);
+  const forged = remember(
+    'inspected, forged',
+    mint({ jti: 'forged', sub: 'x' }, {}, 'another key, long enough'),
+  );
+  await all([
+    ['wrong', 401, 'POST', '/admin/session', { json: { ...json, password: wrong('wrong') } }],
+    ['extra', 400, 'POST', '/admin/session', { json: { ...json, [wrong('name')]: wrong('x') } }],
+    ['query', 401, 'GET', `/admin/session?password=${wrong('query')}`],
+    ['dead cookie', 401, 'GET', '/admin/session', { headers: deadCookie }],
+    ['signing out', 401, 'DELETE', '/admin/session', { headers: deadCookie }],
+    [
+      'CSRF',
+      403,
+      'POST',
+      '/admin/inspect',
+      { headers: { ...bySession, 'x-csrf-token': wrong('CSRF') }, json: {} },
+    ],
+    ['set', 204, 'POST', path, setTo(wrong('set'))],
+    ['set, array', 400, 'POST', path, setTo([wrong('set, array')])],
+    ['set, long', 400, 'POST', path, setTo(wrong('set, long').repeat(20))],
+    ['set, name', 400, 'POST', path, { headers: asRoot, json: { [wrong('set, name')]: 1 } }],
+    ['inspect own', 200, 'POST', '/admin/inspect', inspect(root)],
+    ['inspect cookie', 200, 'POST', '/admin/inspect', inspect(cookie)],
+    ['inspect forged', 200, 'POST', '/admin/inspect', inspect(forged)],
+    ['inspect opaque', 200, 'POST', '/admin/inspect', inspect(opaque)],
+    ['inspect text', 200, 'POST', '/admin/inspect', inspect(wrong('inspect'))],
+    ['inspect array', 400, 'POST', '/admin/inspect', inspect([wrong('inspect, array')])],
+    ['inspect query', 405, 'GET', `/admin/inspect?token=${wrong('inspect, query')}`],
+    ['list', 400, 'GET', `/admin/tokens?${wrong('as a name')}=1`, { headers: asRoot }],
+    ['cursor', 400, 'GET', `/admin/tokens?cursor=${wrong('cursor')}`, { headers: asRoot }],
+    ['list by token', 200, 'GET', `/admin/tokens?q=${opaque.slice(-40)}`, { headers: asRoot }],
+    ['detail', 400, 'GET', `/admin/tokens/${opaque}`, { headers: asRoot }],
+    ['export', 400, 'GET', `/admin/tokens/export?format=${wrong('format')}`, { headers: asRoot }],
+  ]);
+});
+
+async function fetchHeaders(path: string, json: unknown) {
+  const { port } = await serverOf(t);
+  return new Promise<{ headers: Record<string, string[] | undefined> }>((resolve, reject) => {
+    const req = httpRequest(
+      { port, path, method: 'POST', agent: false, headers: { 'content-type': 'application/json' } },
+      (res) => {
+        res.resume();
+        resolve({ headers: res.headers as Record<string, string[] | undefined> });
+      },
+    );
+    req.on('error', reject).end(JSON.stringify(json));
+  });
+}
+
 it('passwords: in every sign-in', async () => {
   const signIn = (json: unknown): Sent => ({ json });
   const wrong = (name: string) => canary(`sign-in, ${name}`);
@@ -727,7 +799,7 @@ it('none of it is in the log, in an answer or in the database', async () => {
     .createConnection(testMongodbUri(), { dbName: database })
     .asPromise();
   const collections = (await connection.listCollections()).map(({ name }) => name).toSorted();
-  expect(collections).toEqual(['cutoffs', 'tokens', 'users']);
+  expect(collections).toEqual(['activity', 'audit', 'cutoffs', 'tokens', 'users']);
   const findInside = createLeakFinder([...secrets, { name: 'the signing secret', text: SECRET }]);
   for (const name of collections) {
     const documents = await connection.collection(name).find().toArray();
