@@ -128,7 +128,10 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
         by: caller.userId,
         via: 'tiledesk',
         requestId: requestIdOf(res),
-        ...{ tokenId, jti, userId, applicationId },
+        tokenId,
+        jti,
+        userId,
+        applicationId,
       });
     }
     res

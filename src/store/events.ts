@@ -1,4 +1,4 @@
-/** The collection `events`: the audit trail, who did what to whose token, newest first; kept as long as records are. */
+/** The collection `audit` (`events` is one of Tiledesk's, and both may share a database): the audit trail, who did what to whose token, newest first; kept as long as records are. */
 import { type Model, Schema, Types } from 'mongoose';
 import type { StoreContext } from './context.js';
 import { DuplicateKeyError } from './failures.js';
@@ -95,7 +95,7 @@ function eventSchema(writeConcern: WriteConcern) {
       purgeAt: { type: Date, required: true },
     },
     {
-      collection: 'events',
+      collection: 'audit',
       strict: 'throw',
       strictQuery: 'throw',
       autoIndex: false,
@@ -116,7 +116,7 @@ export function createEventStore({
   run,
 }: StoreContext): EventStore & { createIndexes(): Promise<void> } {
   const model = connection.model(
-    'Event',
+    'AuditEvent',
     eventSchema(writeConcern),
   ) as unknown as Model<EventDocument>;
 

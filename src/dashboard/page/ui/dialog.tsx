@@ -32,8 +32,9 @@ export function Dialog({ title, onClose, locked = false, variant = 'box', childr
 
   // What had the focus may have gone with what the dialog showed before.
   useEffect(() => {
-    if (document.activeElement !== document.body) return;
     const dialog = element.current;
+    const { activeElement } = document;
+    if (activeElement !== document.body && activeElement !== dialog) return;
     (dialog?.querySelector<HTMLElement>('[autofocus]:enabled') ?? dialog)?.focus();
   });
 
