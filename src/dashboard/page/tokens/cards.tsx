@@ -75,12 +75,14 @@ function Card({ name }: { name: CardName }) {
         else go({ view: 'tokens', card: name, filter: {}, sort, direction, cursor: null });
       }}
     >
-      <strong>{value === undefined ? '–' : countText(value)}</strong>
+      <strong>{value === undefined || isUncounted(value) ? '–' : countText(value)}</strong>
       <span>{label}</span>
     </button>
   );
 }
 
+/** "At least none" says nothing. */
+const isUncounted = ({ count, countIs }: WireCount) => count === 0 && countIs === 'at-least';
 const digits = new Intl.NumberFormat('en');
 
 export function countText({ count, countIs }: WireCount): string {

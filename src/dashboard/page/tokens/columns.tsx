@@ -67,19 +67,21 @@ function Holder({ token }: { token: WireToken }) {
   const name = token.user?.name ?? null;
   return (
     <>
-      <a
-        class="holder"
-        href={addressOf({ ...place.value, token: token._id })}
-        title={holderOf(token)}
-        onClick={(event) => {
-          if (event.metaKey || event.ctrlKey || event.shiftKey) return;
-          event.preventDefault();
-          go({ token: token._id });
-        }}
-      >
-        {name ?? holderOf(token)}
-      </a>
-      {isThisSession(token) && <span class="badge">this session</span>}
+      <span class="held">
+        <a
+          class="holder"
+          href={addressOf({ ...place.value, token: token._id })}
+          title={holderOf(token)}
+          onClick={(event) => {
+            if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+            event.preventDefault();
+            go({ token: token._id });
+          }}
+        >
+          {name ?? holderOf(token)}
+        </a>
+        {isThisSession(token) && <span class="badge">this session</span>}
+      </span>
       {name !== null && <small class="second">{holderOf(token)}</small>}
       <small class="phone">
         {token.deviceLabel ?? KINDS[token.kind]} · <Time at={token.lastUsedAt} never="never used" />

@@ -1,5 +1,6 @@
 /** Above the table: how many there are, what is new, what to do with those ticked, and how to see them. */
 import { session } from '../api.ts';
+import { computed } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { stored, isOneOf } from '../ui/stored.ts';
 import { countText } from './cards.tsx';
@@ -92,12 +93,20 @@ function Menu({ label, children }: { label: string; children: ComponentChildren 
   );
 }
 
+/** A count that was cut short can be behind what is seen. */
+const counted = computed(() => {
+  const page = results.value;
+  return page === null
+    ? ''
+    : countText({ ...page, count: Math.max(page.count, page.tokens.length) });
+});
+
 function Count() {
   const page = results.value;
   const text =
     page === null
       ? 'Loading…'
-      : `${countText(page)} ${page.count === 1 ? 'token' : 'tokens'}${isFiltered.value ? ' match' : ''}`;
+      : `${counted.value} ${page.count === 1 ? 'token' : 'tokens'}${isFiltered.value ? ' match' : ''}`;
   return (
     <p class="count" role="status">
       {text}
@@ -112,7 +121,7 @@ function Ticked({ onBulk }: { onBulk(): void }) {
     page !== null &&
     page.count > page.tokens.length &&
     page.tokens.every(({ _id }) => ticked.value.has(_id));
-  const total = page === null ? '' : countText(page);
+  const total = counted.value;
   return (
     <div class="ticked" role="status">
       <strong>
