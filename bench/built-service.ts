@@ -1,6 +1,14 @@
 /** The built service in a process of its own: started on a folder and a free port, asked over HTTP, stopped with SIGTERM. */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,12 +23,17 @@ const POLL_EVERY_MS = 5;
 
 export interface BuiltService {
   readonly address: string;
+  readonly pid: number | null;
   /** From spawn to the line on stderr that says where it listens, and to the first 200 of `/readyz`. */
   readonly listeningAfterMs: number;
   readonly readyAfterMs: number;
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
   /** @throws when it doesn't end with code 0. */
   stop(): Promise<void>;
+  /** `kill -9`; resolves when it is gone. */
+  kill(): Promise<void>;
+  /** What it has logged so far. */
+  log(): string;
 }
 
 export interface CallOptions {
@@ -73,6 +86,12 @@ export async function startBuiltService(
     if (end !== 'code 0') fail(`The service ended with ${end}; its log is ${logFile}. ${stderr}`);
   }
 
+  async function kill(): Promise<void> {
+    agent.destroy();
+    child.kill('SIGKILL');
+    await exited;
+  }
+
   try {
     const address = await Promise.race([
       announced,
@@ -86,11 +105,18 @@ export async function startBuiltService(
       send(agent, method, new URL(path, address), options);
     while ((await call('GET', '/readyz')).status !== 200) await delay(POLL_EVERY_MS);
     const readyAfterMs = performance.now() - startedAt;
-    return { address, listeningAfterMs, readyAfterMs, call, stop };
+    return {
+      address,
+      pid: child.pid ?? null,
+      listeningAfterMs,
+      readyAfterMs,
+      call,
+      stop,
+      kill,
+      log: () => readFileSync(logFile, 'utf8'),
+    };
   } catch (error) {
-    agent.destroy();
-    child.kill('SIGKILL');
-    await exited;
+    await kill();
     throw error;
   }
 }

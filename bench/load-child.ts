@@ -12,6 +12,9 @@ export interface LoadFigures {
   readonly seconds: number;
   readonly entries: number;
   readonly longestPauseMs: number;
+  readonly cpuSeconds: number;
+  /** Of the whole process, at any time. */
+  readonly peakMemoryMb: number;
 }
 
 const { uri } = taskOf() as LoadTask;
@@ -32,9 +35,17 @@ const { index, sync } = createService({
 });
 const delay = monitorEventLoopDelay({ resolution: 1 });
 delay.enable();
+const cpuBefore = process.cpuUsage();
 const startedAt = performance.now();
 await sync.load();
 const seconds = (performance.now() - startedAt) / 1000;
+const { user, system } = process.cpuUsage(cpuBefore);
 delay.disable();
-send({ seconds, entries: index.size, longestPauseMs: delay.max / 1e6 } satisfies LoadFigures);
+send({
+  seconds,
+  entries: index.size,
+  longestPauseMs: delay.max / 1e6,
+  cpuSeconds: (user + system) / 1e6,
+  peakMemoryMb: process.resourceUsage().maxRSS / 1024,
+} satisfies LoadFigures);
 await store.close();

@@ -22,7 +22,10 @@ export async function measureLoad({ rounds, divisor }: Effort): Promise<PartResu
         } satisfies LoadTask);
         if (figures.entries !== records) throw new Error(`${figures.entries} entries were loaded`);
         found.push(figures);
-        progress(`load, round ${round} of ${rounds}: ${figure(figures.seconds)} s`);
+        const { seconds, cpuSeconds } = figures;
+        progress(
+          `load, round ${round} of ${rounds}: ${figure(seconds)} s, CPU of the service ${figure(cpuSeconds)} s`,
+        );
       }
     } finally {
       await engine.stop();
@@ -32,13 +35,21 @@ export async function measureLoad({ rounds, divisor }: Effort): Promise<PartResu
   const pauses = found.map(({ longestPauseMs }) => longestPauseMs);
   return {
     title: 'revoked records in the embedded engine',
-    header: ['sync.load() s', 'all rounds', 'longest pause of the event loop ms'],
+    header: [
+      'sync.load() s',
+      'all rounds',
+      "the service's CPU s",
+      'longest pause of the event loop ms',
+      'memory at most MB',
+    ],
     rows: [
       [
         records.toLocaleString('en'),
         figure(median(seconds)),
         `${figure(Math.min(...seconds))} to ${figure(Math.max(...seconds))}`,
+        figure(median(found.map(({ cpuSeconds }) => cpuSeconds))),
         figure(median(pauses)),
+        figure(median(found.map(({ peakMemoryMb }) => peakMemoryMb))),
       ],
     ],
     figures: { records, rounds: found },
@@ -48,15 +59,20 @@ export async function measureLoad({ rounds, divisor }: Effort): Promise<PartResu
 
 async function fill(uri: string, records: number): Promise<void> {
   const { openStore } = await built('store/connect.js');
-  // Makes the indexes, as every start does.
-  await (await openStore({ uri, clock: Date.now })).close();
+  const startedAt = performance.now();
+  const after = () => `${((performance.now() - startedAt) / 1000).toFixed(0)} s`;
   const connection = await connectDirectly(uri);
   try {
-    const startedAt = performance.now();
-    await insertTokens(connection, records, { revoked: true, keep: false });
-    const seconds = (performance.now() - startedAt) / 1000;
-    progress(`load: ${records.toLocaleString('en')} records inserted in ${seconds.toFixed(0)} s`);
+    await insertTokens(connection, records, {
+      revoked: true,
+      keep: false,
+      onProgress: (inserted) =>
+        progress(`load: ${inserted.toLocaleString('en')} records inserted, ${after()}`),
+    });
   } finally {
     await connection.close();
   }
+  // Makes the indexes, as every start does.
+  await (await openStore({ uri, clock: Date.now })).close();
+  progress(`load: ${records.toLocaleString('en')} records and their indexes, ${after()}`);
 }

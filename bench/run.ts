@@ -3,6 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { measureBulk } from './bulk.js';
+import { measureExchanges } from './exchange.js';
 import { printHeading } from './figures.js';
 import { measureHttp } from './http.js';
 import { measureIndex } from './index-size.js';
@@ -15,6 +17,8 @@ const PARTS: Readonly<Record<string, (effort: Effort) => Promise<PartResult>>> =
   http: measureHttp,
   index: measureIndex,
   revoke: measureRevokes,
+  exchange: measureExchanges,
+  bulk: measureBulk,
   load: measureLoad,
   stream: measureStream,
 };

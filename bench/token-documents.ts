@@ -12,26 +12,43 @@ const ISSUER = 'https://tiledesk.com';
 const DAY_MS = 86_400_000;
 const BATCH = 5000;
 const AT_ONCE = 2;
+const PROGRESS_EVERY = 100_000;
 
 export function connectDirectly(uri: string): Promise<Connection> {
   return mongoose.createConnection(uri, { dbName: 'jwt-history', maxPoolSize: 50 }).asPromise();
 }
 
-/** @returns what was inserted, where `keep` says so. The indexes are made by whoever opened the store before. */
+interface Options {
+  readonly revoked: boolean;
+  readonly keep: boolean;
+  /** Is told now and then how many there are. */
+  readonly onProgress?: (inserted: number) => void;
+}
+
+/**
+ * Makes no indexes: whoever opens the store does, and before many records that costs several times
+ * what it costs after them.
+ * @returns what was inserted, where `keep` says so.
+ */
 export async function insertTokens(
   connection: Connection,
   count: number,
-  { revoked, keep }: { readonly revoked: boolean; readonly keep: boolean },
+  { revoked, keep, onProgress }: Options,
 ): Promise<Inserted[]> {
   const tokens = connection.collection('tokens');
   const inserted: Inserted[] = [];
   let next = 0;
+  let done = 0;
   const insertBatches = async () => {
     while (next < count) {
       const size = Math.min(BATCH, count - next);
       next += size;
       const batch = Array.from({ length: size }, () => tokenDocument(revoked));
       await tokens.insertMany(batch, { ordered: false, writeConcern: { w: 1 } });
+      const before = done;
+      done += size;
+      if (Math.floor(before / PROGRESS_EVERY) < Math.floor(done / PROGRESS_EVERY))
+        onProgress?.(done);
       if (keep) inserted.push(...batch.map(({ _id, jti }) => ({ _id, jti })));
     }
   };

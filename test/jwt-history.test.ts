@@ -1,15 +1,18 @@
 /** Tiledesk's JWT history, end to end over HTTP: sign in, list, revoke, refused; and who may do what. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import mongoose from 'mongoose';
 import { COUNT_CAP } from '../src/store/token-plan.js';
 import type { User } from '../src/store/records.js';
 import { createJti } from '../src/tokens/jti.js';
 import {
+  freshDatabase,
   jtiOf,
   mint,
   PASSWORD,
   rsaPem,
   START,
   startTestService,
+  testMongodbUri,
   type TestService,
 } from './support/harness.js';
 import { newRecord } from './support/store-conformance.js';
@@ -301,6 +304,33 @@ describe('whose tokens', () => {
     expect((await list(bobs)).status).toBe(200);
   });
 
+  it('asks at every revoke whether the caller is an administrator', async () => {
+    const database = freshDatabase();
+    const own = await startTestService({}, database);
+    const revokeAt = (token: string, jti: string) =>
+      own.http().delete(`/v3/jwt/history/${jti}`).set('Authorization', token);
+    await Promise.all([
+      own.createUser('former@example.com', 'admin'),
+      own.createUser('bob@example.com'),
+    ]);
+    const token = await own.signIn('former@example.com');
+    const one = await own.signIn('bob@example.com');
+    const two = await own.signIn('bob@example.com');
+    expect((await revokeAt(token, jtiOf(one))).status).toBe(200);
+    const direct = await mongoose
+      .createConnection(testMongodbUri(), { dbName: database })
+      .asPromise();
+    const email = 'former@example.com';
+    await direct.collection('users').updateOne({ email }, { $set: { role: null } });
+    await direct.close();
+    expect((await revokeAt(token, jtiOf(two))).status).toBe(404);
+    const checked = await own.http().get('/auth/verify').set('Authorization', two);
+    expect(checked.status).toBe(204);
+    // Their own is theirs all the same.
+    expect((await revokeAt(token, jtiOf(token))).status).toBe(200);
+    await own.close();
+  });
+
   it('lets an administrator list and revoke everyone’s', async () => {
     const root = await t.signIn('root@example.com');
     const b = await t.signIn('bob@example.com');
@@ -459,6 +489,32 @@ describe('tokens of other services', () => {
     expect(record.lastUsedAt).toBe(new Date(t.clock.now).toISOString());
     expect((await revoke(`JWT ${token}`, record.jti)).status).toBe(200);
     expect((await list(`JWT ${token}`)).status).toBe(401);
+  });
+
+  it('are revoked with a known one of the same id, though seen for the first time just before', async () => {
+    const jti = `seen-just-now-${createJti(START)}`;
+    const [known, fresh] = ['https://known.example', 'https://fresh.example'].map((iss) =>
+      mint({ jti, iss, _id: alice.id }),
+    );
+    expect((await list(known ?? '')).status).toBe(200);
+    // The check notes the token; its record is still to be written when the revoke arrives.
+    const device = {
+      name: null,
+      description: null,
+      type: null,
+      userAgent: 'curl',
+      ip: null,
+      location: null,
+    };
+    const checked = t.service.check(fresh ?? '', () => device);
+    expect(checked).toMatchObject({ accepted: true });
+    expect((await revoke(known ?? '', jti)).status).toBe(200);
+    const records = await t.store.tokens.findByJti(jti);
+    expect(records.map(({ issuer, revocation }) => [issuer, revocation?.by])).toEqual([
+      ['https://known.example', alice.id],
+      ['https://fresh.example', alice.id],
+    ]);
+    expect((await list(fresh ?? '')).status).toBe(401);
   });
 
   it('note their last use at most once a minute', async () => {

@@ -960,7 +960,11 @@ describe('the loop', () => {
   function startLoop() {
     jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask'], now: START });
     const counts = { reads: 0, reconnects: 0 };
-    const state: { broken: boolean; hold: Promise<void> | null } = { broken: false, hold: null };
+    const state: { broken: boolean; unreachable: boolean; hold: Promise<void> | null } = {
+      broken: false,
+      unreachable: false,
+      hold: null,
+    };
     const index = createRevocationIndex({
       clock: Date.now,
       ownIssuer: OWN,
@@ -978,7 +982,7 @@ describe('the loop', () => {
         // Failing, too: the loop must survive it.
         reconnect() {
           counts.reconnects += 1;
-          return Promise.reject(error);
+          return state.unreachable ? Promise.reject(error) : Promise.resolve();
         },
       }),
       index,
@@ -1009,7 +1013,7 @@ describe('the loop', () => {
     expect([counts.reads, jest.getTimerCount()]).toEqual([10, 0]);
   });
 
-  it('survives failures, connects anew at every third, and recovers', async () => {
+  it('survives failures, connects anew after every third, and recovers', async () => {
     const { counts, state, index, sync, messages } = startLoop();
     await sync.load();
     state.broken = true;
@@ -1019,7 +1023,7 @@ describe('the loop', () => {
       await seconds(1);
       reconnects.push(counts.reconnects);
     }
-    expect(reconnects).toEqual([0, 0, 1, 1, 1, 2, 2]);
+    expect(reconnects).toEqual([0, 0, 0, 1, 1, 1, 2]);
     expect([index.isFresh, index.lastSyncedAt]).toEqual([false, START]);
     expectUnavailable(thrownBy(() => index.isRevoked(QUESTION)));
     expect(messages()).toEqual(['the revocation list could not be refreshed']);
@@ -1031,10 +1035,31 @@ describe('the loop', () => {
 
     // It counts failures in a row.
     state.broken = true;
-    await seconds(2);
+    await seconds(3);
     expect(counts.reconnects).toBe(2);
     await seconds(1);
     expect(counts.reconnects).toBe(3);
+    await sync.stop();
+  });
+
+  it('goes on connecting until it succeeds, and refreshes right then', async () => {
+    // It tried at every third failure only, so that after a long outage checks began 5 s late.
+    const { counts, state, index, sync } = startLoop();
+    await sync.load();
+    state.broken = true;
+    state.unreachable = true;
+    sync.start();
+    await seconds(3);
+    expect(counts).toEqual({ reads: 4, reconnects: 0 });
+    await seconds(5);
+    expect(counts).toEqual({ reads: 4, reconnects: 5 });
+    state.broken = false;
+    state.unreachable = false;
+    await seconds(1);
+    expect(counts).toEqual({ reads: 5, reconnects: 6 });
+    expect([index.isFresh, index.lastSyncedAt]).toEqual([true, START + 9000]);
+    await seconds(5);
+    expect(counts).toEqual({ reads: 10, reconnects: 6 });
     await sync.stop();
   });
 

@@ -55,9 +55,19 @@ export function parseBody<T extends z.ZodType>(
 /** A path parameter that is an id of ours or of another issuer. */
 export function parseIdParameter(req: Request, name: string): string {
   const value = req.params[name];
-  if (!isId(value))
-    throw invalidInput(name, 'must be 1 to 128 characters, none of them a control character.');
+  if (!isId(value)) throw invalidInput(name, NO_ID);
+  if (isTokenText(value)) throw invalidInput(name, NOT_THE_TOKEN);
   return value;
+}
+
+const NO_ID = 'must be 1 to 128 characters, none of them a control character.';
+const NOT_THE_TOKEN = 'must be an id, not the token itself.';
+const OPAQUE_TOKEN = /^[0-9a-f-]{36}\.[\w-]{43}$/i;
+const JWT = /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/;
+
+/** Ids are stored, logged and printed: a token in the place of one would be no secret any more. */
+function isTokenText(value: string): boolean {
+  return OPAQUE_TOKEN.test(value) || JWT.test(value);
 }
 
 function parse<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
@@ -72,10 +82,13 @@ function parse<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
   );
 }
 
+const MAX_NAME = 24;
+
 function toFieldErrors(issue: z.core.$ZodIssue): FieldError[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.slice(0, 5).map((key) => ({
-      field: cleanName(key),
+      // Longer than any name here: it may be a value in the place of the name.
+      field: key.length > MAX_NAME ? '…' : cleanName(key),
       message: 'is not a parameter here.',
     }));
   }
@@ -98,9 +111,9 @@ export function textField(max: number) {
 
 /** An id: 1–128 characters. */
 export function idField() {
-  return z.custom<string>(isId, {
-    error: 'must be 1 to 128 characters, none of them a control character.',
-  });
+  return z
+    .custom<string>(isId, { error: NO_ID, abort: true })
+    .refine((value) => !isTokenText(value), { error: NOT_THE_TOKEN });
 }
 
 /** A whole number given as text in a query. */

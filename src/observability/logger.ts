@@ -6,6 +6,7 @@ import { pino, type DestinationStream, type Logger } from 'pino';
 
 const ALLOWED_FIELDS = new Set([
   'address',
+  'applicationId',
   'attempt',
   'by',
   'code',
@@ -32,6 +33,7 @@ const ALLOWED_FIELDS = new Set([
   'recordId',
   'requestId',
   'route',
+  'sessionsOnly',
   'signal',
   'status',
   'stderr',

@@ -10,9 +10,9 @@ import type { Cutoff } from '../store/cutoffs.js';
 export interface CutoffMarker {
   /** Starts marking what is pending, unless it runs already. */
   wake(): void;
-  /** Resolves when nothing is pending any more, or marking failed (it is tried again at the next wake). */
+  /** Resolves when nothing is pending any more, or marking failed (it is tried again by itself). */
   idle(): Promise<void>;
-  /** Ends after the batch under way. */
+  /** Ends after the batch under way, or leaves it behind when it takes long: it can be repeated. */
   stop(): Promise<void>;
 }
 
@@ -24,26 +24,31 @@ interface Dependencies {
 }
 
 const PROGRESS_EVERY = 100_000;
+const RETRY_AFTER_MS = 5000;
+const STOP_WITHIN_MS = 2000;
 
 export function createCutoffMarker({ store, log, onMarked }: Dependencies): CutoffMarker {
   let running: Promise<void> | null = null;
   let again = false;
   let stopped = false;
+  let retry: NodeJS.Timeout | null = null;
 
   async function markPending(): Promise<void> {
     for (const cutoff of await store.cutoffs.pending()) {
+      const { userId, applicationId, sessionsOnly } = cutoff;
+      const scope = { userId, applicationId, sessionsOnly };
       let total = 0;
       for await (const count of store.tokens.markRevoked(cutoff)) {
         if (stopped) return;
         const before = total;
         total += count;
         if (Math.floor(before / PROGRESS_EVERY) < Math.floor(total / PROGRESS_EVERY)) {
-          log.info({ total, userId: cutoff.userId }, 'marking revoked tokens');
+          log.info({ total, ...scope }, 'marking revoked tokens');
         }
       }
       await store.cutoffs.setMarked(cutoff);
       if (total > 0) onMarked?.(cutoff, total);
-      log.info({ event: 'cutoff.marked', total, userId: cutoff.userId }, 'revoked tokens marked');
+      log.info({ event: 'cutoff.marked', total, ...scope }, 'revoked tokens marked');
     }
   }
 
@@ -53,32 +58,45 @@ export function createCutoffMarker({ store, log, onMarked }: Dependencies): Cuto
       try {
         await markPending();
       } catch (error) {
+        if (stopped) return;
         log.warn(
-          { err: error },
+          { err: error, delayMs: RETRY_AFTER_MS },
           'revoked tokens could not all be marked yet; they are refused all the same',
         );
+        // Nobody else may wake it for weeks.
+        retry = setTimeout(wake, RETRY_AFTER_MS).unref();
         return;
       }
     } while (again && !stopped);
   }
 
+  function wake(): void {
+    if (stopped) return;
+    if (retry !== null) clearTimeout(retry);
+    retry = null;
+    if (running !== null) {
+      again = true;
+      return;
+    }
+    running = run().finally(() => {
+      running = null;
+    });
+  }
+
   return {
-    wake() {
-      if (stopped) return;
-      if (running !== null) {
-        again = true;
-        return;
-      }
-      running = run().finally(() => {
-        running = null;
-      });
-    },
+    wake,
     idle: async () => {
       await running;
     },
     async stop() {
       stopped = true;
-      await running;
+      if (retry !== null) clearTimeout(retry);
+      let limit: NodeJS.Timeout | undefined;
+      await Promise.race([
+        running,
+        new Promise((resolve) => (limit = setTimeout(resolve, STOP_WITHIN_MS))),
+      ]);
+      clearTimeout(limit);
     },
   };
 }

@@ -9,7 +9,7 @@ import type { Cutoff, CutoffScope } from '../store/cutoffs.js';
 import { DuplicateKeyError } from '../store/failures.js';
 import { ANY_ISSUER, type Revocation, type TokenRecord } from '../store/records.js';
 import { toRevokedEntry } from '../store/revoked-entry.js';
-import type { RevokeOutcome } from '../store/tokens.js';
+import type { RevokeOutcome } from '../store/token-revoking.js';
 import type { CutoffMarker } from './cutoff-marker.js';
 import type { RevocationIndex } from './revocation-index.js';
 

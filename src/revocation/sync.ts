@@ -54,6 +54,8 @@ export function createRevocationSync({
   let running: Promise<void> = Promise.resolve();
   let stopped = false;
   let failures = 0;
+  /** Until it succeeds: a connection that could not be renewed is closed, and nothing else opens it. */
+  let mustReconnect = false;
 
   /** By the database's clock: what was recorded before is in. null = nothing is. */
   let cursor: Date | null = null;
@@ -101,13 +103,15 @@ export function createRevocationSync({
 
   async function refreshOrReport(): Promise<void> {
     try {
+      if (mustReconnect) await store.reconnect();
+      mustReconnect = false;
       await refresh();
       if (failures > 0) log.info({ attempt: failures }, 'the revocation list is up to date again');
       failures = 0;
     } catch (error) {
       failures += 1;
       if (failures === 1) log.warn({ err: error }, 'the revocation list could not be refreshed');
-      if (failures % RECONNECT_AFTER === 0) await store.reconnect().catch(() => undefined);
+      if (failures % RECONNECT_AFTER === 0) mustReconnect = true;
     }
   }
 

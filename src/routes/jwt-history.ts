@@ -4,6 +4,7 @@
  */
 import { type Request, type RequestHandler, Router } from 'express';
 import { isAdministrator, principalOf } from '../auth/authenticate.js';
+import type { Principal } from '../auth/principal.js';
 import type { Clock } from '../clock.js';
 import { forbidden, invalidInput, notFound } from '../errors.js';
 import {
@@ -46,10 +47,13 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
     const principal = principalOf(req);
     return { userId: principal.userId, isAdministrator: await isAdministrator(principal, users) };
   }
-  type Caller = Awaited<ReturnType<typeof callerOf>>;
 
-  const mayTouch = (caller: Caller, record: TokenRecord) =>
-    caller.isAdministrator || record.userId === caller.userId;
+  const isOwn = (principal: Principal, record: TokenRecord) => record.userId === principal.userId;
+
+  /** Whether all of them are the caller's, or else the caller is an administrator: only then is that asked. */
+  const mayRevoke = async (principal: Principal, records: readonly TokenRecord[]) =>
+    (records.length > 0 && records.every((record) => isOwn(principal, record))) ||
+    (await isAdministrator(principal, users));
 
   const listHistory: RequestHandler = async (req, res) => {
     const caller = await callerOf(req);
@@ -73,16 +77,19 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
 
   const revokeByJti: RequestHandler = async (req, res) => {
     const jti = parseIdParameter(req, 'jti');
-    const caller = await callerOf(req);
+    const principal = principalOf(req);
     const context = {
-      by: caller.userId,
+      by: principal.userId,
       via: 'tiledesk',
       reason: null,
       requestId: requestIdOf(res),
     };
-    await usage.flush();
-    const records = (await tokens.findByJti(jti)).filter((record) => mayTouch(caller, record));
-    if (records.length === 0 && !caller.isAdministrator) throw notFound('token');
+    // The caller's own token may have been seen for the first time just now.
+    await usage.adopted(jti);
+    const found = await tokens.findByJti(jti);
+    const mayAll = await mayRevoke(principal, found);
+    const records = mayAll ? found : found.filter((record) => isOwn(principal, record));
+    if (records.length === 0 && !mayAll) throw notFound('token');
     const outcomes =
       records.length === 0
         ? [await revoker.revokeUnseen(jti, context)]
@@ -96,11 +103,12 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
     const id = parseIdParameter(req, 'id');
     if (!isRecordId(id))
       throw invalidInput('id', "must be the 24 hexadecimal digits of a record's _id.");
-    const caller = await callerOf(req);
+    const principal = principalOf(req);
     const record = await tokens.findById(id);
-    if (record === null || !mayTouch(caller, record)) throw notFound('token');
+    const may = await mayRevoke(principal, record === null ? [] : [record]);
+    if (record === null || !may) throw notFound('token');
     const revoked = await revoker.revokeRecord(record, {
-      by: caller.userId,
+      by: principal.userId,
       via: 'tiledesk',
       reason: null,
       requestId: requestIdOf(res),

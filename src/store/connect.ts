@@ -4,7 +4,7 @@ import type { Clock } from '../clock.js';
 import { type ActivityStore, createActivityStore } from './activity.js';
 import { createCutoffStore, type CutoffStore } from './cutoffs.js';
 import { createEventStore, type EventStore } from './events.js';
-import { createOperations, type Operations } from './operations.js';
+import { createOperations, MAX_TIME_MS, type Operations } from './operations.js';
 import { createTokenStore, type TokenStore } from './tokens.js';
 import { createUserStore, type UserStore } from './users.js';
 import { writeConcernFor } from './write-concern.js';
@@ -49,9 +49,6 @@ const LIMITS = {
 } as const;
 
 const CLOSE_LIMIT_MS = 1000;
-
-/** How long the server may work on one operation. */
-const MAX_TIME_MS = 5000;
 
 /**
  * Resolves once every unique index is there, so that no duplicate gets in before it.

@@ -12,6 +12,15 @@ export class DuplicateKeyError extends Error {
   }
 }
 
+/** Which documents of a batch, by their place in it, were the duplicates. */
+export function duplicatesIn({ cause }: DuplicateKeyError): ReadonlySet<number> {
+  return new Set(
+    cause instanceof mongoose.mongo.MongoBulkWriteError
+      ? [cause.writeErrors].flat().map(({ index }) => index)
+      : [0],
+  );
+}
+
 /** What the store throws instead: DuplicateKeyError, or a ServiceError 503 for every failure of the database. */
 export function translate(error: unknown): unknown {
   if (error instanceof ServiceError) return error;

@@ -16,6 +16,9 @@ export interface Operations {
   interrupt(): void;
 }
 
+/** How long the server may work on one operation. */
+export const MAX_TIME_MS = 5000;
+
 /** Longer than the server may work on an operation: this limit is for answers that never come. */
 const LIMIT_MS = 6000;
 const SILENCE = 'The token store does not answer. Nothing is confirmed; repeat the request.';

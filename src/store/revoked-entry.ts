@@ -46,7 +46,6 @@ const ORIGIN = elementHeader(STRING, 'origin');
 const EXPIRES_AT = elementHeader(0x09, 'expiresAt');
 const NO_EXPIRY = elementHeader(0x0a, 'expiresAt');
 const LENGTH_BYTES = 4;
-const DATE_BYTES = 8;
 /** What stands for bytes that are no UTF-8. */
 const REPLACEMENT = '\ufffd';
 
@@ -65,8 +64,7 @@ function readFields(document: Buffer): ReadFields | null {
   if (originAt === null) return null;
   const originEnd = stringEnd(document, originAt);
   const dateAt = valueAt(document, originEnd, EXPIRES_AT);
-  const end = dateAt === null ? valueAt(document, originEnd, NO_EXPIRY) : dateAt + DATE_BYTES;
-  if (end === null || end !== document.length - 1) return null;
+  if (dateAt === null && valueAt(document, originEnd, NO_EXPIRY) === null) return null;
   const jti = stringOf(document, jtiAt, jtiEnd);
   const issuer = stringOf(document, issuerAt, issuerEnd);
   if (jti.includes(REPLACEMENT) || issuer.includes(REPLACEMENT)) return null;

@@ -10,10 +10,12 @@ export interface MarkingStore {
   markRevoked(cutoff: Cutoff): AsyncIterable<number>;
 }
 
-const BATCH = 1000;
+const BATCH = 500;
 /** Instances' clocks differ a little: the newest record need not be the one with the latest time. */
 const NEWEST = 20;
 const SCAN_MS = 3_600_000;
+/** Work behind the requests may take its time: on a busy machine, or to pass by a million that are marked already. */
+const PATIENCE_MS = 300_000;
 
 export function createMarkingStore(
   model: TokenModel,
@@ -49,14 +51,16 @@ export function createMarkingStore(
         { projection: { _id: 1 }, hint: indexOf(cutoff), batchSize: BATCH, maxTimeMS: SCAN_MS },
       );
       try {
-        while (await run(() => cursor.hasNext())) {
+        while (await run(() => cursor.hasNext(), PATIENCE_MS)) {
           const ids = cursor.readBufferedDocuments().map(({ _id }) => _id);
-          const marked = await run(() =>
-            model.collection.updateMany(
-              { _id: { $in: ids as never[] }, revocation: null },
-              { $set: { revocation, updatedAt: at } },
-              { writeConcern },
-            ),
+          const marked = await run(
+            () =>
+              model.collection.updateMany(
+                { _id: { $in: ids as never[] }, revocation: null },
+                { $set: { revocation, updatedAt: at } },
+                { hint: { _id: 1 }, writeConcern },
+              ),
+            PATIENCE_MS,
           );
           yield marked.modifiedCount;
         }

@@ -8,7 +8,7 @@ export type TokenDocument = Omit<TokenRecord, 'id' | 'revocation' | keyof Uses> 
   Uses &
   Secrets & {
     readonly _id: Types.ObjectId;
-    readonly revocation: (Revocation & { readonly recordedAt?: Date }) | null;
+    readonly revocation: (Revocation & RevocationTrace) | null;
   };
 
 /** Absent until it happens, so that it costs nothing elsewhere. */
@@ -16,6 +16,12 @@ interface Uses {
   readonly firstUsedAt?: Date;
   readonly lastRefusedAt?: Date;
   readonly refusedCount?: number;
+}
+
+interface RevocationTrace {
+  readonly recordedAt?: Date;
+  /** Which write set it, where that was `token-revoking.ts`. */
+  readonly writtenBy?: Types.ObjectId;
 }
 
 interface Secrets {
@@ -86,7 +92,7 @@ export function toRecord({
   refusedCount,
   ...rest
 }: TokenDocument): TokenRecord {
-  const { recordedAt: _recordedAt, ...shown } = revocation ?? {};
+  const { recordedAt: _recordedAt, writtenBy: _writtenBy, ...shown } = revocation ?? {};
   return {
     id: _id.toHexString(),
     ...rest,
@@ -125,6 +131,7 @@ const revocationSchema = new Schema(
     requestId: String,
     eventInfo: { type: Schema.Types.Mixed },
     recordedAt: { type: Date },
+    writtenBy: { type: Schema.Types.ObjectId },
   },
   { _id: false },
 );

@@ -1,30 +1,21 @@
 /** The collection `tokens`: one record for every token the service hands out or has seen. Listing is in `token-list.ts`, searching in `token-search.ts`. */
 import type { StoreContext } from './context.js';
-import {
-  ANY_ISSUER,
-  ISSUED_HERE,
-  type NewTokenRecord,
-  type Revocation,
-  type TokenRecord,
-} from './records.js';
+import { createGrouping } from './grouping.js';
+import { ANY_ISSUER, type Revocation, type TokenRecord } from './records.js';
+import { createInsertToken, type InsertToken } from './token-inserts.js';
 import { createTokenList, type TokenList } from './token-list.js';
 import { createLookupStore, type LookupStore } from './token-lookup.js';
 import { createMarkingStore, type MarkingStore } from './token-marking.js';
 import { createTokenModel, JTI_INDEX, toRecord } from './token-model.js';
 import { createRevokedStore, type RevokedStore } from './token-revoked.js';
+import { createRevoking, type RevokeOutcome } from './token-revoking.js';
 import { createTokenSearch, type TokenSearches } from './token-search.js';
 import { createSecretStore, type SecretStore } from './token-secrets.js';
 import { createUseStore, type UseStore } from './token-uses.js';
 
-export interface RevokeOutcome {
-  readonly outcome: 'revoked' | 'already-revoked';
-  readonly record: TokenRecord;
-}
-
 export interface TokenStore
   extends LookupStore, TokenList, TokenSearches, UseStore, SecretStore, MarkingStore, RevokedStore {
-  /** Durable when it resolves. @throws DuplicateKeyError */
-  insert(record: NewTokenRecord): Promise<TokenRecord>;
+  readonly insert: InsertToken;
   findById(id: string): Promise<TokenRecord | null>;
   isRecorded(jti: string, issuer: string): Promise<boolean>;
   /** All records with this jti, of whichever issuer, oldest first. */
@@ -46,12 +37,7 @@ export function createTokenStore(
 ): TokenStore & { createIndexes(): Promise<void> } {
   const { connection, writeConcern, clock, run } = context;
   const model = createTokenModel(connection, writeConcern);
-
-  async function insert(record: NewTokenRecord): Promise<TokenRecord> {
-    const now = new Date(clock());
-    const document = await run(() => model.create({ ...record, createdAt: now, updatedAt: now }));
-    return toRecord(document.toObject());
-  }
+  const setRevocation = createRevoking(model, context);
 
   async function findById(id: string): Promise<TokenRecord | null> {
     if (!isRecordId(id)) return null;
@@ -61,9 +47,24 @@ export function createTokenStore(
 
   async function findByJti(jti: string): Promise<TokenRecord[]> {
     assertText('jti', jti);
-    const found = await run(() => model.find({ jti }).sort({ _id: 1 }).lean());
-    return found.map(toRecord);
+    return run(() => findTogether(jti));
   }
+
+  const findTogether = createGrouping<string, TokenRecord[]>(
+    async (jtis) => {
+      const found = await run(() =>
+        model
+          .find({ jti: { $in: [...new Set(jtis)] } })
+          .sort({ _id: 1 })
+          .hint(JTI_INDEX)
+          .lean(),
+      );
+      const records = new Map<string, TokenRecord[]>(jtis.map((jti) => [jti, []]));
+      for (const document of found) records.get(document.jti)?.push(toRecord(document));
+      return jtis.map((jti) => records.get(jti) ?? []);
+    },
+    { most: 100 },
+  );
 
   async function isRecorded(jti: string, issuer: string): Promise<boolean> {
     assertText('jti', jti);
@@ -79,45 +80,7 @@ export function createTokenStore(
 
   async function revoke(id: string, revocation: Revocation): Promise<RevokeOutcome | null> {
     assertText('id', id);
-    if (!isRecordId(id)) return null;
-    // Always a write, even when there is nothing to change: a bare read could see a revocation
-    // that another client's write has not made durable yet, and acknowledge it too early.
-    const before = await run(() =>
-      model
-        .findOneAndUpdate(
-          { _id: id },
-          [
-            {
-              $set: {
-                revocation: {
-                  $ifNull: [
-                    '$revocation',
-                    // By the database's clock: the instances' may differ, and they read by this.
-                    { $mergeObjects: [{ $literal: revocation }, { recordedAt: '$$NOW' }] },
-                  ],
-                },
-                // Like the index, the record forgets only what was issued here.
-                purgeAt: { $cond: [{ $in: ['$origin', ISSUED_HERE] }, '$purgeAt', null] },
-                updatedAt: {
-                  $cond: [
-                    { $eq: [{ $ifNull: ['$revocation', null] }, null] },
-                    revocation.at,
-                    '$updatedAt',
-                  ],
-                },
-              },
-            },
-          ],
-          { returnDocument: 'before', updatePipeline: true, writeConcern },
-        )
-        .lean(),
-    );
-    if (before === null) return null;
-    if (before.revocation) return { outcome: 'already-revoked', record: toRecord(before) };
-    return {
-      outcome: 'revoked',
-      record: toRecord({ ...before, revocation, updatedAt: revocation.at }),
-    };
+    return isRecordId(id) ? setRevocation(id, revocation) : null;
   }
 
   async function purgeDue(): Promise<number> {
@@ -135,7 +98,7 @@ export function createTokenStore(
     ...createSecretStore(model, context),
     ...createMarkingStore(model, context),
     ...createRevokedStore(model, context),
-    insert,
+    insert: createInsertToken(model, context),
     findById,
     findByJti,
     isRecorded,

@@ -1,6 +1,8 @@
 /** The collection `users`, shaped like Tiledesk's, so that both can share one database. Password hashes leave it only for signing in. */
-import { type Model, Schema, type Types } from 'mongoose';
+import mongoose, { type Model, Schema, type Types } from 'mongoose';
 import type { StoreContext } from './context.js';
+import { createGrouping } from './grouping.js';
+import { MAX_TIME_MS } from './operations.js';
 import { ACTIVE_STATUS, type User } from './records.js';
 import { isRecordId } from './tokens.js';
 import type { WriteConcern } from './write-concern.js';
@@ -89,6 +91,25 @@ export function createUserStore({
     'User',
     userSchema(writeConcern),
   ) as unknown as Model<UserDocument>;
+  /** Nearly every request asks for its user: those of the same moment are asked for together. */
+  const findOne = createGrouping<string, User | null>(
+    async (ids) => {
+      const found = await run(() =>
+        model.collection
+          .find<UserDocument>(
+            { _id: { $in: ids.map((id) => new mongoose.Types.ObjectId(id)) } },
+            { hint: { _id: 1 }, maxTimeMS: MAX_TIME_MS },
+          )
+          .toArray(),
+      );
+      const users = new Map(found.map((document) => [document._id.toHexString(), document]));
+      return ids.map((id) => {
+        const document = users.get(id.toLowerCase());
+        return document === undefined ? null : toUser(document);
+      });
+    },
+    { most: 100 },
+  );
 
   return {
     async insert({ passwordHash, ...user }) {
@@ -100,9 +121,7 @@ export function createUserStore({
     },
 
     async findById(id) {
-      if (!isRecordId(id)) return null;
-      const found = await run(() => model.findOne({ _id: id }).lean());
-      return found === null ? null : toUser(found);
+      return isRecordId(id) ? findOne(id) : null;
     },
 
     async findByIds(ids) {

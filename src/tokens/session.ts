@@ -138,10 +138,15 @@ export function createSessions(deps: Dependencies): Sessions {
       if (found === null) return { outcome: 'refused' };
       const { record, secret, grace } = found;
       const presented = hashSecret(secret);
-      const isKnown = presented === found.secretHash || found.usedSecretHashes.includes(presented);
-      if (isKnown && isRevoked(record)) deps.onRefused?.(record);
-      if (presented !== found.secretHash) {
-        if (isRevoked(record) || isOver(record)) return { outcome: 'refused' };
+      const isCurrent = presented === found.secretHash;
+      if (isRevoked(record)) {
+        // With a made-up secret it's nobody's attempt to use this session.
+        if (isCurrent || (await secrets.wasExchanged(record.id, presented)))
+          deps.onRefused?.(record);
+        return { outcome: 'refused' };
+      }
+      if (isOver(record)) return { outcome: 'refused' };
+      if (!isCurrent) {
         if (grace?.secretHash === presented && grace.until.getTime() > clock()) {
           const successor = openSuccessor(secret, grace.sealedSuccessor);
           // Only while the successor is unused: there is never a second one.
@@ -149,9 +154,10 @@ export function createSessions(deps: Dependencies): Sessions {
             return renew(record, successor, found.secretHash, maxAccessSeconds, grace);
           }
         }
-        return isKnown ? { outcome: 'reused', record } : { outcome: 'refused' };
+        return (await secrets.wasExchanged(record.id, presented))
+          ? { outcome: 'reused', record }
+          : { outcome: 'refused' };
       }
-      if (isRevoked(record) || isOver(record)) return { outcome: 'refused' };
       if (!deps.oneTimeUse) return renew(record, secret, presented, maxAccessSeconds, null);
       const successor = createSecret();
       const nextGrace = deps.graceSeconds === 0 ? null : makeGrace(secret, presented, successor);
@@ -191,15 +197,15 @@ export function createSessions(deps: Dependencies): Sessions {
     const user = record.userId === null ? null : await deps.findUser(record.userId);
     if (user === null || user.status !== ACTIVE_STATUS) return { outcome: 'refused' };
     const expiresAt = endOfSession();
-    const renewed = await secrets.exchangeSecret(record.id, currentHash, {
+    const hasWon = await secrets.exchangeSecret(record.id, currentHash, {
       nextSecretHash: hashSecret(secret),
       grace,
       expiresAt,
       purgeAt: purgeTime(expiresAt, deps.retentionSeconds),
       lastUsedAt: new Date(clock()),
     });
-    if (renewed === null) return { outcome: 'refused' };
-    const access = await issueAccess(user, renewed, expiresAt, maxAccessSeconds);
+    if (!hasWon) return { outcome: 'refused' };
+    const access = await issueAccess(user, record, expiresAt, maxAccessSeconds);
     // Were the session revoked meanwhile, then these would be refused at their first use (`sid`).
     return {
       outcome: 'exchanged',

@@ -21,6 +21,8 @@ export interface UsageRecorder {
   isRecorded(claims: Claims): Promise<boolean>;
   /** Resolves when everything noted before is durable. @throws ServiceError 503; it stays noted. */
   flush(): Promise<void>;
+  /** Resolves when a token with this jti that was seen before has its record. @throws ServiceError 503 */
+  adopted(jti: string): Promise<void>;
   readonly pending: number;
 }
 
@@ -50,6 +52,9 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
   const noted = new LRUCache<string, number>({ max: MAX_TRACKED });
   const known = new LRUCache<string, true>({ max: MAX_TRACKED });
   let waiting = new Map<string, SeenToken>();
+  /** The jtis of those that may have no record yet: noted, and being written. */
+  let unrecorded = new Set<string>();
+  let recording = new Set<string>();
   let timer: NodeJS.Timeout | null = null;
   /** The write under way, and the one that starts after it for all who asked meanwhile. */
   let writing: Promise<void> | null = null;
@@ -68,6 +73,8 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
   async function writeAll(): Promise<void> {
     const all = [...waiting];
     waiting = new Map();
+    recording = unrecorded;
+    unrecorded = new Set();
     for (let at = 0; at < all.length; at += BATCH) {
       const batch = all.slice(at, at + BATCH);
       try {
@@ -79,11 +86,14 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
       } catch (error) {
         // Later notes of the same tokens, made during the write, win.
         waiting = new Map([...all.slice(at), ...waiting]);
+        unrecorded = new Set([...recording, ...unrecorded]);
+        recording = new Set();
         schedule(RETRY_AFTER_MS);
         throw error;
       }
       if (adopt) for (const [key] of batch) known.set(key, true);
     }
+    recording = new Set();
   }
 
   function flush(): Promise<void> {
@@ -115,6 +125,7 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
         throw unavailable('Too many new tokens are waiting to be recorded.');
       }
       noted.set(key, now);
+      if (mustBeAdopted) unrecorded.add(claims.jti);
       const lastUsedAt = new Date(now);
       waiting.set(key, {
         record: recordOfClaims(claims, {
@@ -137,6 +148,10 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
     },
 
     flush,
+
+    async adopted(jti) {
+      if (unrecorded.has(jti) || recording.has(jti)) await flush();
+    },
 
     get pending() {
       return waiting.size;

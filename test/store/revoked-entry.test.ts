@@ -75,9 +75,10 @@ describe('revoked records in BSON', () => {
   });
 
   it('forget what was issued here and expired before, to the millisecond, and nothing else', () => {
-    const of = (jti: string, origin: string, expiresAt: Date | null) => ({
-      ...{ jti, issuer: '', origin, expiresAt },
-    });
+    const of = (jti: string, origin: string, expiresAt: Date | null) => {
+      const issuer = '';
+      return { jti, issuer, origin, expiresAt };
+    };
     const at = (ms: number) => new Date(1000 + ms);
     const documents = [
       ...['signin', 'fusionauth', 'woleet'].map((origin) => of(`gone-${origin}`, origin, at(-1))),

@@ -92,6 +92,70 @@ export function describeStore(name: string, uri: () => string): void {
       expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     });
 
+    it('lets a duplicate spoil nobody else’s insert of the same moment', async () => {
+      await store.tokens.insert(newRecord('moment-1'));
+      const outcomes = await Promise.allSettled(
+        [0, 1, 2, 3].map((i) => store.tokens.insert(newRecord(`moment-${i}`))),
+      );
+      expect(outcomes.map(({ status }) => status)).toEqual([
+        'fulfilled',
+        'rejected',
+        'fulfilled',
+        'fulfilled',
+      ]);
+      expect((outcomes[1] as PromiseRejectedResult).reason).toBeInstanceOf(DuplicateKeyError);
+      for (const i of [0, 1, 2, 3])
+        expect(await store.tokens.findByJti(`moment-${i}`)).toHaveLength(1);
+    });
+
+    it('exchanges a secret once, for exactly one of many, beside those of other tokens', async () => {
+      const until = new Date(START + 60_000);
+      const make = (jti: string, more: Partial<NewTokenRecord> = {}) =>
+        store.tokens.insertSecret(
+          newRecord(jti, { kind: 'refresh', expiresAt: until, ...more }),
+          'first',
+        );
+      const [contended, alone, revoked, expired] = await Promise.all([
+        make('exchange-contended'),
+        make('exchange-alone'),
+        make('exchange-revoked'),
+        make('exchange-expired', { expiresAt: new Date(START) }),
+      ]);
+      await store.tokens.revoke(revoked.id, revocation('x'));
+      const exchange = (id: string, next: string, current = 'first') =>
+        store.tokens.exchangeSecret(id, current, {
+          nextSecretHash: next,
+          grace: null,
+          expiresAt: until,
+          purgeAt: null,
+          lastUsedAt: new Date(START),
+        });
+      const [others, contenders] = await Promise.all([
+        Promise.all([
+          exchange(alone.id, 'second'),
+          exchange(revoked.id, 'second'),
+          exchange(expired.id, 'second'),
+          exchange('0123456789abcdef01234567', 'second'),
+        ]),
+        Promise.all(
+          Array.from({ length: 20 }, async (_, i) =>
+            (await exchange(contended.id, `second-${i}`)) ? [`second-${i}`] : [],
+          ),
+        ),
+      ]);
+      expect(others).toEqual([true, false, false, false]);
+      expect(contenders.flat()).toHaveLength(1);
+      const found = await store.tokens.findSecret('exchange-contended', contended.issuer);
+      expect(found?.secretHash).toBe(contenders.flat()[0]);
+      expect(await store.tokens.wasExchanged(contended.id, 'first')).toBe(true);
+      expect(await store.tokens.wasExchanged(contended.id, 'never')).toBe(false);
+      expect(await store.tokens.wasExchanged(revoked.id, 'first')).toBe(false);
+      // With the same on both sides only the times are renewed: as often as one likes.
+      const again = () => exchange(alone.id, 'second', 'second');
+      expect(await Promise.all([again(), again()])).toEqual([true, true]);
+      expect(await store.tokens.wasExchanged(alone.id, 'second')).toBe(false);
+    });
+
     it('says `revoked` to exactly one of many concurrent revokes, and keeps its values', async () => {
       const { id } = await store.tokens.insert(newRecord('revoke-race'));
       const outcomes = await Promise.all(
@@ -105,6 +169,69 @@ export function describeStore(name: string, uri: () => string): void {
       for (const outcome of outcomes) expect(outcome?.record).toEqual(winners[0]?.record);
       expect(await store.tokens.findById(id)).toEqual(winners[0]?.record);
       expect(winners[0]?.record.updatedAt).toEqual(winners[0]?.record.revocation?.at);
+    });
+
+    it('says it to exactly one of two instances, too', async () => {
+      const other = await open();
+      const records = await Promise.all(
+        Array.from({ length: 20 }, (_, i) => store.tokens.insert(newRecord(`two-instances-${i}`))),
+      );
+      const revokeAll = ({ tokens }: Store, by: string) =>
+        Promise.all(records.map(({ id }) => tokens.revoke(id, revocation(by))));
+      const [here, there] = await Promise.all([revokeAll(store, 'same'), revokeAll(other, 'same')]);
+      await other.close();
+      const winners = here.map(
+        (outcome, i) => [outcome, there[i]].filter((o) => o?.outcome === 'revoked').length,
+      );
+      expect(winners).toEqual(records.map(() => 1));
+      expect(here.map((outcome) => outcome?.record)).toEqual(there.map((o) => o?.record));
+    });
+
+    it('gives each of many concurrent revokes its own answer', async () => {
+      const [a, b, c, d] = await Promise.all(
+        ['own-a', 'own-b', 'own-c', 'own-d'].map((jti) => store.tokens.insert(newRecord(jti))),
+      );
+      await store.tokens.revoke(c?.id ?? '', revocation('before', START + 1));
+      let tooDeep = {};
+      for (let depth = 0; depth < 300; depth += 1) tooDeep = { tooDeep };
+      const outcomes = await Promise.allSettled([
+        store.tokens.revoke(a?.id ?? '', revocation('1')),
+        store.tokens.revoke('0123456789abcdef01234567', revocation('2')),
+        store.tokens.revoke(d?.id ?? '', { ...revocation('3'), eventInfo: tooDeep }),
+        store.tokens.revoke(b?.id ?? '', { ...revocation('4'), eventInfo: { why: '$at' } }),
+        store.tokens.revoke(a?.id.toUpperCase() ?? '', revocation('5')),
+        store.tokens.revoke(c?.id ?? '', revocation('6')),
+      ]);
+      const answers = outcomes.map((settled) =>
+        settled.status === 'rejected'
+          ? 'refused'
+          : [settled.value?.outcome, settled.value?.record.revocation?.by],
+      );
+      expect(answers).toEqual([
+        ['revoked', '1'],
+        [undefined, undefined],
+        'refused',
+        ['revoked', '4'],
+        ['already-revoked', '1'],
+        ['already-revoked', 'before'],
+      ]);
+      expect((await store.tokens.findById(b?.id ?? ''))?.revocation).toEqual({
+        ...revocation('4'),
+        eventInfo: { why: '$at' },
+      });
+      expect((await store.tokens.findById(d?.id ?? ''))?.revocation).toBeNull();
+    });
+
+    it('gives each of many concurrent look-ups its own records', async () => {
+      const ids = Array.from({ length: 30 }, (_, i) => `together-${i}`);
+      const inserted = await Promise.all(ids.map((jti) => store.tokens.insert(newRecord(jti))));
+      const second = await store.tokens.insert(newRecord('together-7', { issuer: 'another' }));
+      const found = await Promise.all(
+        ['together-none', ...ids, 'together-7'].map((jti) => store.tokens.findByJti(jti)),
+      );
+      const both = [inserted[7], second];
+      const expected = inserted.map((record, i) => (i === 7 ? both : [record]));
+      expect(found).toEqual([[], ...expected, both]);
     });
 
     it('answers null for a revoke of nothing', async () => {

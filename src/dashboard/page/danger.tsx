@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import type { CutoffBody, WireCutoff } from '../wire.ts';
 import { call } from './api.ts';
+import { leaveIfRevoked } from './tokens/own.ts';
 import { NO_REASON, ReasonFields, toRevokeBody } from './tokens/reason.tsx';
 import { momentOf } from './tokens/wording.ts';
 import { Field, TypeToConfirm, useAction } from './ui/form.tsx';
@@ -36,8 +37,7 @@ export function DangerView() {
     setDone(sentence);
     setTyped('');
     setWhy(NO_REASON);
-    // Is this session one of them? Then this answer signs the page out.
-    await call('GET', '/admin/session').catch(() => undefined);
+    await leaveIfRevoked();
   };
 
   return (
@@ -120,7 +120,13 @@ export function DangerView() {
         </Field>
         <ReasonFields value={why} error={error} onChange={setWhy} />
         <TypeToConfirm word={WORD} value={typed} onInput={setTyped} />
-        {error !== null && <Problem error={error} done="revoked" />}
+        {error !== null && (
+          <Problem
+            error={error}
+            done="revoked"
+            marked={['reason', 'note', 'before', 'applicationId']}
+          />
+        )}
         <p role="status">{done}</p>
         <footer class="v-actions v-left">
           <button type="submit" class="v-button v-danger" aria-busy={busy} disabled={busy}>

@@ -7,7 +7,7 @@ import { Related } from './tokens/related.tsx';
 import { type Fact, Facts } from './ui/facts.tsx';
 import { Field, useAction } from './ui/form.tsx';
 import { Problem } from './ui/problem.tsx';
-import { Time } from './ui/time.tsx';
+import { Exact } from './ui/exact.tsx';
 
 /** Longer than any token that is accepted, shorter than what makes a page slow. */
 const MAX_LENGTH = 17_000;
@@ -102,7 +102,7 @@ export function InspectorView({ onOpen }: { onOpen(id: string): void }) {
           </button>
         </footer>
       </form>
-      {error !== null && <Problem error={error} />}
+      {error !== null && <Problem error={error} marked={['token']} />}
       <div aria-live="polite">{answer !== null && <Answer answer={answer} onOpen={onOpen} />}</div>
       <Contents decoded={decoded} />
     </section>
@@ -187,7 +187,7 @@ function PartTable({ caption, part }: { caption: string; part: Part }) {
       <code>{value === '' ? '""' : value}</code>
       {typeof time === 'number' && (
         <span class="v-explained">
-          <Time at={new Date(time).toISOString()} />
+          <Exact at={new Date(time).toISOString()} />
         </span>
       )}
       {typeof time === 'string' && <span class="v-explained v-wrong">{time}</span>}

@@ -1,25 +1,38 @@
 /** API keys: those there are, making a new one, revoking one. */
-import { useSignalEffect } from '@preact/signals';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import type { WireToken, WireTokenPage } from '../wire.ts';
 import { call } from './api.ts';
-import { changes } from './live.ts';
 import { NewKeyDialog } from './new-key.tsx';
-import { StateMark } from './tokens/state.tsx';
-import { holderOf, shortId } from './tokens/wording.ts';
+import { holderOf, StateMark, stateOf } from './tokens/columns.tsx';
+import { shortId } from './tokens/wording.ts';
 import { useAction } from './ui/form.tsx';
+import { useFollow } from './ui/follow.ts';
 import { useLoad } from './ui/load.ts';
 import { Problem } from './ui/problem.tsx';
 import { Time } from './ui/time.tsx';
 
 const LIST = '/admin/tokens?kind=api-key&sort=createdAt&direction=-1&limit=50';
-const RELOAD_AFTER_MS = 500;
 
 export function KeysView({ onRevoke }: { onRevoke(token: WireToken): void }) {
   const { data, error, loading, reload, update } = useLoad<WireTokenPage>(LIST);
   const more = useAction();
   const [creating, setCreating] = useState(false);
-  useKeyChanges(update, reload);
+  useFollow((batch) => {
+    let isOutdated = false;
+    for (const change of batch) {
+      if (change.type === 'scope-revoked') isOutdated = true;
+      else if (change.token.kind !== 'api-key') continue;
+      else if (change.type === 'issued') isOutdated = true;
+      else {
+        const { token } = change;
+        update((page) => ({
+          ...page,
+          tokens: page.tokens.map((key) => (key._id === token._id ? token : key)),
+        }));
+      }
+    }
+    return isOutdated;
+  }, reload);
 
   const loadMore = async (cursor: string) => {
     const page = await call<WireTokenPage>('GET', `${LIST}&cursor=${encodeURIComponent(cursor)}`);
@@ -60,17 +73,7 @@ export function KeysView({ onRevoke }: { onRevoke(token: WireToken): void }) {
           Show more
         </button>
       )}
-      {creating && (
-        <NewKeyDialog
-          onClose={() => setCreating(false)}
-          onCreated={(key) =>
-            update((old) => ({
-              ...old,
-              tokens: [key, ...old.tokens.filter(({ _id }) => _id !== key._id)],
-            }))
-          }
-        />
-      )}
+      {creating && <NewKeyDialog onClose={() => setCreating(false)} onCreated={reload} />}
     </section>
   );
 }
@@ -105,7 +108,7 @@ function KeyTable({
               {key.device?.name ?? 'without a name'}
             </th>
             <td>
-              <StateMark state={key.state} />
+              <StateMark state={stateOf(key)} />
             </td>
             <td data-label="Id">
               <code title={key.jti}>{shortId(key.jti)}</code>
@@ -123,7 +126,7 @@ function KeyTable({
               <Time at={key.expiresAt} never="never" />
             </td>
             <td>
-              {key.state !== 'revoked' && (
+              {stateOf(key) === 'active' && (
                 <button
                   type="button"
                   class="v-button v-danger-quiet"
@@ -139,31 +142,4 @@ function KeyTable({
       </tbody>
     </table>
   );
-}
-
-/** Rows change in place; a key that isn't listed yet, or a whole scope, loads the list anew. */
-function useKeyChanges(
-  update: (change: (page: WireTokenPage) => WireTokenPage) => void,
-  reload: () => void,
-): void {
-  const seen = useRef(changes.peek());
-  const timer = useRef<ReturnType<typeof setTimeout>>();
-  useSignalEffect(() => {
-    const batch = changes.value;
-    if (batch === seen.current) return;
-    seen.current = batch;
-    for (const change of batch) {
-      if (change.type === 'scope-revoked' || change.type === 'issued') {
-        if (change.type === 'issued' && change.token.kind !== 'api-key') continue;
-        clearTimeout(timer.current);
-        timer.current = setTimeout(reload, RELOAD_AFTER_MS);
-      } else {
-        update((page) => ({
-          ...page,
-          tokens: page.tokens.map((key) => (key._id === change.token._id ? change.token : key)),
-        }));
-      }
-    }
-  });
-  useEffect(() => () => clearTimeout(timer.current), []);
 }

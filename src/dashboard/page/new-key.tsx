@@ -1,6 +1,6 @@
 /** A new API key: its name and expiry, then the key itself, this once. */
 import { useState } from 'preact/hooks';
-import type { WireNewApiKey, WireToken } from '../wire.ts';
+import type { WireNewApiKey } from '../wire.ts';
 import { call } from './api.ts';
 import { CopyButton } from './ui/copy.tsx';
 import { Dialog } from './ui/dialog.tsx';
@@ -17,7 +17,7 @@ const DAY_MS = 86_400_000;
 
 interface NewKeyDialogProps {
   onClose(): void;
-  onCreated(key: WireToken): void;
+  onCreated(): void;
 }
 
 export function NewKeyDialog({ onClose, onCreated }: NewKeyDialogProps) {
@@ -28,12 +28,12 @@ export function NewKeyDialog({ onClose, onCreated }: NewKeyDialogProps) {
 
   const create = async () => {
     const expiresAt = days === '' ? null : new Date(Date.now() + Number(days) * DAY_MS);
-    const { key: text, ...record } = await call<WireNewApiKey>('POST', '/admin/api-keys', {
+    const { key: text } = await call<WireNewApiKey>('POST', '/admin/api-keys', {
       name: name.trim(),
       ...(expiresAt === null ? {} : { expiresAt: expiresAt.toISOString() }),
     });
     setKey(text);
-    onCreated(record);
+    onCreated();
   };
 
   if (key !== null) return <TheKey name={name.trim()} text={key} onClose={onClose} />;
@@ -88,7 +88,7 @@ export function NewKeyDialog({ onClose, onCreated }: NewKeyDialogProps) {
             </select>
           )}
         </Field>
-        {error !== null && <Problem error={error} />}
+        {error !== null && <Problem error={error} marked={['name', 'expiresAt']} />}
         <Actions submit="Create key" busy={busy} onCancel={onClose} />
       </form>
     </Dialog>
@@ -108,7 +108,9 @@ function TheKey({ name, text, onClose }: { name: string; text: string; onClose()
         <p class="v-secret">
           <code>{text}</code>
         </p>
-        <CopyButton text={text} label="Copy key" />
+        <p>
+          <CopyButton text={text} label="Copy key" isLabelled />
+        </p>
         <label class="v-choice">
           <input
             type="checkbox"

@@ -86,12 +86,12 @@ function textOf(fields: FormData, name: string): string {
 function toTrouble(error: unknown): Trouble {
   if (!(error instanceof ApiError)) throw error;
   second.value = Date.now();
-  const until = second.value + (error.retryAfter ?? 0) * 1000;
+  const until = second.value + (error.retryAfter ?? (error.status === 429 ? 60 : 0)) * 1000;
   const text =
     error.status === 401 || error.status === 400
       ? 'E-mail or password is wrong.'
       : error.status === 429
-        ? 'Too many tries. The button says how long to wait.'
+        ? `Too many tries. Wait ${error.retryAfter ?? 60} s, then try again.`
         : error.message;
   return { text, until };
 }

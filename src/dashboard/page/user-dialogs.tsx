@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import type { WireUser } from '../wire.ts';
 import { type ApiError, call, session } from './api.ts';
+import { leave } from './tokens/own.ts';
 import { Dialog } from './ui/dialog.tsx';
 import { Actions, Field, useAction } from './ui/form.tsx';
 import { Problem } from './ui/problem.tsx';
@@ -75,7 +76,9 @@ export function NewUserDialog({ onClose, onDone }: DialogProps) {
           />
           <span>Administrator: sees and revokes everyone’s tokens</span>
         </label>
-        {error !== null && <Problem error={error} />}
+        {error !== null && (
+          <Problem error={error} marked={['email', 'firstname', 'lastname', 'password']} />
+        )}
         <Actions submit="Create user" busy={busy} onCancel={onClose} />
       </form>
     </Dialog>
@@ -96,7 +99,7 @@ export function PasswordDialog({
     await call('POST', path, { password });
     toast(`New password set; the tokens of ${user.email} are refused everywhere`);
     onDone();
-    if (isSelf) session.value = null;
+    if (isSelf) leave('Your password was changed. Sign in with the new one.');
   };
 
   return (
@@ -119,7 +122,7 @@ export function PasswordDialog({
           </p>
         )}
         <PasswordField value={password} error={error} onInput={setPassword} />
-        {error !== null && <Problem error={error} done="set" />}
+        {error !== null && <Problem error={error} done="set" marked={['password']} />}
         <Actions
           submit={error === null ? 'Set password and revoke tokens' : 'Try again'}
           danger

@@ -122,10 +122,11 @@ function UserTable({ users, onFilter, onAsk }: UserTableProps) {
               <Time at={user.createdAt} never="unknown" />
             </td>
             <td>
-              <div class="v-row-actions" role="group" aria-label={`Actions for ${user.email}`}>
+              <div class="v-row-actions">
                 <button
                   type="button"
                   class="v-button"
+                  aria-label={`Show tokens of ${user.email}`}
                   onClick={() => onFilter({ userId: user._id })}
                 >
                   Show tokens
@@ -133,6 +134,7 @@ function UserTable({ users, onFilter, onAsk }: UserTableProps) {
                 <button
                   type="button"
                   class="v-button"
+                  aria-label={`Set password of ${user.email}`}
                   onClick={() => onAsk({ what: 'password', user })}
                 >
                   Set password…
@@ -140,6 +142,7 @@ function UserTable({ users, onFilter, onAsk }: UserTableProps) {
                 <button
                   type="button"
                   class="v-button v-danger-quiet"
+                  aria-label={`Revoke everything of ${user.email}`}
                   onClick={() => onAsk({ what: 'revoke', user })}
                 >
                   Revoke everything…

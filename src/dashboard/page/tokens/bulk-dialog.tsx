@@ -6,6 +6,7 @@ import { Dialog } from '../ui/dialog.tsx';
 import { Actions, TypeToConfirm, useAction } from '../ui/form.tsx';
 import { Problem } from '../ui/problem.tsx';
 import { type BulkResult, BulkOutcome, Hits } from './bulk-parts.tsx';
+import { leaveIfRevoked } from './own.ts';
 import { NO_REASON, ReasonFields, toRevokeBody } from './reason.tsx';
 import { counted } from './wording.ts';
 
@@ -56,8 +57,7 @@ export function BulkDialog({ selection, onClose, onDone }: BulkDialogProps) {
         setTouched(true);
         if ('result' in line) {
           setResult(line.result);
-          // Was this session among them? Then this answer signs the page out.
-          await call('GET', '/admin/session').catch(() => undefined);
+          if (preview.includesThisSession) await leaveIfRevoked();
           return;
         }
         setProgress(line);

@@ -6,6 +6,7 @@ import { Dialog } from '../ui/dialog.tsx';
 import { Actions, useAction } from '../ui/form.tsx';
 import { Problem } from '../ui/problem.tsx';
 import { toast } from '../ui/toast.tsx';
+import { leave } from './own.ts';
 import { NO_REASON, ReasonFields, toRevokeBody } from './reason.tsx';
 import { momentOf } from './wording.ts';
 
@@ -29,7 +30,7 @@ export function CutoffDialog({ userId, name, onClose, onDone }: CutoffDialogProp
     const { at } = await call<WireCutoff>('POST', '/admin/cutoffs', order);
     toast(`Everything of ${name} issued until ${momentOf(at)} is refused everywhere`);
     onDone();
-    if (isSelf) session.value = null;
+    if (isSelf) leave();
   };
 
   return (
@@ -57,7 +58,7 @@ export function CutoffDialog({ userId, name, onClose, onDone }: CutoffDialogProp
         )}
         <ReasonFields value={why} error={error} onChange={setWhy} />
         <p class="v-hint">This can’t be undone: a revoked token stays revoked.</p>
-        {error !== null && <Problem error={error} done="revoked" />}
+        {error !== null && <Problem error={error} done="revoked" marked={['reason', 'note']} />}
         <Actions
           submit={error === null ? 'Revoke everything' : 'Try again'}
           danger

@@ -1,22 +1,19 @@
 /** Everything about one token, beside the list: claims, times, device, what belongs to it and what happened to it. */
-import { useSignalEffect } from '@preact/signals';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { FilterParameters, WireToken, WireTokenDetail } from '../../wire.ts';
 import { session } from '../api.ts';
-import { changes } from '../live.ts';
 import { CopyButton } from '../ui/copy.tsx';
 import { Dialog } from '../ui/dialog.tsx';
+import { useFollow } from '../ui/follow.ts';
 import { useLoad } from '../ui/load.ts';
 import { Problem } from '../ui/problem.tsx';
+import { holderOf, StateMark, stateOf } from './columns.tsx';
 import { CutoffDialog } from './cutoff-dialog.tsx';
-import { TokenFacts } from './token-facts.tsx';
 import { Related } from './related.tsx';
-import { StateMark } from './state.tsx';
 import { Timeline } from './timeline.tsx';
-import { holderOf, nameOf } from './wording.ts';
-
-/** Changes come in bursts: the details are loaded once for all of them. */
-const RELOAD_AFTER_MS = 500;
+import { TokenFacts } from './token-facts.tsx';
+import { isOwn } from './own.ts';
+import { nameOf } from './wording.ts';
 
 interface DrawerProps {
   readonly id: string;
@@ -40,7 +37,18 @@ function Contents(props: DrawerProps & { onName(name: string): void }) {
   const { id, onOpen, onRevoke, onFilter, onName } = props;
   const details = useLoad<WireTokenDetail>(`/admin/tokens/${encodeURIComponent(id)}`);
   const { data, error, loading, reload } = details;
-  useFollow(id, details.update, data, reload);
+  useFollow((batch) => {
+    const kin = data === null ? [] : [data.session, ...data.children].map((each) => each?._id);
+    let isConcerned = false;
+    for (const change of batch) {
+      if (change.type === 'scope-revoked' || kin.includes(change.token._id)) isConcerned = true;
+      else if (change.token._id === id) {
+        isConcerned = true;
+        details.update((old) => ({ ...old, token: change.token }));
+      }
+    }
+    return isConcerned;
+  }, reload);
   const name = data === null ? null : nameOf(data.token);
   useEffect(() => onName(name ?? 'Token'), [name]);
 
@@ -65,8 +73,8 @@ function Contents(props: DrawerProps & { onName(name: string): void }) {
     <div class="v-body" aria-busy={loading && error !== null}>
       {error !== null && <Problem error={error} onRetry={reload} />}
       <p class="v-line">
-        <StateMark state={token.state} />
-        {token.isThisSession && <span class="v-badge">this session</span>}
+        <StateMark state={stateOf(token)} />
+        {isOwn(token) && <span class="v-badge">this session</span>}
         <span class="v-text">{holderOf(token)}</span>
       </p>
       <Tools token={token} onRevoke={onRevoke} reload={reload} />
@@ -110,13 +118,13 @@ function Tools(p: { readonly token: WireToken; onRevoke(token: WireToken): void;
   const { userId } = token;
   return (
     <div class="v-tools">
-      {token.state !== 'revoked' && (
+      {stateOf(token) === 'active' && (
         <button type="button" class="v-button v-danger" onClick={() => p.onRevoke(token)}>
           Revoke…
         </button>
       )}
-      <CopyButton text={token.jti} label="Copy id" />
-      <CopyButton text={toCurl(token.jti)} label="Copy as curl" />
+      <CopyButton text={token.jti} label="Copy id" isLabelled />
+      <CopyButton text={toCurl(token.jti)} label="Copy as curl" isLabelled />
       {session.value?.isAdministrator === true && userId !== null && (
         <button type="button" class="v-button v-danger-quiet" onClick={() => setAsking(true)}>
           Revoke everything of this user…
@@ -141,38 +149,4 @@ function Tools(p: { readonly token: WireToken; onRevoke(token: WireToken): void;
 function toCurl(jti: string): string {
   const id = encodeURIComponent(jti).replaceAll('!', '%21');
   return `curl -X DELETE "${location.origin}/v3/jwt/history/${id}" -H "Authorization: JWT $TOKEN"`;
-}
-
-/** Takes over what the live feed says about this token, and loads the rest when something happened to it or its kin. */
-function useFollow(
-  id: string,
-  update: (change: (data: WireTokenDetail) => WireTokenDetail) => void,
-  data: WireTokenDetail | null,
-  reload: () => void,
-): void {
-  const seen = useRef(changes.peek());
-  const timer = useRef<ReturnType<typeof setTimeout>>();
-  const kin = useRef<ReadonlySet<string>>(new Set());
-  kin.current = new Set([
-    id,
-    ...(data?.session ? [data.session._id] : []),
-    ...(data?.children.map((child) => child._id) ?? []),
-  ]);
-  useSignalEffect(() => {
-    const batch = changes.value;
-    if (batch === seen.current) return;
-    seen.current = batch;
-    const concerns = batch.filter(
-      (change) => change.type === 'scope-revoked' || kin.current.has(change.token._id),
-    );
-    if (concerns.length === 0) return;
-    for (const change of concerns) {
-      if (change.type === 'scope-revoked' || change.token._id !== id) continue;
-      const { token } = change;
-      update((old) => ({ ...old, token }));
-    }
-    clearTimeout(timer.current);
-    timer.current = setTimeout(reload, RELOAD_AFTER_MS);
-  });
-  useEffect(() => () => clearTimeout(timer.current), []);
 }

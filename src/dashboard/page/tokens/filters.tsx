@@ -54,14 +54,21 @@ function SearchBox() {
   const box = useRef<HTMLInputElement>(null);
   const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
   const asked = place.value.filter.q ?? '';
-  // What one types is theirs: the address changes the box only when they went elsewhere.
+  /** What this box asked for itself: one may have typed on since, and that isn't to be overwritten. */
+  const own = useRef(asked);
   useEffect(() => {
-    if (timer.current !== null) clearTimeout(timer.current);
-    if (box.current && box.current.value.trim() !== asked) box.current.value = asked;
+    if (!box.current || own.current === asked) return;
+    own.current = asked;
+    stop();
+    box.current.value = asked;
   }, [asked]);
-  function search(): void {
+  function stop(): void {
     if (timer.current !== null) clearTimeout(timer.current);
+  }
+  function search(): void {
+    stop();
     const q = box.current?.value.trim() ?? '';
+    own.current = q;
     // One step back for a search, not one for each letter.
     refine({ q }, (place.value.filter.q ?? '') === '' ? 'push' : 'replace');
   }
@@ -69,6 +76,7 @@ function SearchBox() {
     <input
       ref={box}
       id="search"
+      defaultValue={asked}
       type="search"
       aria-label="Search by e-mail, user id, application or token id"
       aria-keyshortcuts="/"
@@ -77,7 +85,7 @@ function SearchBox() {
       autocomplete="off"
       spellcheck={false}
       onInput={() => {
-        if (timer.current !== null) clearTimeout(timer.current);
+        stop();
         timer.current = setTimeout(search, DEBOUNCE_MS);
       }}
       onKeyDown={(event) => {

@@ -3,7 +3,6 @@ import { signal } from '@preact/signals';
 import type { WireToken } from '../../wire.ts';
 import { session } from '../api.ts';
 import { go, place, refine, showOnly } from '../location.ts';
-import { toast } from '../ui/toast.tsx';
 import { BulkDialog } from './bulk-dialog.tsx';
 import { Cards } from './cards.tsx';
 import { Chart } from './chart.tsx';
@@ -87,11 +86,6 @@ export function TokenOverlays() {
           onRevoked={(revoked) => {
             revoking.value = null;
             replaceToken(revoked);
-            toast(
-              `Revoked ${revoked.jti.slice(0, 8)}: refused since ${new Date(
-                revoked.revokedAt ?? Date.now(),
-              ).toLocaleTimeString()}.`,
-            );
           }}
         />
       )}

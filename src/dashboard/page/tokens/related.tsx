@@ -1,7 +1,7 @@
 /** The session of a token, and what came from it: each opens by a click. */
 import type { WireToken } from '../../wire.ts';
 import { Time } from '../ui/time.tsx';
-import { StateMark } from './state.tsx';
+import { StateMark, stateOf } from './columns.tsx';
 import { nameOf } from './wording.ts';
 
 interface RelatedProps {
@@ -17,7 +17,7 @@ export function Related({ tokens, label, onOpen }: RelatedProps) {
         <li key={token._id}>
           <button type="button" class="v-button v-row" onClick={() => onOpen(token._id)}>
             <span class="v-text">{nameOf(token)}</span>
-            <StateMark state={token.state} />
+            <StateMark state={stateOf(token)} />
             <span class="v-muted">
               issued <Time at={token.issuedAt} never="unknown" />
             </span>

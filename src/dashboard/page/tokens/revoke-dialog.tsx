@@ -2,14 +2,16 @@
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import type { WireToken, WireTokenDetail } from '../../wire.ts';
-import { call, session } from '../api.ts';
+import { call } from '../api.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import { Actions, useAction } from '../ui/form.tsx';
 import { useLoad } from '../ui/load.ts';
 import { Problem } from '../ui/problem.tsx';
 import { toast } from '../ui/toast.tsx';
+import { holderOf } from './columns.tsx';
+import { isOwn, leave } from './own.ts';
 import { NO_REASON, ReasonFields, toRevokeBody } from './reason.tsx';
-import { counted, holderOf, momentOf, nameOf } from './wording.ts';
+import { counted, momentOf, nameOf } from './wording.ts';
 
 interface RevokeDialogProps {
   readonly token: WireToken;
@@ -44,7 +46,7 @@ export function RevokeDialog({ token, onClose, onRevoked }: RevokeDialogProps) {
         : `Refused everywhere since ${momentOf(revoked.revokedAt)}`,
     );
     onRevoked(revoked);
-    if (signsOut) session.value = null;
+    if (signsOut) leave();
   };
 
   return (
@@ -82,7 +84,7 @@ export function RevokeDialog({ token, onClose, onRevoked }: RevokeDialogProps) {
         )}
         <ReasonFields value={why} error={error} onChange={setWhy} />
         <p class="v-hint">This can’t be undone: a revoked token stays revoked.</p>
-        {error !== null && <Problem error={error} done="revoked" />}
+        {error !== null && <Problem error={error} done="revoked" marked={['reason', 'note']} />}
         <Actions
           submit={error === null ? 'Revoke' : 'Try again'}
           danger
@@ -93,10 +95,6 @@ export function RevokeDialog({ token, onClose, onRevoked }: RevokeDialogProps) {
       </form>
     </Dialog>
   );
-}
-
-export function isOwn(token: WireToken): boolean {
-  return token.isThisSession || token._id === session.value?.tokenId;
 }
 
 function consequence(token: WireToken, related: WireTokenDetail | null): ComponentChildren {

@@ -1,7 +1,7 @@
 /** What happened to a token, oldest first. */
 import type { ComponentChildren } from 'preact';
 import type { WireTimelineEntry } from '../../wire.ts';
-import { Time } from '../ui/time.tsx';
+import { Exact } from '../ui/exact.tsx';
 import { counted } from './wording.ts';
 
 export function Timeline({ entries }: { entries: readonly WireTimelineEntry[] }) {
@@ -11,7 +11,7 @@ export function Timeline({ entries }: { entries: readonly WireTimelineEntry[] })
         <li key={index} class={`v-was-${entry.what}`}>
           <span class="v-what">{describe(entry)}</span>
           <span class="v-when">
-            <Time at={entry.at} />
+            <Exact at={entry.at} />
           </span>
           {(entry.reason !== null || entry.requestId !== null) && (
             <span class="v-more v-text">

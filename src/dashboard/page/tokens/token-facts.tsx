@@ -3,8 +3,8 @@ import type { ComponentChildren } from 'preact';
 import type { FilterParameters, WireToken } from '../../wire.ts';
 import { session } from '../api.ts';
 import { type Fact, Facts } from '../ui/facts.tsx';
-import { Time } from '../ui/time.tsx';
-import { KINDS, ORIGINS } from './wording.ts';
+import { Exact } from '../ui/exact.tsx';
+import { KINDS, ORIGINS } from './columns.tsx';
 
 interface TokenFactsProps {
   readonly token: WireToken;
@@ -64,16 +64,12 @@ export function TokenFacts({ token, onFilter }: TokenFactsProps) {
     ['Client data', token.cdata],
   ];
   const times: readonly Fact[] = [
-    ['Issued', <Time at={token.issuedAt} never="unknown" />],
-    ['First used', <Time at={token.firstUsedAt} never="never" />],
-    ['Last used', <Time at={token.lastUsedAt} never="never" />],
-    ['Expires', <Time at={token.expiresAt} never="never" />],
-    ['Recorded', <Time at={token.createdAt} />],
-    ['Revoked', token.revokedAt !== null && <Time at={token.revokedAt} />],
-    ['Revoked by', token.revokedBy],
-    ['Through', token.revokedVia],
-    ['Reason', token.revokedReason],
-    ['Request', token.revokedRequestId !== null && <code>{token.revokedRequestId}</code>],
+    ['Issued', <Exact at={token.issuedAt} never="unknown" />],
+    ['First used', <Exact at={token.firstUsedAt} never="never" />],
+    ['Last used', <Exact at={token.lastUsedAt} never="never" />],
+    ['Expires', <Exact at={token.expiresAt} never="never" />],
+    ['Recorded', <Exact at={token.createdAt} />],
+    ['Revoked', token.revokedAt !== null && <Exact at={token.revokedAt} />],
     [
       'Refused since',
       token.refusedCount > 0 && (
@@ -81,7 +77,7 @@ export function TokenFacts({ token, onFilter }: TokenFactsProps) {
           {token.refusedCount.toLocaleString('en')} ×
           {token.lastRefusedAt !== null && (
             <>
-              , last <Time at={token.lastRefusedAt} />
+              , last <Exact at={token.lastRefusedAt} />
             </>
           )}
         </>

@@ -1,19 +1,6 @@
 /** The words for tokens: kinds, reasons, and what stops working when one is revoked. */
-import type { Kind, Origin, Reason, WireToken } from '../../wire.ts';
-
-export const KINDS: Record<Kind, string> = {
-  access: 'Access token',
-  refresh: 'Refresh token',
-  'api-key': 'API key',
-};
-
-export const ORIGINS: Record<Origin, string> = {
-  signin: 'Sign-in',
-  fusionauth: 'FusionAuth client',
-  woleet: 'Woleet client',
-  registered: 'Registered',
-  adopted: 'Adopted at first sight',
-};
+import type { Reason, WireToken } from '../../wire.ts';
+import { KINDS } from './columns.tsx';
 
 export const REASONS: Record<Reason, string> = {
   compromised: 'Compromised: lost, leaked or stolen',
@@ -31,11 +18,6 @@ export function nameOf(token: WireToken): string {
 
 export function shortId(jti: string): string {
   return jti.length > 8 ? `${jti.slice(0, 8)}…` : jti;
-}
-
-/** Who holds it, by the best name there is. */
-export function holderOf(token: WireToken): string {
-  return token.user?.email ?? token.userId ?? 'nobody known';
 }
 
 const CLOCK = new Intl.DateTimeFormat(undefined, {

@@ -1,13 +1,19 @@
 /** A button that copies a text, and says that it did. */
 import { toast } from './toast.tsx';
 
-export function CopyButton({ text, label }: { text: string; label: string }) {
+interface CopyButtonProps {
+  readonly text: string;
+  readonly label: string;
+  /** The label stands beside the icon; else it is read aloud and shown on hovering. */
+  readonly isLabelled?: boolean;
+}
+
+export function CopyButton({ text, label, isLabelled = false }: CopyButtonProps) {
   return (
     <button
       type="button"
-      class="plain copy"
-      aria-label={label}
-      title={label}
+      class={isLabelled ? 'v-button copy' : 'plain copy'}
+      {...(isLabelled ? {} : { 'aria-label': label, title: label })}
       onClick={(event) => {
         event.stopPropagation();
         void copy(text).then((isDone) =>
@@ -19,6 +25,7 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
         <rect x="5.5" y="5.5" width="8" height="8" rx="1.5" />
         <path d="M3.5 10.5h-1v-8h8v1" />
       </svg>
+      {isLabelled && label}
     </button>
   );
 }

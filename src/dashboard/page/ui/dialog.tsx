@@ -1,6 +1,7 @@
 /** Modal dialogs on the browser's own `<dialog>`: labelled, closed by Esc, focus kept in and given back. */
 import type { ComponentChildren } from 'preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
+import { Toasts } from './toast.tsx';
 
 interface DialogProps {
   readonly title: string;
@@ -28,6 +29,14 @@ export function Dialog({ title, onClose, locked = false, variant = 'box', childr
       giveFocusBack(before);
     };
   }, []);
+
+  // What had the focus may have gone with what the dialog showed before.
+  useEffect(() => {
+    const dialog = element.current;
+    const { activeElement } = document;
+    if (activeElement !== document.body && activeElement !== dialog) return;
+    (dialog?.querySelector<HTMLElement>('[autofocus]:enabled') ?? dialog)?.focus();
+  });
 
   const close = () => {
     if (!locked) onClose();
@@ -79,6 +88,8 @@ export function Dialog({ title, onClose, locked = false, variant = 'box', childr
         </header>
         {children}
       </div>
+      {/* What lies behind a modal dialog is neither clear to see nor read aloud. */}
+      <Toasts />
     </dialog>
   );
 }
@@ -86,8 +97,11 @@ export function Dialog({ title, onClose, locked = false, variant = 'box', childr
 let open = 0;
 
 function lockScrolling(by: 1 | -1): void {
+  const { style, classList, clientWidth } = document.documentElement;
+  // The page keeps its width when its scroll bar goes.
+  if (open === 0) style.setProperty('--v-gutter', `${window.innerWidth - clientWidth}px`);
   open += by;
-  document.documentElement.classList.toggle('v-locked', open > 0);
+  classList.toggle('v-locked', open > 0);
 }
 
 /** To where it was; when that has gone (a button of a row that changed), to what is in front now. */

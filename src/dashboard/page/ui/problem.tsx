@@ -17,14 +17,17 @@ interface ProblemProps {
   readonly error: ApiError;
   /** What was being done: "revoked", "created". Only for what changes something. */
   readonly done?: string;
+  /** Fields that say themselves what is wrong with them. */
+  readonly marked?: readonly string[];
   onRetry?(): void;
 }
 
-export function Problem({ error, done, onRetry }: ProblemProps) {
+export function Problem({ error, done, marked = [], onRetry }: ProblemProps) {
+  const isMarked = error.fields.length > 0 && error.fields.every((f) => marked.includes(f.field));
   return (
     <div class="v-problem" role="alert">
       <p>
-        <strong>{error.message}</strong>
+        <strong>{isMarked ? 'Please check what is marked.' : error.message}</strong>
         {done !== undefined && isOutcomeUnknown(error) && (
           <> Whether it was {done} is unknown; repeating is safe.</>
         )}

@@ -1,0 +1,56 @@
+/** Groups what is asked for at the same time into one command: most of a small operation's cost is the command itself. */
+
+interface Options<T> {
+  /** In one group. */
+  readonly most: number;
+  /** How many groups may be under way: with one, all wait while a single processor works. */
+  readonly atOnce?: number;
+  /** Of an item that could make a whole group fail: it goes alone. */
+  readonly isRisky?: (item: T) => boolean;
+}
+
+/**
+ * @param runAll answers a group, in the order given; when it throws, everyone in the group gets the error.
+ * @returns asks for one. A group under way is never joined, so that nobody gets an answer from
+ *   before the question; what is asked meanwhile forms the next one. Nobody waits for others to come.
+ */
+export function createGrouping<T, R>(
+  runAll: (items: readonly T[]) => Promise<readonly R[]>,
+  { most, atOnce = 4, isRisky = () => false }: Options<T>,
+): (item: T) => Promise<R> {
+  interface Waiting {
+    readonly item: T;
+    resolve(result: R | Promise<never>): void;
+  }
+  const waiting: Waiting[] = [];
+  let running = 0;
+
+  function takeGroup(): Waiting[] {
+    const risky = waiting.findIndex(({ item }) => isRisky(item));
+    return waiting.splice(0, risky === -1 ? most : Math.max(1, Math.min(most, risky)));
+  }
+
+  async function work(): Promise<void> {
+    while (waiting.length > 0) {
+      const group = takeGroup();
+      await runAll(group.map(({ item }) => item)).then(
+        (results) => {
+          for (const [i, { resolve }] of group.entries()) resolve(results[i] as R);
+        },
+        (error: unknown) => {
+          for (const { resolve } of group) resolve(Promise.reject(error));
+        },
+      );
+    }
+    running -= 1;
+  }
+
+  return (item) =>
+    new Promise<R>((resolve) => {
+      waiting.push({ item, resolve });
+      if (running >= atOnce) return;
+      running += 1;
+      // Not at once: what comes in with the same batch of network events goes along.
+      setImmediate(() => void work());
+    });
+}

@@ -1,0 +1,101 @@
+/** Setting the revocation of records: concurrent calls share one journaled write, so that the disk is waited for once. */
+import mongoose from 'mongoose';
+import type { StoreContext } from './context.js';
+import { createGrouping } from './grouping.js';
+import { ISSUED_HERE, type Revocation, type TokenRecord } from './records.js';
+import { type TokenDocument, type TokenModel, toRecord } from './token-model.js';
+
+export interface RevokeOutcome {
+  readonly outcome: 'revoked' | 'already-revoked';
+  readonly record: TokenRecord;
+}
+
+interface Wanted {
+  /** Of the record. */
+  readonly id: mongoose.mongo.ObjectId;
+  readonly revocation: Revocation;
+}
+
+export function createRevoking(
+  model: TokenModel,
+  { run, writeConcern }: Pick<StoreContext, 'run' | 'writeConcern'>,
+): (id: string, revocation: Revocation) => Promise<RevokeOutcome | null> {
+  const revokeTogether = createGrouping<Wanted, RevokeOutcome | null>(
+    async (wanted) => {
+      // The first one of a record is the one that is written.
+      const firstOf = new Map<string, Wanted>();
+      for (const one of wanted) {
+        const id = one.id.toHexString();
+        if (!firstOf.has(id)) firstOf.set(id, one);
+      }
+      const writtenBy = new mongoose.mongo.ObjectId();
+      // Always a write, even when there is nothing to change: a bare read could see a revocation
+      // that another client's write has not made durable yet, and acknowledge it too early.
+      await run(() =>
+        model.collection.bulkWrite(
+          [...firstOf.values()].map(({ id, revocation }) => ({
+            updateOne: { filter: { _id: id }, update: unlessRevoked(revocation, writtenBy) },
+          })),
+          { ordered: false, writeConcern },
+        ),
+      );
+      // What is read is durable, and whose revocation it is stays as it is.
+      const found = await run(() =>
+        model.collection
+          .find<TokenDocument>(
+            { _id: { $in: [...firstOf.values()].map(({ id }) => id) } },
+            { hint: { _id: 1 } },
+          )
+          .toArray(),
+      );
+      const documentOf = new Map(found.map((document) => [document._id.toHexString(), document]));
+
+      return wanted.map((one) => {
+        const id = one.id.toHexString();
+        const document = documentOf.get(id);
+        if (!document?.revocation) return null;
+        const isOurs =
+          firstOf.get(id) === one && writtenBy.equals(document.revocation.writtenBy ?? '');
+        return {
+          outcome: isOurs ? 'revoked' : 'already-revoked',
+          record: toRecord(document),
+        };
+      });
+    },
+    {
+      most: 100,
+      // More than one, so that a write that hangs doesn't stop the others.
+      atOnce: 2,
+      // Whatever a caller put there that the database refuses is that caller's problem alone.
+      isRisky: ({ revocation }) => revocation.eventInfo !== undefined,
+    },
+  );
+
+  // The limit is for the wait as well: behind a database that hangs, nobody waits twice.
+  return (id, revocation) =>
+    run(() => revokeTogether({ id: mongoose.mongo.ObjectId.createFromHexString(id), revocation }));
+}
+
+/** `writtenBy` tells the winner of two writes, of whichever instances. */
+function unlessRevoked(revocation: Revocation, writtenBy: mongoose.mongo.ObjectId) {
+  return [
+    {
+      $set: {
+        revocation: {
+          $ifNull: [
+            '$revocation',
+            // By the database's clock: the instances' may differ, and they read by this.
+            {
+              $mergeObjects: [{ $literal: { ...revocation, writtenBy } }, { recordedAt: '$$NOW' }],
+            },
+          ],
+        },
+        // Like the index, the record forgets only what was issued here.
+        purgeAt: { $cond: [{ $in: ['$origin', ISSUED_HERE] }, '$purgeAt', null] },
+        updatedAt: {
+          $cond: [{ $eq: [{ $ifNull: ['$revocation', null] }, null] }, revocation.at, '$updatedAt'],
+        },
+      },
+    },
+  ];
+}
