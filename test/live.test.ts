@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import mongoose from 'mongoose';
 import type { WireChange, WireToken } from '../src/dashboard/wire.js';
-import type { Change } from '../src/audit/feed.js';
+import { type Change, createFeed } from '../src/audit/feed.js';
 import type { TokenRecord } from '../src/store/records.js';
 import {
   freshDatabase,
@@ -177,9 +177,12 @@ describe('what happens', () => {
     await until(
       'a second and a half is over',
       () => {
-        t.service.audit.feed.publish(change);
-        published += 1;
-        return performance.now() - startedAt > 1500;
+        const elapsed = performance.now() - startedAt;
+        if (elapsed > published * 50) {
+          t.service.audit.feed.publish(change);
+          published += 1;
+        }
+        return elapsed > 1500;
       },
       5000,
     );
@@ -248,6 +251,39 @@ describe('somebody who is no administrator', () => {
       3000,
     );
     for (const client of clients) client.close();
+  });
+});
+
+describe('the feed', () => {
+  it('remembers a thousand changes, in order, and says when it no longer knows', async () => {
+    const { record } = (await changeOf(jtiOf(await t.signIn('ann@example.com')))) as {
+      record: TokenRecord;
+    };
+    const feed = createFeed();
+    let heard = 0;
+    const unsubscribe = feed.subscribe(() => (heard += 1));
+    const publish = (count: number) => {
+      for (let i = 0; i < count; i += 1)
+        feed.publish({ type: 'issued', record: { ...record, jti: String(feed.newest + 1) } });
+    };
+    const jtis = (changes: readonly Change[] | null) =>
+      changes?.map((change) => 'record' in change && Number(change.record.jti)) ?? null;
+    publish(1000);
+    expect(jtis(feed.between(0, 3))).toEqual([1, 2, 3]);
+    expect(jtis(feed.between(997, 1000))).toEqual([998, 999, 1000]);
+    expect(feed.between(0, 1000)).toHaveLength(1000);
+    publish(1);
+    expect(feed.between(0, 1)).toBeNull();
+    expect(jtis(feed.between(1, 2))).toEqual([2]);
+    expect(feed.between(1, 1001)).toHaveLength(1000);
+    expect(feed.between(1001, 1001)).toEqual([]);
+    expect(feed.between(1002, 1002)).toBeNull();
+    expect(feed.positionOf(feed.idOf(7))).toBe(7);
+    expect(createFeed().positionOf(feed.idOf(7))).toBeNull();
+    expect(heard).toBe(1001);
+    unsubscribe();
+    publish(1);
+    expect(heard).toBe(1001);
   });
 });
 
@@ -335,12 +371,12 @@ describe('a client that comes back', () => {
     const ann = await changeOf(jtiOf(await t.signIn('ann@example.com')));
     for (let i = 0; i < 999; i += 1) t.service.audit.feed.publish(ann);
     const inTime = await openedStream(address, { authorization, 'last-event-id': lastId });
-    await until('its place', () => inTime.lastId() !== lastId, 1000);
+    await until('its place', () => inTime.lastId() !== lastId, 5000);
     expect(inTime.events).toEqual([]);
     inTime.close();
     t.service.audit.feed.publish(ann);
     const late = await openedStream(address, { authorization, 'last-event-id': lastId });
-    await until('resync', () => late.events.length > 0, 1000);
+    await until('resync', () => late.events.length > 0, 5000);
     expect(late.events.map(({ name }) => name)).toEqual(['resync']);
     late.close();
   });
@@ -350,7 +386,7 @@ describe('a client that comes back', () => {
     async (id) => {
       const authorization = await t.signIn('admin@example.com');
       const client = await openedStream(address, { authorization, 'last-event-id': id });
-      await until('resync', () => client.events.length > 0, 1000);
+      await until('resync', () => client.events.length > 0, 5000);
       expect(client.events[0]?.name).toBe('resync');
       client.close();
     },
@@ -361,8 +397,9 @@ describe('a client that comes back', () => {
     const { client: bob } = await watch('bob@example.com');
     const change = await changeOf(jtiOf(authorization));
     for (let i = 0; i < 3000; i += 1) t.service.audit.feed.publish(change);
-    await until('resync', () => client.events.some(({ name }) => name === 'resync'), 2000);
-    await until('resync', () => bob.events.some(({ name }) => name === 'resync'), 2000);
+    // Once in five seconds.
+    await until('resync', () => client.events.some(({ name }) => name === 'resync'), 8000);
+    await until('resync', () => bob.events.some(({ name }) => name === 'resync'), 8000);
     expect(client.changes().length).toBeLessThanOrEqual(200);
     // And goes on after it.
     const token = await t.signIn('ann@example.com');
@@ -491,7 +528,7 @@ describe('the stream is closed, and the client may come again,', () => {
     const { client: reader, authorization } = await watch('admin@example.com');
     const { client: hanging } = await watch('admin@example.com');
     hanging.pause();
-    const large: Change = await changeOf(jtiOf(authorization), { cdata: 'x'.repeat(100_000) });
+    const large: Change = await changeOf(jtiOf(authorization), { cdata: 'x'.repeat(20_000) });
     const startedAt = performance.now();
     const cutOff = () => t.log().split('"route":"/admin/events/stream","status":499').length - 1;
     const before = cutOff();

@@ -11,7 +11,7 @@ export interface Viewer {
 }
 
 /** null = nothing of this batch is theirs. */
-export type MessageFor = (viewer: Viewer) => Buffer | null;
+export type MessageFor<V extends Viewer = Viewer> = (viewer: V) => Buffer | null;
 
 /** Beyond it a message would be large, and a list that changes so fast can't be read anyway. */
 export const MAX_CHANGES = 100;

@@ -60,13 +60,15 @@ export function createLiveViewers({
   isAdministrator,
   log,
 }: Dependencies): LiveViewers {
-  const viewers = new Set<LiveViewer>();
+  /** With what had been told when they came. */
+  const viewers = new Map<LiveViewer, number>();
   /** Everything up to here has been told to those who were there. */
   let told = feed.newest;
   let toldAt = -Infinity;
   let timer: NodeJS.Timeout | null = null;
   let isTelling = false;
-  let resyncDue = false;
+  /** Not everything up to here was told one by one: whoever was there is to load anew. */
+  let resyncOwed: number | null = null;
   let resyncAt = -Infinity;
   let ticker: NodeJS.Timeout | null = null;
   let ticks = 0;
@@ -87,7 +89,7 @@ export function createLiveViewers({
     toldAt = performance.now();
     const from = told;
     told = feed.newest;
-    const audience = [...viewers];
+    const audience = [...viewers.keys()];
     try {
       await inSlices(audience, await messagesSince(from, told), deliver);
     } catch (error) {
@@ -99,22 +101,22 @@ export function createLiveViewers({
     if (feed.newest > told) schedule();
   }
 
-  async function messagesSince(from: number, until: number): Promise<MessageFor> {
+  async function messagesSince(from: number, until: number): Promise<MessageFor<LiveViewer>> {
     const changes = feed.between(from, until);
     const id = feed.idOf(until);
     const isTooMuch = changes === null || changes.length > MAX_CHANGES || changes.some(isResync);
-    resyncDue ||= isTooMuch;
-    if (resyncDue && performance.now() - resyncAt >= RESYNC_EVERY_MS) {
-      resyncDue = false;
-      resyncAt = performance.now();
-      const message = resyncMessage(id);
-      return () => message;
-    }
+    if (isTooMuch) resyncOwed = until;
     const rest = (changes ?? []).filter((change) => !isResync(change));
-    return composeMessages(withoutExcess(rest), id, toWire);
+    const messageFor = await composeMessages(withoutExcess(rest), id, toWire);
+    const owed = resyncOwed;
+    if (owed === null || performance.now() - resyncAt < RESYNC_EVERY_MS) return messageFor;
+    resyncOwed = null;
+    resyncAt = performance.now();
+    const message = resyncMessage(id);
+    return (viewer) => ((viewers.get(viewer) ?? owed) < owed ? message : messageFor(viewer));
   }
 
-  function deliver(viewer: LiveViewer, messageFor: MessageFor): void {
+  function deliver(viewer: LiveViewer, messageFor: MessageFor<LiveViewer>): void {
     if (!isWelcome(viewer)) return;
     const message = messageFor(viewer);
     if (message === null) return;
@@ -145,16 +147,16 @@ export function createLiveViewers({
   async function tick(): Promise<void> {
     ticks += 1;
     const isKeepAlive = ticks % KEEP_ALIVE_TICKS === 0;
-    await inSlices([...viewers], null, (viewer) => {
+    await inSlices([...viewers.keys()], null, (viewer) => {
       if (isWelcome(viewer) && isKeepAlive) viewer.stream.send(KEEP_ALIVE);
     });
-    if (resyncDue) schedule();
+    if (resyncOwed !== null) schedule();
     if (ticks % ROLE_TICKS === 0) await checkRoles();
   }
 
   /** Whoever lost the role comes again, and sees their own. */
   async function checkRoles(): Promise<void> {
-    const administrators = [...viewers].filter((viewer) => viewer.isAdministrator);
+    const administrators = [...viewers.keys()].filter((viewer) => viewer.isAdministrator);
     for (const userId of new Set(administrators.map((viewer) => viewer.userId))) {
       if (await isAdministrator(userId)) continue;
       for (const viewer of administrators.filter((each) => each.userId === userId)) {
@@ -179,7 +181,11 @@ export function createLiveViewers({
 
   return {
     async add(viewer, lastEventId) {
-      if (viewers.size === 0 && !isTelling) told = feed.newest;
+      if (viewers.size === 0 && !isTelling) {
+        // Nobody is left of those who missed something.
+        told = feed.newest;
+        resyncOwed = null;
+      }
       const messages: Buffer[] = [];
       let position = lastEventId === null ? told : feed.positionOf(lastEventId);
       // What is told to the others meanwhile belongs to what was missed.
@@ -195,7 +201,7 @@ export function createLiveViewers({
         }
       }
       if (!viewer.stream.isOpen) return;
-      viewers.add(viewer);
+      viewers.set(viewer, told);
       startTicking();
       if (!isWelcome(viewer)) return;
       const id = feed.idOf(told);
@@ -207,7 +213,7 @@ export function createLiveViewers({
     remove: letGo,
 
     closeAll() {
-      for (const viewer of viewers) {
+      for (const viewer of viewers.keys()) {
         letGo(viewer);
         viewer.stream.end();
       }

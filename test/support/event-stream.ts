@@ -28,6 +28,9 @@ export interface StreamClient {
   close(): void;
 }
 
+/** Every connection of this file's tests: one that is paused would never see its end. */
+const responses = new Set<IncomingMessage>();
+
 export interface Listening {
   readonly address: string;
   close(): void;
@@ -40,6 +43,7 @@ export async function listen(t: TestService): Promise<Listening> {
   return {
     address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     close() {
+      for (const response of responses) response.destroy();
       server.close();
       server.closeAllConnections();
     },
@@ -54,6 +58,7 @@ export async function openStream(
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     request(new URL(path, address), { headers, agent: false }, resolve).once('error', reject).end();
   });
+  responses.add(response);
   let text = '';
   let rest = '';
   let id = '';
