@@ -5,6 +5,7 @@ import { FusionAuthClient } from '@fusionauth/typescript-client';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import jwt from 'jsonwebtoken';
 import type { User } from '../src/store/records.js';
+import { timeOfJti } from '../src/tokens/jti.js';
 import {
   jtiOf,
   PASSWORD,
@@ -388,8 +389,13 @@ describe('one-time use', () => {
       const results = await Promise.all(
         Array.from({ length: 50 }, () => t.service.sessions.exchange(session.refreshToken, null)),
       );
-      expect(results.filter((result) => result.outcome === 'exchanged')).toHaveLength(1);
+      const winners = results.flatMap((result) =>
+        result.outcome === 'exchanged' ? [result.session.refreshToken] : [],
+      );
+      expect(winners).toHaveLength(1);
+      // The winner's is the one that lives.
       expect(await t.service.sessions.find(session.refreshToken)).toBeNull();
+      expect((await t.service.sessions.find(winners[0] ?? ''))?.jti).toBe(session.refreshTokenId);
     }
   }, 120_000);
 
@@ -476,6 +482,7 @@ describe('one history', () => {
       .set('Authorization', session.token);
     expect(revoked.body).toMatchObject({ kind: 'refresh', state: 'revoked' });
     expect(await accepted(session.token)).toBe(false);
+    expect((await outcome(exchange(session.refreshToken))).statusCode).toBe(400);
     expect(await accepted(woleet.body.token)).toBe(true);
     await client(apiKey).revokeRefreshTokensByUserId(alice.id);
     expect(await accepted(woleet.body.token)).toBe(true);
@@ -588,33 +595,58 @@ describe('bulk revokes', () => {
       ip: null,
       location: null,
     };
-    const { sessions, revoker } = t.service;
+    const { sessions, revoker, check } = t.service;
     const context = { by: 'test', via: 'test', reason: null, requestId: 'race' };
-    for (let round = 0; round < 1000; round += 1) {
+    const isAccepted = async (token: string) => (await check(token, () => device)).accepted;
+    let later = 0;
+
+    async function race(user: User, turns: number): Promise<void> {
+      const login = () => sessions.open({ user, applicationId: APP, device });
+      /** Somewhere in the middle: before the cut-off is read, written or in force, or after it. */
+      const loginLater = async () => {
+        for (let turn = 0; turn < turns; turn += 1)
+          await new Promise((resolve) => setTimeout(resolve, 0));
+        t.clock.now += 1;
+        return login();
+      };
       t.clock.now += 2;
-      const before = await sessions.open({ user: bob, applicationId: APP, device });
-      const [exchanged] = await Promise.all([
+      const before = await login();
+      const [exchanged, , ...opened] = await Promise.all([
         sessions.exchange(before.refreshToken, null),
-        revoker.revokeScope({ userId: bob.id, applicationId: null, sessionsOnly: true }, context),
-        sessions.open({ user: bob, applicationId: APP, device }),
+        revoker.revokeScope({ userId: user.id, applicationId: null, sessionsOnly: true }, context),
+        login(),
+        loginLater(),
       ]);
-      const survivors = [
-        before.accessToken,
-        ...(exchanged.outcome === 'exchanged' ? [exchanged.session.accessToken] : []),
-      ];
-      for (const token of survivors) {
-        const { accepted: ok } = await t.service.check(token, () => device);
-        expect([round, ok]).toEqual([round, false]);
+      const cutoffs = await t.store.cutoffs.all();
+      const at = cutoffs.find(({ userId }) => userId === user.id)?.at.getTime() ?? NaN;
+      const isOlder = (id: string) => !((timeOfJti(id) ?? NaN) > at);
+      expect([isOlder(before.refreshTokenId), await isAccepted(before.accessToken)]).toEqual([
+        true,
+        false,
+      ]);
+      for (const { refreshTokenId, accessToken } of opened) {
+        const ok = await isAccepted(accessToken);
+        // By the age of the session, whatever that of its access token.
+        expect([turns, ok]).toEqual([turns, !isOlder(refreshTokenId)]);
+        if (ok) later += 1;
       }
-      if (exchanged.outcome === 'exchanged') {
-        expect((await sessions.exchange(exchanged.session.refreshToken, null)).outcome).toBe(
-          'refused',
-        );
-      }
+      if (exchanged.outcome !== 'exchanged') return;
+      expect(await isAccepted(exchanged.session.accessToken)).toBe(false);
+      const again = await sessions.exchange(exchanged.session.refreshToken, null);
+      expect(again.outcome).toBe('refused');
     }
+
+    // Ten users side by side.
+    await Promise.all(
+      Array.from({ length: 10 }, async (_, lane) => {
+        const user = await t.createUser(`racer-${lane}@example.com`);
+        for (let round = 0; round < 100; round += 1) await race(user, (lane + round) % 10);
+      }),
+    );
+    expect(later).toBeGreaterThan(0);
     await t.service.marker.idle();
-    expect((await t.store.cutoffs.pending()).length).toBe(0);
-  }, 120_000);
+    expect(await t.store.cutoffs.pending()).toEqual([]);
+  }, 300_000);
 
   it('mark their records behind the request, and go on after a restart', async () => {
     const session = await login('bob@example.com', OTHER_APP);
