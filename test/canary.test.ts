@@ -277,15 +277,15 @@ it('the dashboard: passwords, its cookie, what is inspected, searched and noted'
   shown.fresh.add('the session cookie');
   const asRoot = { authorization: root };
   const deadCookie = { cookie: `jwt_history_session=${wrong('as cookie')}` };
-  const made = await send(t, 'POST', '/admin/users', {
+  const pat = await send(t, 'POST', '/admin/users', {
     headers: asRoot,
     json: { email: 'pat@example.com', password: wrong('first') },
   });
-  const path = `/admin/users/${(JSON.parse(made.body) as { _id: string })._id}/password`;
+  const path = `/admin/users/${(JSON.parse(pat.body) as { _id: string })._id}/password`;
   const setTo = (value: unknown): Sent => ({ headers: asRoot, json: { password: value } });
   const inspect = (token: unknown): Sent => ({ headers: asRoot, json: { token } });
-  const opaque = `${createJti(START)}.${randomBytes(32).toString('base64url')}`;
-  remember('inspected, opaque', opaque);
+  const ownToken = `${createJti(START)}.${randomBytes(32).toString('base64url')}`;
+  remember('inspected, opaque', ownToken);
   const forged = remember(
     'inspected, forged',
     mint({ jti: 'forged', sub: 'x' }, {}, 'another key, long enough'),
@@ -310,14 +310,14 @@ it('the dashboard: passwords, its cookie, what is inspected, searched and noted'
     ['inspect own', 200, 'POST', '/admin/inspect', inspect(root)],
     ['inspect cookie', 200, 'POST', '/admin/inspect', inspect(cookie)],
     ['inspect forged', 200, 'POST', '/admin/inspect', inspect(forged)],
-    ['inspect opaque', 200, 'POST', '/admin/inspect', inspect(opaque)],
+    ['inspect opaque', 200, 'POST', '/admin/inspect', inspect(ownToken)],
     ['inspect text', 200, 'POST', '/admin/inspect', inspect(wrong('inspect'))],
     ['inspect array', 400, 'POST', '/admin/inspect', inspect([wrong('inspect, array')])],
     ['inspect query', 405, 'GET', `/admin/inspect?token=${wrong('inspect, query')}`],
     ['list', 400, 'GET', `/admin/tokens?${wrong('as a name')}=1`, { headers: asRoot }],
     ['cursor', 400, 'GET', `/admin/tokens?cursor=${wrong('cursor')}`, { headers: asRoot }],
-    ['list by token', 200, 'GET', `/admin/tokens?q=${opaque.slice(-40)}`, { headers: asRoot }],
-    ['detail', 400, 'GET', `/admin/tokens/${opaque}`, { headers: asRoot }],
+    ['list by token', 200, 'GET', `/admin/tokens?q=${ownToken.slice(-40)}`, { headers: asRoot }],
+    ['detail', 400, 'GET', `/admin/tokens/${ownToken}`, { headers: asRoot }],
     ['export', 400, 'GET', `/admin/tokens/export?format=${wrong('format')}`, { headers: asRoot }],
   ]);
 });

@@ -207,7 +207,7 @@ describeWithChromium('the dashboard', () => {
       expect(await issued.getAttribute('aria-sort')).toBe('ascending');
       await page.goBack();
       expect(query(page)).not.toContain('direction=1');
-      await page.getByLabel('State').selectOption('revoked');
+      await page.getByRole('combobox', { name: 'State' }).selectOption('revoked');
       await page.waitForURL(/state=revoked/);
       await page
         .getByText(/nothing matches|no tokens? match/i)

@@ -601,20 +601,20 @@ describe('bulk revokes', () => {
     let later = 0;
 
     async function race(user: User, turns: number): Promise<void> {
-      const login = () => sessions.open({ user, applicationId: APP, device });
+      const openSession = () => sessions.open({ user, applicationId: APP, device });
       /** Somewhere in the middle: before the cut-off is read, written or in force, or after it. */
       const loginLater = async () => {
         for (let turn = 0; turn < turns; turn += 1)
           await new Promise((resolve) => setTimeout(resolve, 0));
         t.clock.now += 1;
-        return login();
+        return openSession();
       };
       t.clock.now += 2;
-      const before = await login();
+      const before = await openSession();
       const [exchanged, , ...opened] = await Promise.all([
         sessions.exchange(before.refreshToken, null),
         revoker.revokeScope({ userId: user.id, applicationId: null, sessionsOnly: true }, context),
-        login(),
+        openSession(),
         loginLater(),
       ]);
       const cutoffs = await t.store.cutoffs.all();

@@ -1,5 +1,5 @@
 /** A user agent in a few words: "Chrome 156 · macOS", else its first product ("curl 8.5.0"). */
-import Bowser from 'bowser';
+import { parse } from 'bowser';
 import { LRUCache } from 'lru-cache';
 
 /** The same few hundred user agents come again and again, and parsing one takes tens of microseconds. */
@@ -13,7 +13,7 @@ export function deviceLabel(userAgent: string | null): string | null {
 }
 
 function describe(userAgent: string): string {
-  const { browser, os } = Bowser.parse(userAgent);
+  const { browser, os } = parse(userAgent);
   if (browser.name && os.name) {
     const major = browser.version?.split('.')[0];
     return `${browser.name}${major ? ` ${major}` : ''} · ${os.name}`;

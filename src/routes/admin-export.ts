@@ -25,7 +25,9 @@ interface Dependencies {
 
 const BATCH = 500;
 
-const COLUMNS: Readonly<Record<string, (record: AdminWireRecord) => unknown>> = {
+type Cell = string | number | Date | null | undefined;
+
+const COLUMNS: Readonly<Record<string, (record: AdminWireRecord) => Cell>> = {
   _id: (record) => record._id,
   jti: (record) => record.jti,
   state: (record) => record.state,
@@ -109,14 +111,14 @@ function toCsv(record: AdminWireRecord): string {
 }
 
 /** RFC 4180. */
-function csvLine(values: readonly unknown[]): string {
+function csvLine(values: readonly Cell[]): string {
   return `${values.map(csvCell).join(',')}\r\n`;
 }
 
 /** A spreadsheet takes a cell that begins with `= + - @` (or a tab, a line end) for a formula: an apostrophe makes it text. */
-export function csvCell(value: unknown): string {
+export function csvCell(value: Cell): string {
   if (value === null || value === undefined) return '';
-  const text = value instanceof Date ? value.toISOString() : String(value as string | number);
+  const text = value instanceof Date ? value.toISOString() : String(value);
   const harmless = /^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text;
   return /[",\r\n']/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }

@@ -66,9 +66,9 @@ const EVERYTHING: Condition = { where: {}, branches: [EVERY_RECORD], exact: true
 export function createPlans(model: TokenModel, run: Run, maxTimeMS: number): Plans {
   async function keys({ where, index }: Branch, cap: number): Promise<number> {
     // The plain command reads keys only, at half the cost of the pipeline behind `countDocuments`.
-    const count = { count: model.collection.collectionName, query: where, limit: cap + 1 };
+    const command = { count: model.collection.collectionName, query: where, limit: cap + 1 };
     const answer = await run(async () =>
-      model.db.db?.command({ ...count, hint: index, maxTimeMS }),
+      model.db.db?.command({ ...command, hint: index, maxTimeMS }),
     );
     if (typeof answer?.['n'] !== 'number') throw new Error('the database did not count');
     return answer['n'];
