@@ -1,6 +1,6 @@
 /** What the dashboard's inspector reads in a pasted text, before anything is sent anywhere. */
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { decode, toToken } from '../src/dashboard/page/decode.js';
 
 const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
