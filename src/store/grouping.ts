@@ -9,6 +9,9 @@ interface Options<T> {
   readonly isRisky?: (item: T) => boolean;
 }
 
+/** A group that takes longer no longer counts: one that hangs must not hold up what comes later. */
+const PATIENCE_MS = 250;
+
 /**
  * @param runAll answers a group, in the order given; when it throws, everyone in the group gets the error.
  * @returns asks for one. A group under way is never joined, so that nobody gets an answer from
@@ -30,9 +33,21 @@ export function createGrouping<T, R>(
     return waiting.splice(0, risky === -1 ? most : Math.max(1, Math.min(most, risky)));
   }
 
+  function start(): void {
+    running += 1;
+    // Not at once: what comes in with the same batch of network events goes along.
+    setImmediate(() => void work());
+  }
+
   async function work(): Promise<void> {
-    while (waiting.length > 0) {
+    let isWaitedFor = true;
+    while (isWaitedFor && waiting.length > 0) {
       const group = takeGroup();
+      const timer = setTimeout(() => {
+        isWaitedFor = false;
+        running -= 1;
+        if (waiting.length > 0) start();
+      }, PATIENCE_MS);
       await runAll(group.map(({ item }) => item)).then(
         (results) => {
           for (const [i, { resolve }] of group.entries()) resolve(results[i] as R);
@@ -41,16 +56,14 @@ export function createGrouping<T, R>(
           for (const { resolve } of group) resolve(Promise.reject(error));
         },
       );
+      clearTimeout(timer);
     }
-    running -= 1;
+    if (isWaitedFor) running -= 1;
   }
 
   return (item) =>
     new Promise<R>((resolve) => {
       waiting.push({ item, resolve });
-      if (running >= atOnce) return;
-      running += 1;
-      // Not at once: what comes in with the same batch of network events goes along.
-      setImmediate(() => void work());
+      if (running < atOnce) start();
     });
 }

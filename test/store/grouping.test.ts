@@ -71,3 +71,33 @@ it('gives a failure to everyone of its group, and goes on', async () => {
   ]);
   await expect(answers[1]).rejects.toThrow('thirteen');
 });
+
+it('lets what comes later go on when a group hangs', async () => {
+  const { groups, ask, nextTurn, endOne } = recorded({ most: 5, atOnce: 1 });
+  const hanging = ask(1);
+  await nextTurn();
+  const later = ask(2);
+  // Real time: a group is waited for a quarter of a second.
+  while (groups.length < 2) await new Promise<void>((resolve) => setTimeout(resolve, 5));
+  expect(groups).toEqual([[1], [2]]);
+  await endOne();
+  await endOne();
+  expect(await Promise.all([hanging, later])).toEqual(['answer 1', 'answer 2']);
+  const last = ask(3);
+  await nextTurn();
+  await endOne();
+  expect(await last).toBe('answer 3');
+});
+
+it('sends what may make a group fail alone', async () => {
+  const groups: (readonly number[])[] = [];
+  const ask = createGrouping<number, number>(
+    (items) => {
+      groups.push(items);
+      return Promise.resolve(items);
+    },
+    { most: 5, atOnce: 1, isRisky: (item) => item > 9 },
+  );
+  expect(await Promise.all([1, 2, 10, 3, 11, 12].map(ask))).toEqual([1, 2, 10, 3, 11, 12]);
+  expect(groups).toEqual([[1, 2], [10], [3], [11], [12]]);
+});
