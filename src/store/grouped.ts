@@ -3,7 +3,6 @@
  * and the driver far more than one more entry in it. A lone call waits for nothing but the end of
  * the event loop's turn.
  */
-import { setImmediate } from 'node:timers';
 
 interface Options<Item, Result> {
   /** Begins after each of the calls was made; resolves with each one's answer. Its failure is everybody's. */
@@ -18,8 +17,9 @@ interface Call<Item, Result> {
   readonly reject: (error: unknown) => void;
 }
 
-/** More than one, so that an operation that hangs doesn't stop the others. */
 const AT_ONCE = 2;
+/** An operation that takes longer no longer counts: one that hangs must not hold up later calls. */
+const PATIENCE_MS = 250;
 const LARGEST = 200;
 
 export function createGrouped<Item, Result>({
@@ -50,14 +50,22 @@ export function createGrouped<Item, Result>({
   async function performNext(): Promise<void> {
     const group = takeNext();
     underWay += 1;
+    let counts = true;
+    const release = () => {
+      if (!counts) return;
+      counts = false;
+      underWay -= 1;
+      if (waiting.length > 0) schedule();
+    };
+    const timer = setTimeout(release, PATIENCE_MS);
     try {
       const answerOf = await perform(group.map(({ item }) => item));
       for (const { item, resolve } of group) resolve(answerOf(item));
     } catch (error) {
       for (const { reject } of group) reject(error);
     } finally {
-      underWay -= 1;
-      if (waiting.length > 0) schedule();
+      clearTimeout(timer);
+      release();
     }
   }
 
