@@ -67,12 +67,13 @@ export function conditionsOf(filter: TokenSearch, now: number, minJtiPrefix: num
     ...(address === undefined ? [] : [equal('device.ip', address, ADDRESS_INDEX)]),
     ...(userIds === null ? [] : [one(ofUsers(userIds))]),
     ...(text === undefined ? [] : [withText(text, minJtiPrefix)]),
+    ...dated.map(([field, each]) => during(field, each)),
     ...(applicationId === undefined
       ? []
       : [equal('applicationId', applicationId, APPLICATION_INDEX)]),
     ...(origin === undefined ? [] : [equal('origin', origin, ORIGIN_INDEX)]),
     ...(kind === undefined ? [] : [equal('kind', kind, KIND_INDEX)]),
-    ...[...dated, ...open].map(([field, each]) => during(field, each)),
+    ...open.map(([field, each]) => during(field, each)),
     ...(filter.idleSince === undefined ? [] : [idle(filter.idleSince)]),
     ...(device === undefined ? [] : [withDevice(device)]),
   ];

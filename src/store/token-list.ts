@@ -4,7 +4,15 @@ import type { TokenKind, TokenRecord } from './records.js';
 import { allOf, type Branch, conditionsOf, type Where } from './token-conditions.js';
 import { DATE_INDEXES, type Index, JTI_INDEX, type TokenModel, toRecord } from './token-model.js';
 import type { Sort } from './token-order.js';
-import { type Count, COUNT_CAP, createPlans, fewestOf, NONE, prefixOf } from './token-plan.js';
+import {
+  type Count,
+  COUNT_CAP,
+  createPlans,
+  fewestOf,
+  NONE,
+  prefixFor,
+  whereOf,
+} from './token-plan.js';
 import type { TokenSearch } from './token-search.js';
 
 export const SORT_FIELDS = [
@@ -58,17 +66,17 @@ export function createTokenList(
   async function queryFor(filter: TokenFilter, page: TokenPage): Promise<Query | null> {
     const { all, impossible } = conditionsOf(searchOf(filter), clock(), MIN_JTI_PREFIX);
     if (impossible) return null;
-    const given = prefixOf(all);
-    const inOrder = page.sortField === 'createdAt' && all.length === 1 && given !== null;
-    const counted = inOrder || all.length === 0 ? null : await plans.count(all, COUNT_CAP);
-    const where = allOf((counted ?? all).map((each) => each.where));
+    const order = { field: page.sortField };
+    // One condition whose index has the order: nothing can be better.
+    const isServed = all.length === 1 && prefixFor(order, all) !== null;
+    const counted = isServed || all.length === 0 ? null : await plans.count(all, COUNT_CAP);
     const fewest = counted && fewestOf(counted, COUNT_CAP);
-    if (fewest && fewest.total <= COUNT_CAP) return { where, branches: fewest.branches };
-    const prefix = page.sortField === 'createdAt' ? prefixOf(counted ?? all) : null;
-    return {
-      where,
-      branches: [{ where: {}, index: prefix?.index ?? SORTS[page.sortField].index, prefix }],
-    };
+    if (fewest && fewest.total <= COUNT_CAP) {
+      return { where: whereOf(counted, fewest), branches: fewest.branches };
+    }
+    const index = prefixFor(order, counted ?? all)?.index ?? SORTS[page.sortField].index;
+    const where = allOf((counted ?? all).map((each) => each.where));
+    return { where, branches: [{ where: {}, index, prefix: null }] };
   }
 
   return {

@@ -33,16 +33,18 @@ export function endOf({ direction }: Order): Position {
     : { value: null, id: '0'.repeat(24) };
 }
 
-/** What comes after the position. */
+/**
+ * What comes after the position. Without `$or`, which lets the planner think of several plans for
+ * one index: the embedded engine can't compare them.
+ */
 export function after({ field, direction }: Order, { value, id }: Position): Where {
-  const beyond = direction === 1 ? '$gt' : '$lt';
+  const ascending = direction === 1;
   const date = value === null ? null : new Date(value);
-  const same = { [field]: date, _id: { [beyond]: new Types.ObjectId(id) } };
-  if (date !== null) {
-    const further = { [field]: { [beyond]: date } };
-    return { $or: [same, further, ...(direction === -1 ? [{ [field]: null }] : [])] };
-  }
-  return direction === -1 ? same : { $or: [same, { [field]: { $type: 'date' } }] };
+  const _id = { [ascending ? '$lte' : '$gte']: new Types.ObjectId(id) };
+  const passed = { $nor: [{ [field]: date, _id }] };
+  if (date === null) return ascending ? passed : { $and: [{ [field]: null }, passed] };
+  const onwards = ascending ? { $gte: date } : { $not: { $gt: date } };
+  return { $and: [{ [field]: onwards }, passed] };
 }
 
 /** The order of a sort, for records in memory. */

@@ -30,10 +30,19 @@ export function fewestOf(counted: readonly Counted[], cap: number): Counted {
   return counted.reduce((a, b) => (Math.min(b.total, cap + 1) < a.total ? b : a));
 }
 
-/** The index of the first condition that finds in the order of `createdAt`. */
-export function prefixOf(conditions: readonly Condition[]): Prefix | null {
+/** The index of the first condition that finds in this order: of those there are, in that of `createdAt`. */
+export function prefixFor(
+  { field }: { readonly field: string },
+  conditions: readonly Condition[],
+): Prefix | null {
+  if (field !== 'createdAt') return null;
   const single = conditions.filter(({ branches }) => branches.length === 1);
   return single.flatMap(({ branches }) => branches[0]?.prefix ?? [])[0] ?? null;
+}
+
+/** All but one: what it asks for twice, the planner would plan for twice. */
+export function whereOf(counted: readonly Counted[], without: Counted | null): Where {
+  return allOf(counted.filter((each) => each !== without).map(({ where }) => where));
 }
 
 export interface Plans {
@@ -147,12 +156,18 @@ export function createPlans(model: TokenModel, run: Run, maxTimeMS: number): Pla
         return { count: await run(() => model.estimatedDocumentCount()), countIs: 'estimate' };
       }
       const counted = await count(conditions, indexed);
-      const { branches, total, exact } = fewestOf(counted, indexed);
-      const where = allOf(counted.map((each) => each.where));
+      const fewest = fewestOf(counted, indexed);
+      const { branches, total, exact } = fewest;
       const [branch = EVERY_RECORD, ...others] = branches;
-      if (counted.length === 1 && exact && others.length === 0) return upToCap(total);
-      if (total <= indexed) return upToCap(await sizeOf(branches, where));
-      const widest = others.length === 0 ? branch : EVERY_RECORD;
+      if (counted.length === 1 && exact && others.length === 0) {
+        return total > indexed
+          ? { count: indexed, countIs: 'at-least' }
+          : { count: total, countIs: 'exact' };
+      }
+      if (total <= indexed) return upToCap(await sizeOf(branches, whereOf(counted, fewest)));
+      const single = others.length === 0;
+      const widest = single ? branch : EVERY_RECORD;
+      const where = whereOf(counted, single ? fewest : null);
       if (!bounded) return upToCap(await sizeOf([widest], where));
       return { count: await sample(widest, where, indexed), countIs: 'at-least' };
     },

@@ -3,9 +3,18 @@ import type { StoreContext } from './context.js';
 import type { TokenKind, TokenOrigin, TokenRecord } from './records.js';
 import { allOf, type Condition, type Conditions, conditionsOf } from './token-conditions.js';
 import type { TokenState } from './token-list.js';
-import { type TokenModel, toRecord } from './token-model.js';
+import { DATE_INDEXES, type TokenModel, toRecord } from './token-model.js';
 import { after, endOf, opposite, type Order, positionOf, sortOf } from './token-order.js';
-import { type Count, COUNT_CAP, createPlans, fewestOf, NONE, prefixOf } from './token-plan.js';
+import {
+  type Count,
+  COUNT_CAP,
+  type Counted,
+  createPlans,
+  fewestOf,
+  NONE,
+  prefixFor,
+  whereOf,
+} from './token-plan.js';
 import { ALL_TIMES, type DateField } from './token-times.js';
 import { type Allowance, type Walk, type Walked, walkIndex } from './token-walk.js';
 
@@ -136,40 +145,40 @@ export function createTokenSearch(
     from: Position | null,
     limit: number,
   ): Promise<Walked> {
-    const allowance = allowanceOf(limits);
-    const walk = (conditions: readonly Condition[], asked: Pick<Walk, 'from' | 'limit'>) =>
-      walkIndex(
-        model,
-        run,
-        {
-          ...asked,
-          order,
-          times: times.get(order.field) ?? ALL_TIMES,
-          prefix: order.field === 'createdAt' ? prefixOf(conditions) : null,
-          where: allOf(conditions.map(({ where }) => where)),
-          maxTimeMS: MAX_TIME_MS,
-        },
-        allowance,
-      );
+    const allowances = allowancesOf(limits);
+    const walk = (
+      conditions: readonly Condition[],
+      asked: Pick<Walk, 'from' | 'limit' | 'prefix'>,
+      allowance: Allowance,
+    ) => {
+      const where = allOf(conditions.map((each) => each.where));
+      const range = times.get(order.field) ?? ALL_TIMES;
+      const whole = { ...asked, order, times: range, where, maxTimeMS: MAX_TIME_MS };
+      return walkIndex(model, run, whole, allowance);
+    };
 
-    const first = await walk(all, { from, limit });
+    const first = await walk(all, { from, limit, prefix: prefixFor(order, all) }, allowances.first);
     if (first.stoppedAt === null) return first;
     const rest = { from: first.stoppedAt, limit: limit - first.documents.length };
     const counted = await plans.count(all, limits.indexed);
-    const { branches, total } = fewestOf(counted, limits.indexed);
+    const fewest = fewestOf(counted, limits.indexed);
     const more =
-      total > limits.indexed
-        ? await walk(counted, rest)
-        : {
-            documents: await plans.find(
-              branches,
-              allOf([...counted.map(({ where }) => where), after(order, rest.from)]),
-              sortOf(order),
-              rest.limit,
-            ),
-            stoppedAt: null,
-          };
+      fewest.total > limits.indexed
+        ? await walk(counted, { ...rest, prefix: prefixFor(order, counted) }, allowances.others)
+        : await few(fewest);
     return { ...more, documents: [...first.documents, ...more.documents] };
+
+    async function few({ branches }: Counted): Promise<Walked> {
+      const prefix = prefixFor(order, [fewest]);
+      const [only, ...others] = branches;
+      const isOrdered = only?.index === DATE_INDEXES[order.field] && others.length === 0;
+      if (prefix !== null || isOrdered) {
+        return walk(counted, { ...rest, prefix }, () => limits.indexed + 1);
+      }
+      const where = allOf([whereOf(counted, fewest), after(order, rest.from)]);
+      const documents = await plans.find(branches, where, sortOf(order), rest.limit);
+      return { documents, stoppedAt: null };
+    }
   }
 
   async function search(filter: TokenSearch, page: SearchPage): Promise<Found> {
@@ -218,14 +227,16 @@ export function createTokenSearch(
   };
 }
 
-function allowanceOf({ firstWindow, window, most, withinMs }: SearchLimits): Allowance {
+/** One window, so that every answer is a step forward; then others for as long as there is time. */
+function allowancesOf({ firstWindow, window, most, withinMs }: SearchLimits) {
   const endAt = performance.now() + withinMs;
   let taken = 0;
-  return () => {
-    // One window at least, so that every answer is a step forward.
-    if (taken > 0 && performance.now() > endAt) return 0;
-    const size = Math.min(taken === 0 ? firstWindow : window, most - taken);
-    taken += size;
-    return size;
+  const take = (size: number) => {
+    const taking = Math.min(size, most - taken);
+    taken += taking;
+    return taking;
   };
+  const first: Allowance = () => (taken === 0 ? take(firstWindow) : 0);
+  const others: Allowance = () => (performance.now() > endAt ? 0 : take(window));
+  return { first, others };
 }

@@ -5,8 +5,8 @@ import type { TokenDocument } from './token-model.js';
 /** Those with the fewest records first, as a rule. */
 export const DATE_FIELDS = [
   'lastRefusedAt',
-  'revocation.at',
   'lastUsedAt',
+  'revocation.at',
   'expiresAt',
   'issuedAt',
   'createdAt',

@@ -55,9 +55,9 @@ export async function walkIndex(
           : { [order.field]: direction, _id: direction },
       );
 
-  for (const stretch of stretchesOf(walk)) {
+  for (const [i, stretch] of stretchesOf(walk).entries()) {
     // From here on the walk is in this stretch, so that it never ends where it began.
-    from = enter(stretch, order, from);
+    if (i > 0) from = enter(stretch, order, from);
     for (;;) {
       const whole = edgesOf(stretch, order, from, null);
       if (whole === null) break;
@@ -189,8 +189,8 @@ function keyOf({ index, prefix }: Stretch, field: string, value: number | null, 
 }
 
 /** The position, or the beginning of the stretch if that is further on. */
-function enter(stretch: Stretch, { direction }: Order, from: Position | null): Position | null {
-  if (from === null || sideOf(stretch, from) !== -direction) return from;
+function enter(stretch: Stretch, { direction }: Order, from: Position | null): Position {
+  if (from !== null && sideOf(stretch, from) !== -direction) return from;
   const { dates } = stretch;
   return {
     value: dates && (direction === 1 ? dates.low : dates.high),

@@ -11,7 +11,7 @@ import {
   TOKEN_ORIGINS,
   type TokenRecord,
 } from '../../src/store/records.js';
-import { TOKEN_STATES } from '../../src/store/token-list.js';
+import { createTokenList, TOKEN_STATES } from '../../src/store/token-list.js';
 import {
   createTokenSearch,
   type DateRange,
@@ -163,6 +163,50 @@ describe.each(WAYS)('the search, %s,', (way, limits) => {
     }
   });
 });
+
+it('leaves the planner no choice, which the embedded engine could not make on many records', async () => {
+  const commands: object[] = [];
+  const options = { dbName: database, monitorCommands: true };
+  const watched = await mongoose.createConnection(testMongodbUri(), options).asPromise();
+  watched.getClient().on('commandStarted', ({ commandName, command }) => {
+    const { find, count, aggregate } = command as Record<string, unknown>;
+    if (commandName !== 'explain' && (find ?? count ?? aggregate) === 'tokens') {
+      const { lsid: _lsid, $db: _db, ...asked } = command as Record<string, unknown>;
+      commands.push(asked);
+    }
+  });
+  try {
+    const model = createTokenModel(watched, { w: 1, j: true });
+    const { run } = createOperations();
+    const searches = createTokenSearch(model, { clock: () => clock.now, run }, WAYS[1]?.[1]);
+    const list = createTokenList(model, { clock: () => clock.now, run });
+    for (const [i, one] of FILTERS.entries()) {
+      const asked = { ...EVERYONE, ...one, ...FILTERS[(i * 7 + 3) % FILTERS.length] };
+      for (const filter of [{ ...EVERYONE, ...one }, asked]) {
+        const order = ORDERS[i % ORDERS.length] ?? { sortField: 'createdAt', direction: -1 };
+        for (const sortField of ['createdAt', order.sortField] as const) {
+          await forwards(searches, filter, { ...order, sortField }, 100);
+        }
+        await searches.countMatching(filter);
+      }
+    }
+    for (const state of TOKEN_STATES) {
+      for (const more of [{}, { kind: 'api-key' }, { search: 'app-1' }] as const) {
+        const filter = { userId: null, state, ...more };
+        await list.list(filter, { sortField: 'createdAt', direction: -1, skip: 10, limit: 10 });
+        await list.list(filter, { sortField: 'expiresAt', direction: 1, skip: 10, limit: 10 });
+        await list.count(filter);
+      }
+    }
+    expect(commands.length).toBeGreaterThan(200);
+    for (const command of commands) {
+      const plan: unknown = await watched.db?.command({ explain: command });
+      expect([command, rejectedPlansOf(plan)]).toEqual([command, []]);
+    }
+  } finally {
+    await watched.close();
+  }
+}, 120_000);
 
 it('looks at no more than its bound for one answer, and goes on from there to the end', async () => {
   const searches = searchesWithin({ ...UNHURRIED, firstWindow: 20, most: 20, indexed: 1 });
@@ -413,6 +457,14 @@ async function backwards(
     if (answers > 3 * RECORDS) throw new Error('the search never ends');
   }
   return ids;
+}
+
+/** Wherever they are: an aggregation has its plan in its first stage. */
+function rejectedPlansOf(plan: unknown): unknown[] {
+  if (typeof plan !== 'object' || plan === null) return [];
+  return Object.entries(plan).flatMap(([name, value]) =>
+    name === 'rejectedPlans' ? (value as unknown[]) : rejectedPlansOf(value),
+  );
 }
 
 function idsOf(found: readonly TokenRecord[]): string[] {
