@@ -119,7 +119,7 @@ export const COLUMNS: readonly Column[] = [
     label: 'Token id',
     cell: (token) => (
       <span class="id">
-        <code title={token.jti}>{token.jti.slice(0, 8)}</code>
+        <code title={token.jti}>{briefId(token.jti)}</code>
         <CopyButton text={token.jti} label={`Copy token id ${token.jti.slice(0, 8)}`} />
       </span>
     ),
@@ -158,6 +158,11 @@ export const COLUMNS: readonly Column[] = [
       ),
   },
 ];
+
+/** The first characters are the time, and the same for a minute: the last ones tell neighbours apart. */
+function briefId(jti: string): string {
+  return jti.length > 16 ? `${jti.slice(0, 8)}…${jti.slice(-4)}` : jti;
+}
 
 function text(value: string | null): ComponentChildren {
   return value === null ? <span class="muted">—</span> : <span title={value}>{value}</span>;
