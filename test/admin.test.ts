@@ -249,6 +249,12 @@ describe('the list', () => {
     expect(bulk.body).toMatchObject({ count: 0 });
     const cutoff = { userId: admin.session.user._id, reason: 'requested' };
     expect((await ann.post('/admin/cutoffs', cutoff)).status).toBe(403);
+    const anyApplication = {
+      userId: ann.session.user._id,
+      applicationId: 'whatever',
+      reason: 'requested',
+    };
+    expect((await ann.post('/admin/cutoffs', anyApplication)).status).toBe(403);
     expect((await ann.post('/admin/cutoffs', { everything: true, reason: 'left' })).status).toBe(
       403,
     );
@@ -427,6 +433,36 @@ describe('revoking many', () => {
     await admin.post('/admin/cutoffs', { userId: bob, before, reason: 'rotated' }).expect(201);
     await t.http().get('/auth/verify').set('Authorization', old).expect(401);
     await t.http().get('/auth/verify').set('Authorization', young).expect(204);
+  });
+
+  it('keeps who revoked and why when a later cut-off moves nothing', async () => {
+    await fresh(1, 'u-kept');
+    await admin.post('/admin/cutoffs', { userId: 'u-kept', reason: 'compromised' }).expect(201);
+    const before = '2020-01-01T00:00:00Z';
+    await admin.post('/admin/cutoffs', { userId: 'u-kept', before, reason: 'rotated' }).expect(201);
+    await t.service.marker.idle();
+    const [kept] = (await listOf(admin, 'userId=u-kept')).tokens;
+    expect(kept).toMatchObject({ state: 'revoked', revokedReason: 'compromised' });
+  });
+
+  it('says of what was issued before a time that it was revoked today', async () => {
+    await fresh(1, 'u-before');
+    t.clock.now += 3_600_000;
+    const before = new Date(t.clock.now - 60_000).toISOString();
+    await admin
+      .post('/admin/cutoffs', { userId: 'u-before', before, reason: 'rotated' })
+      .expect(201);
+    await t.service.marker.idle();
+    const [marked] = (await listOf(admin, 'userId=u-before')).tokens;
+    expect(marked?.revokedAt).toBe(new Date(t.clock.now).toISOString());
+  });
+
+  it('takes an id once, however it is written', async () => {
+    await fresh(1, 'u-twice');
+    const id = (await listOf(admin, 'userId=u-twice')).tokens[0]?._id ?? '';
+    const ids = [id, id.toUpperCase(), id];
+    const preview = await admin.post('/admin/revocations/preview', { ids });
+    expect(preview.body).toMatchObject({ count: 1 });
   });
 
   it.each([

@@ -304,6 +304,20 @@ it('the dashboard: passwords, its cookie, what is inspected, searched and noted'
       { headers: { ...bySession, 'x-csrf-token': wrong('CSRF') }, json: {} },
     ],
     ['set', 204, 'POST', path, setTo(wrong('set'))],
+    [
+      'note',
+      400,
+      'POST',
+      '/admin/cutoffs',
+      { headers: asRoot, json: { userId: 'x', reason: 'other', note: `leaked: ${ownToken}` } },
+    ],
+    [
+      'key name',
+      400,
+      'POST',
+      '/admin/api-keys',
+      { headers: asRoot, json: { name: `for ${forged}` } },
+    ],
     ['set, array', 400, 'POST', path, setTo([wrong('set, array')])],
     ['set, long', 400, 'POST', path, setTo(wrong('set, long').repeat(20))],
     ['set, name', 400, 'POST', path, { headers: asRoot, json: { [wrong('set, name')]: 1 } }],
@@ -778,9 +792,9 @@ it('secrets: when the database has gone, and when the service is broken', async 
 it('none of it is in the log, in an answer or in the database', async () => {
   await t.service.usage.flush();
   await t.service.marker.idle();
-  const all = [...secrets, { name: 'the signing secret', text: SECRET }];
-  const findSecrets = createLeakFinder(all);
-  const findHashes = createLeakFinder(all, hashesOf);
+  const everything = [...secrets, { name: 'the signing secret', text: SECRET }];
+  const findSecrets = createLeakFinder(everything);
+  const findHashes = createLeakFinder(everything, hashesOf);
   const statuses = new Set(answers.map(({ status }) => status));
   for (const status of [200, 201, 204, 400, 401, 404, 405, 409, 413, 415, 500, 503])
     expect(statuses).toContain(status);
@@ -795,6 +809,7 @@ it('none of it is in the log, in an answer or in the database', async () => {
   expect(logs.map((log) => log.includes('"msg":'))).toEqual([true, true, true]);
   for (const log of logs) expect([...findSecrets(log), ...findHashes(log)]).toEqual([]);
 
+  for (const { service } of [t, strict]) await service.audit.flush();
   const connection = await mongoose
     .createConnection(testMongodbUri(), { dbName: database })
     .asPromise();

@@ -119,6 +119,15 @@ describeWithChromium('the dashboard', () => {
     );
   }
 
+  async function expectRows(page: Page, count: number): Promise<void> {
+    for (const limit = Date.now() + 5000; ;) {
+      const found = await rows(page).count();
+      if (found === count) return;
+      if (Date.now() > limit) expect(found).toBe(count);
+      await page.waitForTimeout(20);
+    }
+  }
+
   /** Where a page is, without what changes by itself. */
   const query = (page: Page) => new URL(page.url()).search;
 
@@ -221,15 +230,6 @@ describeWithChromium('the dashboard', () => {
       expect(query(page)).not.toMatch(/state|userId/);
       expect(await violationsOf(page)).toEqual([]);
     });
-
-    async function expectRows(page: Page, count: number): Promise<void> {
-      for (const limit = Date.now() + 5000; ;) {
-        const found = await rows(page).count();
-        if (found === count) return;
-        if (Date.now() > limit) expect(found).toBe(count);
-        await page.waitForTimeout(20);
-      }
-    }
 
     it('finds by e-mail, by the beginning of an id, and by application', async () => {
       await t.signIn('ann@example.com');
@@ -462,7 +462,7 @@ describeWithChromium('the dashboard', () => {
       await pill.waitFor({ timeout: 2000 });
       expect(await rows(page).count()).toBe(1);
       await pill.click();
-      await page.waitForFunction("document.querySelectorAll('tr[data-id]').length === 2");
+      await expectRows(page, 2);
     });
   });
 
@@ -473,7 +473,7 @@ describeWithChromium('the dashboard', () => {
       await page.keyboard.press('/');
       await page.keyboard.type('keys-00');
       await page.waitForURL(/q=keys-00/);
-      await page.waitForFunction("document.querySelectorAll('tr[data-id]').length === 3");
+      await expectRows(page, 3);
       await page.keyboard.press('Escape');
       await page.locator('#main').focus();
       await page.keyboard.press('ArrowDown');

@@ -34,14 +34,18 @@ interface Dependencies {
   readonly now: () => number;
 }
 
+const STREAM = '/admin/events/stream';
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 export function createDashboardSessions(deps: Dependencies): DashboardSessions {
-  async function claimsOfCookie(req: Request): Promise<Claims> {
+  async function claimsOfCookie(req: Request, res: Response): Promise<Claims> {
     const token = readCookie(req, SESSION_COOKIE);
     const checked =
       token === undefined ? null : await deps.checkToken(token, () => clientDevice(req));
-    if (checked === null || !checked.accepted) throw signedOut();
+    if (checked === null || !checked.accepted) {
+      if (token !== undefined) clearCookie(req, res, SESSION_COOKIE);
+      throw signedOut();
+    }
     return checked.claims;
   }
 
@@ -53,8 +57,8 @@ export function createDashboardSessions(deps: Dependencies): DashboardSessions {
     start(req, res, readCookie(req, SESSION_COOKIE) ?? '');
   };
 
-  const authenticateCookie: RequestHandler = async function authenticateCookie(req, _res, next) {
-    const claims = await claimsOfCookie(req);
+  const authenticateCookie: RequestHandler = async function authenticateCookie(req, res, next) {
+    const claims = await claimsOfCookie(req, res);
     if (!SAFE_METHODS.has(req.method)) {
       assertSameOrigin(req);
       assertCsrfToken(req);
@@ -67,7 +71,8 @@ export function createDashboardSessions(deps: Dependencies): DashboardSessions {
     authenticate: function authenticateDashboard(req, res, next) {
       if (req.headers.authorization !== undefined) return deps.authenticate(req, res, next);
       return authenticateCookie(req, res, (error?: unknown) => {
-        if (error === undefined) renew(req, res);
+        // The stream connects by itself, so it's no sign of anybody being there.
+        if (error === undefined && req.path !== STREAM) renew(req, res);
         next(error);
       });
     },

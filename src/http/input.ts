@@ -100,6 +100,16 @@ function cleanName(name: string): string {
   return name.replaceAll(/[^\w$.[\]-]/g, '?').slice(0, 64);
 }
 
+/** The text of a whole token, somewhere within: ours to refuse wherever it would be kept. */
+const TOKEN_WITHIN = /[0-9a-f-]{36}\.[\w-]{43}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}/i;
+
+/** A text that people write for people: kept and shown, so no token may be in it. */
+export function noteField(max: number) {
+  return textField(max).refine((value) => !TOKEN_WITHIN.test(value), {
+    error: 'must not hold a token; name it by its id, the part before the dot.',
+  });
+}
+
 /** A text field: printable, well-formed, `max` characters at most. */
 export function textField(max: number) {
   const message = `must be a text of 1 to ${max} characters, without control characters.`;

@@ -73,6 +73,8 @@ export function createRevocationSync({
     const newCutoffs = (await store.cutoffs.all()).filter((cutoff) =>
       index.raiseCutoff(cutoff, cutoff.at),
     );
+    // At once: they are in force already, and at the next time they would not be new.
+    if (!isFirst && newCutoffs.length > 0) onForeign?.({ entries: [], cutoffs: newCutoffs });
     const newEntries: RevokedEntry[] = [];
     let count = 0;
     for await (const batch of store.tokens.revoked(since, new Date(startedAt - LEEWAY_MS))) {
@@ -89,8 +91,7 @@ export function createRevocationSync({
     cursor = databaseTime;
     lastClock = startedAt;
     index.markSynced(startedAt);
-    if (!isFirst && newCutoffs.length + newEntries.length > 0)
-      onForeign?.({ entries: newEntries, cutoffs: newCutoffs });
+    if (!isFirst && newEntries.length > 0) onForeign?.({ entries: newEntries, cutoffs: [] });
   }
 
   function refresh(): Promise<void> {

@@ -5,7 +5,7 @@ import type { ApiKeys } from '../auth/api-keys.js';
 import { principalOf } from '../auth/authenticate.js';
 import type { Clock } from '../clock.js';
 import { clientDevice } from '../http/client.js';
-import { dateField, parseBody, parseJsonBody, textField } from '../http/input.js';
+import { dateField, noteField, parseBody, parseJsonBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
 import type { Trail } from '../audit/trail.js';
@@ -24,7 +24,7 @@ interface Dependencies {
 export function createAdminApiKeysRouter(deps: Dependencies): Router {
   const { authenticate, requireAdministrator, apiKeys, clock, log, trail } = deps;
   const newKeyBody = z.strictObject({
-    name: textField(100),
+    name: noteField(100),
     expiresAt: dateField()
       .refine((date) => date.getTime() > clock(), { error: 'must be in the future.' })
       .nullish(),

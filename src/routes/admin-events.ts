@@ -18,7 +18,7 @@ import {
   type EventPosition,
   type EventStore,
 } from '../store/events.js';
-import { isRecordId } from '../store/tokens.js';
+import { isRecordId } from '../store/records.js';
 import type { UserStore } from '../store/users.js';
 import type { Claims } from '../tokens/claims.js';
 import { createLiveViewers, type LiveViewer } from './live-viewers.js';
@@ -133,6 +133,8 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
     }
     const { userId, claims } = principal;
     const { isAdministrator } = await callerOf(req, users);
+    // Gone while it was looked up: nothing would ever say that it has closed.
+    if (res.destroyed) return;
     assertRoom(userId, isAdministrator);
     const viewing: { viewer: LiveViewer | null } = { viewer: null };
     count(userId, 1);

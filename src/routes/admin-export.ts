@@ -1,5 +1,6 @@
 /** `GET /admin/tokens/export`: everything that a filter matches, streamed as CSV or NDJSON, oldest first. */
-import { once } from 'node:events';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { type RequestHandler, Router } from 'express';
 import { callerOf, ownJti, principalOf } from '../auth/authenticate.js';
 import type { Clock } from '../clock.js';
@@ -70,29 +71,27 @@ export function createAdminExportRouter(deps: Dependencies): Router {
       'Cache-Control': 'no-store',
       'X-Accel-Buffering': 'no',
     });
-    if (isCsv) res.write(csvLine(Object.keys(COLUMNS)));
     let count = 0;
-    try {
-      while (batch.done !== true && !res.destroyed) {
+    async function* lines() {
+      if (isCsv) yield csvLine(Object.keys(COLUMNS));
+      for (; batch.done !== true; batch = await batches.next()) {
         const records = await toWire(batch.value, ownJti(req));
         count += records.length;
-        const text = records.map(isCsv ? toCsv : toNdjson).join('');
-        if (!res.write(text)) await Promise.race([once(res, 'drain'), once(res, 'close')]);
-        batch = await batches.next();
+        yield records.map(isCsv ? toCsv : toNdjson).join('');
       }
+    }
+    const act = { by: principalOf(req).userId, requestId: requestIdOf(res) };
+    try {
+      await pipeline(Readable.from(lines()), res);
+      log.info({ event: 'export.made', count, ...act }, 'tokens exported');
     } catch (error) {
       // The status has been sent: a connection that breaks off says that this isn't all.
-      log.error({ err: error, requestId: requestIdOf(res), count }, 'an export broke off');
-      res.destroy();
-      return;
+      log.warn({ err: error, count, ...act }, 'an export broke off');
     } finally {
+      // Whoever broke it off has read that much.
+      trail.record({ type: 'export.made', via: 'dashboard', ...act, count });
       await batches.return?.();
     }
-    if (res.destroyed) return;
-    res.end();
-    const act = { by: principalOf(req).userId, requestId: requestIdOf(res) };
-    trail.record({ type: 'export.made', via: 'dashboard', ...act, count });
-    log.info({ event: 'export.made', count, ...act }, 'tokens exported');
   };
 
   // Before GET, whose handler would walk through everything for a HEAD.

@@ -1,10 +1,10 @@
 /** Why something is revoked, as the dashboard asks for it: one of a few reasons, and a note. */
 import { z } from 'zod';
-import { choiceField, textField } from '../http/input.js';
+import { choiceField, noteField } from '../http/input.js';
 
 export const reasonFields = {
   reason: choiceField(['compromised', 'requested', 'rotated', 'left', 'other']),
-  note: textField(200).optional(),
+  note: noteField(200).optional(),
 };
 
 const needsNote = {

@@ -11,7 +11,8 @@ import type { Trail } from '../audit/trail.js';
 import type { Logger } from '../observability/logger.js';
 import type { RevocationContext, Revoker } from '../revocation/revoke.js';
 import type { TokenRecord } from '../store/records.js';
-import { isRecordId, type TokenStore } from '../store/tokens.js';
+import { isRecordId } from '../store/records.js';
+import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
 import { toReason, withReason } from './admin-reason.js';
 import { filterBody, toTokenSearch } from './admin-tokens-input.js';
@@ -70,12 +71,10 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
   /** What isn't revoked yet of the selection, as far as the caller may touch it. @throws ServiceError 400 above the limit */
   async function findSelected(chosen: Selection, caller: Caller): Promise<TokenRecord[]> {
     if ('ids' in chosen) {
-      const found = await Promise.all([...new Set(chosen.ids)].map((id) => tokens.findById(id)));
+      const found = await tokens.findByIds(chosen.ids);
       return found.filter(
-        (record): record is TokenRecord =>
-          record !== null &&
-          record.revocation === null &&
-          (caller.isAdministrator || record.userId === caller.userId),
+        (record) =>
+          record.revocation === null && (caller.isAdministrator || record.userId === caller.userId),
       );
     }
     const filter = await toTokenSearch(chosen.filter, caller, users);
@@ -121,12 +120,13 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
     }
     const asOf = body.asOf.getTime();
     const context = contextOf(req, res, toReason(body));
-    const result = await revokeAll(
-      // What came in the place of something that has gone meanwhile was in no preview.
-      selected.filter(({ createdAt }) => createdAt.getTime() <= asOf),
-      context,
-      res,
-    );
+    // What came in the place of something that has gone meanwhile was in no preview.
+    const isDue = ({ createdAt }: TokenRecord) => createdAt.getTime() <= asOf;
+    const result = await revokeAll(selected.filter(isDue), context, res);
+    for (const { id, jti } of selected.filter((record) => !isDue(record))) {
+      const message = 'was recorded after the preview, and is still good; look again.';
+      result.failed.push({ _id: id, jti, message });
+    }
     trail.record({ type: 'bulk.revoked', ...context, count: result.revoked });
     log.info(
       {
@@ -190,7 +190,9 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
     const body = parseBody(req, cutoffBody);
     const { userId = null, applicationId = null, everything, before } = body;
     const caller = await callerOf(req, users);
-    if (!caller.isAdministrator && userId !== caller.userId) throw forbidden();
+    // Cut-offs are kept for ever: whoever may name applications freely could make any number of them.
+    const isOwn = userId === caller.userId && applicationId === null;
+    if (!caller.isAdministrator && !isOwn) throw forbidden();
     if ((userId === null && applicationId === null) !== (everything === true)) {
       throw invalidInput(
         'everything',

@@ -98,24 +98,14 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
     const records = await tokens.findByJti(claims.jti);
     const own = records.filter(({ issuer }) => issuer === claims.issuer);
     await Promise.all(own.map((record) => revoker.revokeRecord(record, context)));
-    res.status(204).set('Cache-Control', 'no-store').end();
-  };
-
-  /** Also when the session is no longer good. */
-  const forgetCookie: RequestHandler = (req, res, next) => {
+    // Not before: without its cookie the page could not ask again after a failure.
     sessions.end(req, res);
-    next();
+    res.status(204).set('Cache-Control', 'no-store').end();
   };
 
   router.post('/admin/session', sessions.requireSameOrigin, parseJsonBody, signIn);
   router.get('/admin/session', sessions.authenticateCookie, show);
-  router.delete(
-    '/admin/session',
-    sessions.requireSameOrigin,
-    forgetCookie,
-    sessions.authenticateCookie,
-    signOut,
-  );
+  router.delete('/admin/session', sessions.requireSameOrigin, sessions.authenticateCookie, signOut);
   router.all('/admin/session', methodNotAllowed('GET', 'HEAD', 'POST', 'DELETE'));
   return router;
 }

@@ -7,6 +7,8 @@ interface Context {
   readonly users: Pick<UserStore, 'findById'>;
   readonly cutoffs: Pick<CutoffStore, 'all'>;
   readonly now: number;
+  /** Who did it, by e-mail, and why everybody's were revoked, is for administrators. */
+  readonly isAdministrator: boolean;
 }
 
 interface Entry {
@@ -50,28 +52,38 @@ export async function timelineOf(
 async function endOf(
   record: TokenRecord,
   session: TokenRecord | null,
-  { users, cutoffs }: Context,
+  { users, cutoffs, isAdministrator }: Context,
 ): Promise<Entry[]> {
   const revocation = record.revocation ?? session?.revocation ?? null;
   if (revocation !== null) {
     return [
       {
-        ...(await endEntry('revoked', revocation, users)),
+        ...(await endEntry('revoked', revocation, isAdministrator ? users : null)),
         requestId: revocation.requestId ?? null,
       },
     ];
   }
   const matching = (await cutoffs.all()).filter((cutoff) => applies(cutoff, record));
   const [newest] = matching.toSorted((a, b) => b.at.getTime() - a.at.getTime());
-  return newest === undefined ? [] : [await endEntry('cut-off', newest, users)];
+  if (newest === undefined) return [];
+  const isForOthersToo = newest.userId === null && !isAdministrator;
+  const shown = isForOthersToo ? { ...newest, reason: null } : newest;
+  return [await endEntry('cut-off', shown, isAdministrator ? users : null)];
 }
 
 async function endEntry(
   what: 'revoked' | 'cut-off',
   { at, by, via, reason }: Pick<Revocation, 'at' | 'by' | 'via' | 'reason'>,
-  users: Context['users'],
+  users: Context['users'] | null,
 ): Promise<Entry> {
-  return { ...NOTHING_MORE, at, what, by: await nameOf(by, users), via, reason };
+  return {
+    ...NOTHING_MORE,
+    at,
+    what,
+    by: users === null ? by : await nameOf(by, users),
+    via,
+    reason,
+  };
 }
 
 function applies(cutoff: Cutoff, record: TokenRecord): boolean {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { invalidInput } from '../errors.js';
 import { choiceField, dateField, idField, textField, wholeNumberField } from '../http/input.js';
 import { TOKEN_KINDS, TOKEN_ORIGINS } from '../store/records.js';
-import { isRecordId } from '../store/tokens.js';
+import { isRecordId } from '../store/records.js';
 import { TOKEN_STATES } from '../store/token-list.js';
 import {
   type Position,
@@ -61,6 +61,7 @@ export const exportQuery = z.strictObject({
   format: choiceField(['csv', 'ndjson']),
 });
 
+/** How many users a text may mean by their e-mail. */
 const FREE_TEXT_USERS = 100;
 
 /** Someone who isn't an administrator searches among their own tokens only. */
@@ -70,6 +71,15 @@ export async function toTokenSearch(
   users: Pick<UserStore, 'idsByText'>,
 ): Promise<TokenSearch> {
   const { q, userId, neverExpires } = input;
+  const named =
+    q === undefined || !caller.isAdministrator ? [] : await users.idsByText(q, FREE_TEXT_USERS + 1);
+  // A part of them would look like all of them.
+  if (named.length > FREE_TEXT_USERS) {
+    throw invalidInput(
+      'q',
+      `begins the e-mail addresses of more than ${FREE_TEXT_USERS} users; type more of one.`,
+    );
+  }
   const wanted = userId === undefined ? null : [userId];
   return {
     userIds: caller.isAdministrator
@@ -89,13 +99,7 @@ export async function toTokenSearch(
     refused: { from: input.refusedFrom, to: input.refusedTo },
     neverExpires: neverExpires === undefined ? undefined : true,
     idleSince: input.idleSince,
-    text:
-      q === undefined
-        ? undefined
-        : {
-            value: q,
-            userIds: caller.isAdministrator ? await users.idsByText(q, FREE_TEXT_USERS) : [],
-          },
+    text: q === undefined ? undefined : { value: q, userIds: named },
   };
 }
 

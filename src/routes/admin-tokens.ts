@@ -1,6 +1,6 @@
 /** `/admin/tokens`: the dashboard's list, a token in detail, revoking one. Administrators see everyone's tokens, others their own. */
 import { type Request, type RequestHandler, Router } from 'express';
-import { callerOf, ownJti, principalOf } from '../auth/authenticate.js';
+import { type Caller, callerOf, ownJti, principalOf } from '../auth/authenticate.js';
 import type { Clock } from '../clock.js';
 import { invalidInput, notFound } from '../errors.js';
 import { parseBody, parseIdParameter, parseJsonBody, parseQuery } from '../http/input.js';
@@ -9,7 +9,8 @@ import { requestIdOf } from '../http/request-id.js';
 import type { Revoker } from '../revocation/revoke.js';
 import type { CutoffStore } from '../store/cutoffs.js';
 import type { TokenRecord } from '../store/records.js';
-import { isRecordId, type TokenStore } from '../store/tokens.js';
+import { isRecordId } from '../store/records.js';
+import type { TokenStore } from '../store/tokens.js';
 import type { Position } from '../store/token-search.js';
 import type { UserStore } from '../store/users.js';
 import type { UsageRecorder } from '../tokens/usage-recorder.js';
@@ -36,7 +37,7 @@ export function createAdminTokensRouter(deps: Dependencies): Router {
   const router = Router();
 
   /** The record, if the caller may see it. Someone else's is 404, like an unknown one. */
-  async function findOwn(req: Request): Promise<TokenRecord> {
+  async function findOwn(req: Request): Promise<{ record: TokenRecord; caller: Caller }> {
     const id = parseIdParameter(req, 'id');
     if (!isRecordId(id))
       throw invalidInput('id', "must be the 24 hexadecimal digits of a record's _id.");
@@ -44,7 +45,7 @@ export function createAdminTokensRouter(deps: Dependencies): Router {
     const record = await tokens.findById(id);
     if (record === null || !(caller.isAdministrator || record.userId === caller.userId))
       throw notFound('token');
-    return record;
+    return { record, caller };
   }
 
   const list: RequestHandler = async (req, res) => {
@@ -74,7 +75,7 @@ export function createAdminTokensRouter(deps: Dependencies): Router {
 
   const show: RequestHandler = async (req, res) => {
     await usage.flush();
-    const record = await findOwn(req);
+    const { record, caller } = await findOwn(req);
     const [sessions, children] = await Promise.all([
       record.sessionId === null ? [] : tokens.findByJti(record.sessionId),
       record.kind === 'refresh'
@@ -102,13 +103,18 @@ export function createAdminTokensRouter(deps: Dependencies): Router {
       session: session === null ? null : sessionWire,
       children: childrenWire,
       moreChildren: children.next !== null,
-      timeline: await timelineOf(record, session, { users, cutoffs: deps.cutoffs, now: clock() }),
+      timeline: await timelineOf(record, session, {
+        users,
+        cutoffs: deps.cutoffs,
+        now: clock(),
+        isAdministrator: caller.isAdministrator,
+      }),
     });
   };
 
   const revoke: RequestHandler = async (req, res) => {
     const reason = toReason(parseBody(req, revokeBody));
-    const record = await findOwn(req);
+    const { record } = await findOwn(req);
     const revoked = await revoker.revokeRecord(record, {
       by: principalOf(req).userId,
       via: 'dashboard',

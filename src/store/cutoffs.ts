@@ -19,6 +19,8 @@ export interface Cutoff extends CutoffScope {
   readonly via: string;
   /** The request that set it, as the log names it. */
   readonly requestId?: string;
+  /** When it was set, which may be long after `at`; null in those from before it was kept. */
+  readonly setAt?: Date | null;
 }
 
 export interface CutoffStore {
@@ -44,7 +46,8 @@ function cutoffSchema(writeConcern: WriteConcern) {
       by: { type: String, required: true },
       reason: { type: String, default: null },
       via: { type: String, required: true },
-      requestId: String,
+      requestId: { type: String, default: null },
+      setAt: { type: Date, default: null },
       markedUntil: { type: Date, default: null },
     },
     {
@@ -59,7 +62,12 @@ function cutoffSchema(writeConcern: WriteConcern) {
   );
 }
 
-export function createCutoffStore({ connection, writeConcern, run }: StoreContext): CutoffStore {
+export function createCutoffStore({
+  connection,
+  writeConcern,
+  clock,
+  run,
+}: StoreContext): CutoffStore {
   const model = connection.model(
     'Cutoff',
     cutoffSchema(writeConcern),
@@ -68,16 +76,23 @@ export function createCutoffStore({ connection, writeConcern, run }: StoreContex
   return {
     async raise(cutoff) {
       const { at, userId, applicationId, sessionsOnly, by, reason, via, requestId } = cutoff;
+      const setAt = new Date(clock());
       const found = await run(() =>
         model
           .findOneAndUpdate(
             { _id: scopeKey(cutoff) },
-            {
-              $max: { at },
-              $set: { by, reason, via, ...(requestId === undefined ? {} : { requestId }) },
-              $setOnInsert: { userId, applicationId, sessionsOnly },
-            },
-            { upsert: true, returnDocument: 'after', writeConcern },
+            [
+              {
+                $set: {
+                  ...literals({ userId, applicationId, sessionsOnly }),
+                  // One that moves nothing has revoked nothing: who did stays as it was.
+                  ...ifMoved(at, { by, reason, via, requestId: requestId ?? null, setAt }),
+                  markedUntil: { $ifNull: ['$markedUntil', null] },
+                  at: { $max: ['$at', at] },
+                },
+              },
+            ],
+            { upsert: true, returnDocument: 'after', updatePipeline: true, writeConcern },
           )
           .lean(),
       );
@@ -107,8 +122,29 @@ export function createCutoffStore({ connection, writeConcern, run }: StoreContex
   };
 }
 
-function toCutoff({ _id, markedUntil: _markedUntil, ...cutoff }: CutoffDocument): Cutoff {
-  return cutoff;
+function literals(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, { $literal: value }]),
+  );
+}
+
+function ifMoved(at: Date, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [
+      name,
+      // A new document has no `at`, which comes before every date.
+      { $cond: [{ $gt: [at, '$at'] }, { $literal: value }, `$${name}`] },
+    ]),
+  );
+}
+
+function toCutoff({
+  _id,
+  markedUntil: _markedUntil,
+  requestId,
+  ...cutoff
+}: CutoffDocument): Cutoff {
+  return { ...cutoff, ...(requestId ? { requestId } : {}) };
 }
 
 /** Unambiguous for any ids: a JSON array. */

@@ -1,12 +1,10 @@
 /** Groups what is asked for at the same time into one command: most of a small operation's cost is the command itself. */
 
-interface Options<T> {
+interface Options {
   /** In one group. */
   readonly most: number;
   /** How many groups may be under way: with one, all wait while a single processor works. */
   readonly atOnce?: number;
-  /** Of an item that could make a whole group fail: it goes alone. */
-  readonly isRisky?: (item: T) => boolean;
 }
 
 /** A group that takes longer no longer counts: one that hangs must not hold up what comes later. */
@@ -19,7 +17,7 @@ const PATIENCE_MS = 250;
  */
 export function createGrouping<T, R>(
   runAll: (items: readonly T[]) => Promise<readonly R[]>,
-  { most, atOnce = 4, isRisky = () => false }: Options<T>,
+  { most, atOnce = 4 }: Options,
 ): (item: T) => Promise<R> {
   interface Waiting {
     readonly item: T;
@@ -27,11 +25,6 @@ export function createGrouping<T, R>(
   }
   const waiting: Waiting[] = [];
   let running = 0;
-
-  function takeGroup(): Waiting[] {
-    const risky = waiting.findIndex(({ item }) => isRisky(item));
-    return waiting.splice(0, risky === -1 ? most : Math.max(1, Math.min(most, risky)));
-  }
 
   function start(): void {
     running += 1;
@@ -42,7 +35,7 @@ export function createGrouping<T, R>(
   async function work(): Promise<void> {
     let isWaitedFor = true;
     while (isWaitedFor && waiting.length > 0) {
-      const group = takeGroup();
+      const group = waiting.splice(0, most);
       const timer = setTimeout(() => {
         isWaitedFor = false;
         running -= 1;

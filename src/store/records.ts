@@ -84,3 +84,8 @@ export interface User {
 }
 
 export const ACTIVE_STATUS = 100;
+
+/** 24 hexadecimal digits, as printed. Mongoose would also take any 12 characters for an ObjectId. */
+export function isRecordId(id: string): boolean {
+  return /^[0-9a-f]{24}$/i.test(id);
+}

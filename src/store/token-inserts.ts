@@ -51,7 +51,7 @@ export function createInsertToken(
       createdAt: now,
       updatedAt: now,
     };
-    const failure = await insertOne(document);
+    const failure = await run(() => insertOne(document));
     if (failure !== null) throw failure;
     return toRecord(document);
   };

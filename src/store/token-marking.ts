@@ -1,4 +1,5 @@
 /** What a cut-off needs of the collection `tokens`: the newest token of its scope, and marking what it revoked. */
+import { unavailable } from '../errors.js';
 import type { StoreContext } from './context.js';
 import type { Cutoff, CutoffScope } from './cutoffs.js';
 import { APPLICATION_INDEX, type TokenModel, USER_INDEX } from './token-model.js';
@@ -37,13 +38,15 @@ export function createMarkingStore(
     },
 
     async *markRevoked(cutoff) {
-      const { at, by, reason, via, requestId } = cutoff;
+      const { by, reason, via, requestId } = cutoff;
+      const at = cutoff.setAt ?? cutoff.at;
       const revocation = { at, by, reason, via, ...(requestId === undefined ? {} : { requestId }) };
       const cursor = model.collection.find<{ _id: unknown }>(
         {
           ...within(cutoff),
           revocation: null,
-          issuedAt: { $lte: at },
+          // One whose age nobody knows is too old, as for the check.
+          issuedAt: { $not: { $gt: cutoff.at } },
           ...(cutoff.sessionsOnly
             ? { $or: [{ kind: 'refresh' }, { sessionId: { $type: 'string' } }] }
             : {}),
@@ -64,6 +67,9 @@ export function createMarkingStore(
           );
           yield marked.modifiedCount;
         }
+        // A cursor that was closed, as by a reconnect, says the same as one that is at its end.
+        if (cursor.killed || cursor.id?.isZero() !== true)
+          throw unavailable('The marking of revoked tokens broke off; it goes on by itself.');
       } finally {
         await cursor.close();
       }

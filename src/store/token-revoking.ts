@@ -20,60 +20,61 @@ export function createRevoking(
   model: TokenModel,
   { run, writeConcern }: Pick<StoreContext, 'run' | 'writeConcern'>,
 ): (id: string, revocation: Revocation) => Promise<RevokeOutcome | null> {
-  const revokeTogether = createGrouping<Wanted, RevokeOutcome | null>(
-    async (wanted) => {
-      // The first one of a record is the one that is written.
-      const firstOf = new Map<string, Wanted>();
-      for (const one of wanted) {
-        const id = one.id.toHexString();
-        if (!firstOf.has(id)) firstOf.set(id, one);
-      }
-      const writtenBy = new mongoose.mongo.ObjectId();
-      // Always a write, even when there is nothing to change: a bare read could see a revocation
-      // that another client's write has not made durable yet, and acknowledge it too early.
-      await run(() =>
-        model.collection.bulkWrite(
-          [...firstOf.values()].map(({ id, revocation }) => ({
-            updateOne: { filter: { _id: id }, update: unlessRevoked(revocation, writtenBy) },
-          })),
-          { ordered: false, writeConcern },
-        ),
-      );
-      // What is read is durable, and whose revocation it is stays as it is.
-      const found = await run(() =>
-        model.collection
-          .find<TokenDocument>(
-            { _id: { $in: [...firstOf.values()].map(({ id }) => id) } },
-            { hint: { _id: 1 } },
-          )
-          .toArray(),
-      );
-      const documentOf = new Map(found.map((document) => [document._id.toHexString(), document]));
+  async function revokeAll(wanted: readonly Wanted[]): Promise<(RevokeOutcome | null)[]> {
+    // The first one of a record is the one that is written.
+    const firstOf = new Map<string, Wanted>();
+    for (const one of wanted) {
+      const id = one.id.toHexString();
+      if (!firstOf.has(id)) firstOf.set(id, one);
+    }
+    const writtenBy = new mongoose.mongo.ObjectId();
+    // Always a write, even when there is nothing to change: a bare read could see a revocation
+    // that another client's write has not made durable yet, and acknowledge it too early.
+    await run(() =>
+      model.collection.bulkWrite(
+        [...firstOf.values()].map(({ id, revocation }) => ({
+          updateOne: { filter: { _id: id }, update: unlessRevoked(revocation, writtenBy) },
+        })),
+        { ordered: false, writeConcern },
+      ),
+    );
+    // What is read is durable, and whose revocation it is stays as it is.
+    const found = await run(() =>
+      model.collection
+        .find<TokenDocument>(
+          { _id: { $in: [...firstOf.values()].map(({ id }) => id) } },
+          { hint: { _id: 1 } },
+        )
+        .toArray(),
+    );
+    const documentOf = new Map(found.map((document) => [document._id.toHexString(), document]));
 
-      return wanted.map((one) => {
-        const id = one.id.toHexString();
-        const document = documentOf.get(id);
-        if (!document?.revocation) return null;
-        const isOurs =
-          firstOf.get(id) === one && writtenBy.equals(document.revocation.writtenBy ?? '');
-        return {
-          outcome: isOurs ? 'revoked' : 'already-revoked',
-          record: toRecord(document),
-        };
-      });
-    },
-    {
-      most: 100,
-      // More than one, so that a write that hangs doesn't stop the others.
-      atOnce: 2,
-      // Whatever a caller put there that the database refuses is that caller's problem alone.
-      isRisky: ({ revocation }) => revocation.eventInfo !== undefined,
-    },
-  );
+    return wanted.map((one) => {
+      const id = one.id.toHexString();
+      const document = documentOf.get(id);
+      if (!document?.revocation) return null;
+      const isOurs =
+        firstOf.get(id) === one && writtenBy.equals(document.revocation.writtenBy ?? '');
+      return {
+        outcome: isOurs ? 'revoked' : 'already-revoked',
+        record: toRecord(document),
+      };
+    });
+  }
+
+  // More than one at once, so that a write that hangs doesn't stop the others.
+  const revokeTogether = createGrouping(revokeAll, { most: 100, atOnce: 2 });
+  // Whatever a caller put there that the database refuses is that caller's problem alone, and so
+  // is the wait when there are many of these.
+  const revokeAlone = createGrouping(revokeAll, { most: 1, atOnce: 2 });
 
   // The limit is for the wait as well: behind a database that hangs, nobody waits twice.
-  return (id, revocation) =>
-    run(() => revokeTogether({ id: mongoose.mongo.ObjectId.createFromHexString(id), revocation }));
+  return (id, revocation) => {
+    const wanted = { id: mongoose.mongo.ObjectId.createFromHexString(id), revocation };
+    return run(() =>
+      revocation.eventInfo === undefined ? revokeTogether(wanted) : revokeAlone(wanted),
+    );
+  };
 }
 
 /** `writtenBy` tells the winner of two writes, of whichever instances. */

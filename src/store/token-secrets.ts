@@ -87,7 +87,9 @@ export function createSecretStore(
     },
 
     async findSecret(jti, issuer) {
-      const found = (await findByJti(jti)).find((document) => document.issuer === issuer);
+      const found = (await run(() => findByJti(jti))).find(
+        (document) => document.issuer === issuer,
+      );
       if (found?.secretHash === undefined) return null;
       return { record: toRecord(found), secretHash: found.secretHash, grace: found.grace ?? null };
     },
@@ -103,7 +105,8 @@ export function createSecretStore(
       return found !== null;
     },
 
-    exchangeSecret: (id, secretHash, exchange) => exchangeOne({ id, secretHash, exchange }),
+    exchangeSecret: (id, secretHash, exchange) =>
+      run(() => exchangeOne({ id, secretHash, exchange })),
   };
 
   /** One command for all: it says only how many found their secret unchanged. */

@@ -1,7 +1,7 @@
 /** The collection `tokens`: one record for every token the service hands out or has seen. Listing is in `token-list.ts`, searching in `token-search.ts`. */
 import type { StoreContext } from './context.js';
 import { createGrouping } from './grouping.js';
-import { ANY_ISSUER, type Revocation, type TokenRecord } from './records.js';
+import { ANY_ISSUER, isRecordId, type Revocation, type TokenRecord } from './records.js';
 import { createInsertToken, type InsertToken } from './token-inserts.js';
 import { createTokenList, type TokenList } from './token-list.js';
 import { createLookupStore, type LookupStore } from './token-lookup.js';
@@ -47,7 +47,7 @@ export function createTokenStore(
 
   async function findByJti(jti: string): Promise<TokenRecord[]> {
     assertText('jti', jti);
-    return run(() => findTogether(jti));
+    return run(() => run(() => findTogether(jti)));
   }
 
   const findTogether = createGrouping<string, TokenRecord[]>(
@@ -106,11 +106,6 @@ export function createTokenStore(
     purgeDue,
     createIndexes: () => run(() => model.createIndexes(), INDEX_BUILD_MS),
   };
-}
-
-/** 24 hexadecimal digits, as printed. Mongoose would also take any 12 characters for an ObjectId. */
-export function isRecordId(id: string): boolean {
-  return /^[0-9a-f]{24}$/i.test(id);
 }
 
 /** An empty filter on a revoke would mean everyone: it is a bug, and it must not get to the database. */

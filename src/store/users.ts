@@ -4,7 +4,7 @@ import type { StoreContext } from './context.js';
 import { createGrouping } from './grouping.js';
 import { MAX_TIME_MS } from './operations.js';
 import { ACTIVE_STATUS, type User } from './records.js';
-import { isRecordId } from './tokens.js';
+import { isRecordId } from './records.js';
 import type { WriteConcern } from './write-concern.js';
 
 export interface NewUser {
@@ -121,7 +121,7 @@ export function createUserStore({
     },
 
     async findById(id) {
-      return isRecordId(id) ? findOne(id) : null;
+      return isRecordId(id) ? run(() => findOne(id)) : null;
     },
 
     async findByIds(ids) {

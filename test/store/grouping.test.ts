@@ -88,16 +88,3 @@ it('lets what comes later go on when a group hangs', async () => {
   await endOne();
   expect(await last).toBe('answer 3');
 });
-
-it('sends what may make a group fail alone', async () => {
-  const groups: (readonly number[])[] = [];
-  const ask = createGrouping<number, number>(
-    (items) => {
-      groups.push(items);
-      return Promise.resolve(items);
-    },
-    { most: 5, atOnce: 1, isRisky: (item) => item > 9 },
-  );
-  expect(await Promise.all([1, 2, 10, 3, 11, 12].map(ask))).toEqual([1, 2, 10, 3, 11, 12]);
-  expect(groups).toEqual([[1, 2], [10], [3], [11], [12]]);
-});

@@ -4,6 +4,7 @@ import type { WireChange } from '../wire.ts';
 import { session } from './api.ts';
 import { checkSession } from './session.ts';
 
+const RESYNC_WITHIN_MS = 1500;
 const PAUSE_AFTER_MS = 3000;
 const FIRST_RETRY_MS = 2000;
 const LAST_RETRY_MS = 60_000;
@@ -55,7 +56,10 @@ function connect(): void {
     changes.value = JSON.parse(event.data) as readonly WireChange[];
   });
   opened.addEventListener('resync', () => {
-    missed.value += 1;
+    // Everybody is told at the same moment: not all should ask at once.
+    setTimeout(() => {
+      missed.value += 1;
+    }, Math.random() * RESYNC_WITHIN_MS);
   });
   opened.addEventListener('end', () => {
     close('connecting');
