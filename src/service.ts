@@ -111,18 +111,16 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
   });
   const checkCredentials = createCredentialsCheck(checkToken, apiKeys);
   const isRevoked = (record: TokenRecord) => index.isRevoked(questionOf(record));
-  const issuer = createTokenIssuer({
-    keys,
-    clock,
-    issuer: config.tokenIssuer,
-    retentionSeconds,
-    record: insert,
-  });
+  const issuing = { keys, clock, issuer: config.tokenIssuer, retentionSeconds };
+  const issuer = createTokenIssuer({ ...issuing, record: insert });
   const sessions = createSessions({
     secrets,
     onRefused: audit.refused,
     findUser: store.users.findById,
-    issuer,
+    // What it issues for the loser of a race is discarded, and nobody is told of it.
+    issuer: createTokenIssuer({ ...issuing, record: store.tokens.insert }),
+    discard: store.tokens.discard,
+    onIssued: audit.issued,
     isRevoked,
     clock,
     ownIssuer: config.tokenIssuer,

@@ -372,6 +372,29 @@ describe('one-time use', () => {
     expect(await accepted(session.token)).toBe(true);
   });
 
+  it('records one access token for the winner, and none for those who lost', async () => {
+    const user = await t.createUser('winner@example.com');
+    const device = {
+      name: null,
+      description: null,
+      type: null,
+      userAgent: null,
+      ip: null,
+      location: null,
+    };
+    const session = await t.service.sessions.open({ user, applicationId: APP, device });
+    const outcomes = await Promise.all(
+      Array.from({ length: 20 }, () => t.service.sessions.exchange(session.refreshToken, null)),
+    );
+    expect(outcomes.filter((one) => one.outcome === 'exchanged')).toHaveLength(1);
+    const found = await t.store.tokens.search(
+      { userIds: null, sessionId: session.refreshTokenId },
+      { sortField: 'createdAt', direction: 1, limit: 100, from: null, backwards: false },
+    );
+    // Of the login, and of the one exchange.
+    expect(found.records).toHaveLength(2);
+  });
+
   it('has one winner among 50 parallel exchanges, 100 times', async () => {
     for (let round = 0; round < 100; round += 1) {
       const session = await t.service.sessions.open({

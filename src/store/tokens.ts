@@ -16,6 +16,8 @@ import { createUseStore, type UseStore } from './token-uses.js';
 export interface TokenStore
   extends LookupStore, TokenList, TokenSearches, UseStore, SecretStore, MarkingStore, RevokedStore {
   readonly insert: InsertToken;
+  /** Deletes the record of a token that was never handed out; one that was revoked meanwhile stays. */
+  discard(record: Pick<TokenRecord, 'id'>): Promise<void>;
   findById(id: string): Promise<TokenRecord | null>;
   isRecorded(jti: string, issuer: string): Promise<boolean>;
   /** All records with this jti, of whichever issuer, oldest first. */
@@ -83,6 +85,12 @@ export function createTokenStore(
     return isRecordId(id) ? setRevocation(id, revocation) : null;
   }
 
+  async function discard({ id }: Pick<TokenRecord, 'id'>): Promise<void> {
+    await run(() =>
+      model.deleteOne({ _id: id, revocation: null }, { hint: { _id: 1 }, writeConcern }),
+    );
+  }
+
   async function purgeDue(): Promise<number> {
     const due = await run(() =>
       model.deleteMany({ purgeAt: { $type: 'date', $lte: new Date(clock()) } }),
@@ -103,6 +111,7 @@ export function createTokenStore(
     findByJti,
     isRecorded,
     revoke,
+    discard,
     purgeDue,
     createIndexes: () => run(() => model.createIndexes(), INDEX_BUILD_MS),
   };

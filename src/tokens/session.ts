@@ -57,6 +57,10 @@ interface Dependencies {
   readonly findUser: (id: string) => Promise<User | null>;
   readonly issuer: TokenIssuer;
   readonly isRevoked: (record: TokenRecord) => boolean;
+  /** Removes the record of an access token that was never handed out. */
+  readonly discard: (record: TokenRecord) => Promise<void>;
+  /** An access token is about to be handed out; it may neither wait nor throw. */
+  readonly onIssued?: (record: TokenRecord) => void;
   /** A refresh token was tried after its revocation; it may neither wait nor throw. */
   readonly onRefused?: (record: TokenRecord) => void;
   readonly clock: Clock;
@@ -98,7 +102,7 @@ export function createSessions(deps: Dependencies): Sessions {
         roles: user.role === 'admin' ? ['admin'] : [],
       },
     });
-    return { token, expiresAt: record.expiresAt ?? sessionEnd };
+    return { token, record, expiresAt: record.expiresAt ?? sessionEnd };
   }
 
   async function findCurrent(text: string): Promise<(SecretRecord & { secret: string }) | null> {
@@ -124,6 +128,7 @@ export function createSessions(deps: Dependencies): Sessions {
         hashSecret(token.secret),
       );
       const access = await issueAccess(user, record, expiresAt, null);
+      deps.onIssued?.(access.record);
       return {
         accessToken: access.token,
         accessTokenExpiresAt: access.expiresAt,
@@ -197,15 +202,24 @@ export function createSessions(deps: Dependencies): Sessions {
     const user = record.userId === null ? null : await deps.findUser(record.userId);
     if (user === null || user.status !== ACTIVE_STATUS) return { outcome: 'refused' };
     const expiresAt = endOfSession();
-    const hasWon = await secrets.exchangeSecret(record.id, currentHash, {
-      nextSecretHash: hashSecret(secret),
-      grace,
-      expiresAt,
-      purgeAt: purgeTime(expiresAt, deps.retentionSeconds),
-      lastUsedAt: new Date(clock()),
-    });
+    // Side by side, so that the disk is waited for once. Nothing leaves before both are durable.
+    const [exchanging, issuing] = await Promise.allSettled([
+      secrets.exchangeSecret(record.id, currentHash, {
+        nextSecretHash: hashSecret(secret),
+        grace,
+        expiresAt,
+        purgeAt: purgeTime(expiresAt, deps.retentionSeconds),
+        lastUsedAt: new Date(clock()),
+      }),
+      issueAccess(user, record, expiresAt, maxAccessSeconds),
+    ]);
+    const hasWon = exchanging.status === 'fulfilled' && exchanging.value;
+    if (!hasWon && issuing.status === 'fulfilled') await deps.discard(issuing.value.record);
+    if (exchanging.status === 'rejected') throw exchanging.reason;
     if (!hasWon) return { outcome: 'refused' };
-    const access = await issueAccess(user, record, expiresAt, maxAccessSeconds);
+    if (issuing.status === 'rejected') throw issuing.reason;
+    const access = issuing.value;
+    deps.onIssued?.(access.record);
     // Were the session revoked meanwhile, then these would be refused at their first use (`sid`).
     return {
       outcome: 'exchanged',
