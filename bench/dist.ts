@@ -6,6 +6,7 @@ import type * as AuthAuthenticate from '../src/auth/authenticate.js';
 import type * as CheckCredentials from '../src/auth/check-credentials.js';
 import type * as Config from '../src/config.js';
 import type * as ObservabilityLogger from '../src/observability/logger.js';
+import type * as IdTable from '../src/revocation/id-table.js';
 import type * as RevocationIndex from '../src/revocation/revocation-index.js';
 import type * as RevocationRevoke from '../src/revocation/revoke.js';
 import type * as Service from '../src/service.js';
@@ -20,6 +21,7 @@ interface Modules {
   readonly 'auth/check-credentials.js': typeof CheckCredentials;
   readonly 'config.js': typeof Config;
   readonly 'observability/logger.js': typeof ObservabilityLogger;
+  readonly 'revocation/id-table.js': typeof IdTable;
   readonly 'revocation/revocation-index.js': typeof RevocationIndex;
   readonly 'revocation/revoke.js': typeof RevocationRevoke;
   readonly 'service.js': typeof Service;

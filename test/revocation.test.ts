@@ -545,6 +545,88 @@ describe('the table of ids, at volume', () => {
     expect(table.size).toBe(10_000);
   });
 
+  it('gives up in one sweep all that was due, though it grows between the slices', () => {
+    const BEFORE = 5000;
+    const ids = Array.from({ length: BEFORE + SLICES * 100 }, (_, i) => idOf(i));
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const table = createIdTable();
+      for (const id of ids.slice(0, BEFORE)) table.add(...id, NOW + 1000);
+      for (let slice = 0; slice < SLICES; slice += 1) {
+        const from = BEFORE + slice * 100;
+        for (const id of ids.slice(from, from + 100)) table.add(...id, NOW + 2000);
+        table.sweepSlice(NOW + 1000);
+      }
+      const wrong = ids.filter((id, i) => table.has(...id) !== i >= BEFORE);
+      expect([table.size, wrong.slice(0, 3)]).toEqual([ids.length - BEFORE, []]);
+    }
+  });
+
+  it('holds exactly what a Map holds, round after round of adds, repeats and sweeps', () => {
+    const POOL = Array.from({ length: 2000 }, (_, i) => idOf(i));
+    const second = fc.integer({ min: 1, max: 12 });
+    const round = fc.record({
+      adds: fc.array(fc.tuple(fc.nat({ max: POOL.length - 1 }), second), {
+        minLength: 200,
+        maxLength: 1500,
+        size: 'max',
+      }),
+      /** 0 = nothing is due; 12 = everything is. */
+      due: fc.integer({ min: 0, max: 12 }),
+    });
+    let [left, gone] = [0, 0];
+    const run = fc.property(fc.array(round, { minLength: 3, maxLength: 6 }), (rounds) => {
+      const table = createIdTable();
+      const model = new Map<number, number>();
+      for (const { adds, due } of rounds) {
+        for (const [i, leaves] of adds) {
+          const id = POOL[i];
+          if (id === undefined) throw new Error(`there is no id ${i}`);
+          table.add(...id, NOW + leaves * 1000);
+          model.set(i, Math.max(leaves, model.get(i) ?? 0));
+        }
+        sweepTable(table, NOW + due * 1000);
+        for (const [i, leaves] of model) if (leaves <= due && model.delete(i)) gone += 1;
+        left += model.size;
+        const wrong = POOL.filter((id, i) => table.has(...id) !== model.has(i));
+        expect([table.size, wrong.slice(0, 3)]).toEqual([model.size, []]);
+      }
+    });
+    // A smaller example says no more, and is long in coming.
+    fc.assert(run, { numRuns: 15, endOnFailure: true });
+    for (const count of [left, gone]) expect(count).toBeGreaterThan(1000);
+  });
+
+  it('asks for the other issuer and for any issuer too, whatever the kind of id', () => {
+    for (const id of [uuid([1, 2, 3, 4]), 'token-1']) {
+      const table = createIdTable();
+      const asked = () => [table.has(OWN, id), table.has(OWN, id, FOREIGN), table.has('', id, OWN)];
+      expect(asked()).toEqual([false, false, false]);
+      table.add(FOREIGN, id, Infinity);
+      expect(asked()).toEqual([false, true, false]);
+      table.add(ANY_ISSUER, id, Infinity);
+      expect(asked()).toEqual([true, true, true]);
+      expect([table.size, table.has(OWN, `${id}0`)]).toEqual([2, false]);
+    }
+  });
+
+  it('takes a UUID to the letter: any other letter, anywhere, is another id', () => {
+    const id = '019ca9a0-1b2c-7d3e-8f4a-5b6c7d8e9f0a';
+    const letters = ['-', '_', 'g', '/', ':', '`', '@', 'A', 'F', '\u0130', '\u0161', '\uff11'];
+    const table = createIdTable();
+    table.add(OWN, id, Infinity);
+    for (let at = 0; at < id.length; at += 1) {
+      for (const letter of [...letters, id[at] === '0' ? '1' : '0']) {
+        if (letter === id[at]) continue;
+        const other = id.slice(0, at) + letter + id.slice(at + 1);
+        expect([other, table.has(OWN, other)]).toEqual([other, false]);
+        table.add(OWN, other, NOW);
+        expect([other, table.has(OWN, other)]).toEqual([other, true]);
+      }
+    }
+    sweepTable(table, NOW);
+    expect([table.size, table.has(OWN, id)]).toEqual([1, true]);
+  });
+
   it.each([
     { name: 'UUIDs', id: (i: number) => uuid([i, i, i, i]) },
     { name: 'other ids', id: (i: number) => `token ${i}` },

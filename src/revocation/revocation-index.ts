@@ -6,7 +6,7 @@
 import type { Clock } from '../clock.js';
 import { unavailable } from '../errors.js';
 import type { CutoffScope } from '../store/cutoffs.js';
-import { ANY_ISSUER, type TokenRecord } from '../store/records.js';
+import type { TokenRecord } from '../store/records.js';
 import type { RevokedEntry } from '../store/revoked-entry.js';
 import { createCutoffTable } from './cutoff-table.js';
 import { createIdTable } from './id-table.js';
@@ -70,16 +70,12 @@ export function createRevocationIndex({
     const age = clock() - syncedAt;
     return age <= staleAfterMs && age >= -CLOCK_SLACK_MS;
   };
-  const hasId = (issuer: string, id: string) =>
-    ids.has(issuer, id) || (ids.hasIssuer(ANY_ISSUER) && ids.has(ANY_ISSUER, id));
-
   return {
     isRevoked(question) {
       if (!isFresh()) throw unavailable('The revocation list is not up to date.');
       const { issuer, jti, sessionId, userId, applicationId } = question;
-      if (hasId(issuer, jti)) return true;
-      if (sessionId !== null && (hasId(ownIssuer, sessionId) || hasId(issuer, sessionId)))
-        return true;
+      if (ids.has(issuer, jti)) return true;
+      if (sessionId !== null && ids.has(issuer, sessionId, ownIssuer)) return true;
       const cutoff = cutoffs.effective({
         userId,
         applicationId,
