@@ -23,7 +23,7 @@ export interface WireSession {
   readonly idleSeconds: number;
 }
 
-/** `GET /admin/users?search=&after=&limit=` → {users, next} · `POST /admin/users` → 201 WireUser. */
+/** `GET /admin/users?search=&page=&limit=` → WireUserPage · `POST /admin/users` → 201 WireUser. */
 export interface WireUser {
   readonly _id: string;
   readonly email: string;
