@@ -1,12 +1,10 @@
 /** Part `http`: requests per second of the check, and of what is used instead of it, side by side. */
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import jwt from 'jsonwebtoken';
-import mongoose from 'mongoose';
+import type { ChildProcess } from 'node:child_process';
 import { startEngine } from '../src/store/embedded/engine.js';
-import { createJti } from '../src/tokens/jti.js';
 import { withTemporaryFolder } from './built-service.js';
 import { endChild, messageOf, startChild } from './children.js';
-import { CONNECTIONS, findLoadGenerator, type LoadGenerator } from './load-generator.js';
+import { databaseOf, type Material, prepare } from './http-material.js';
+import { CONNECTIONS, findLoadGenerator, type Load, type LoadGenerator } from './load-generator.js';
 import type { PeerName, PeerTask, Spent } from './peers.js';
 import { atLeast, type Effort, figure, median, type PartResult, progress } from './results.js';
 
@@ -28,14 +26,16 @@ interface Sample {
   readonly perBusySecond: number;
 }
 
-interface Material {
-  readonly secret: string;
-  readonly privateKey: string;
-  readonly uri: string;
-  readonly tokens: Readonly<Record<PeerTask['algorithm'], string>>;
+interface RunningServer {
+  readonly entrant: Entrant;
+  readonly child: ChildProcess;
+  readonly url: string;
+  readonly authorization: string;
 }
 
-const WARM_UP_SECONDS = 1;
+const WARM_UP_SECONDS = 2;
+/** A group's servers in turn, again and again: what the machine does meanwhile then hits all alike. */
+const TURN_SECONDS = 1;
 /** Of the service's two doors. */
 const REVOKED = [0, 100_000, 1_000_000] as const;
 const MILLION = 1_000_000;
@@ -50,24 +50,34 @@ const OTHERS: readonly PeerName[] = [
 ];
 const VERIFY = 'GET /auth/verify';
 const MIDDLEWARE = 'Express + our passport middleware';
-const PEERS_DATABASE = 'bench-peers';
-const ISSUER = 'https://tiledesk.com';
 
 export async function measureHttp({ rounds, seconds, divisor }: Effort): Promise<PartResult> {
   const generator = await findLoadGenerator();
-  const entrants = entrantsOf(divisor);
+  const groups = groupsOf(divisor);
+  const entrants = groups.flat();
   const samples = new Map<string, Sample[]>(entrants.map(({ name }) => [name, []]));
   await withTemporaryFolder(async (folder) => {
     const engine = await startEngine({ dataDir: folder });
     try {
-      const material = await prepare(engine.uri);
+      const material = await prepare(
+        engine.uri,
+        REVOKED.map((entries) => entries / divisor),
+      );
       for (let round = 1; round <= rounds; round += 1) {
-        for (const entrant of entrants) {
-          const sample = await measure(entrant, material, generator, seconds);
-          samples.get(entrant.name)?.push(sample);
-          progress(
-            `http, round ${round} of ${rounds}: ${entrant.name}: ${figure(sample.perSecond)}/s`,
-          );
+        for (const group of groups) {
+          await withServers(group, material, async (servers) => {
+            for (const server of servers) await generator.run(loadOf(server, WARM_UP_SECONDS));
+            for (let turn = 1; turn <= seconds; turn += 1) {
+              for (const server of servers) {
+                const sample = await measure(server, generator);
+                const { name } = server.entrant;
+                samples.get(name)?.push(sample);
+                progress(
+                  `http, round ${round} of ${rounds}: ${name}: ${figure(sample.perSecond)}/s`,
+                );
+              }
+            }
+          });
         }
       }
     } finally {
@@ -77,20 +87,21 @@ export async function measureHttp({ rounds, seconds, divisor }: Effort): Promise
   return report(entrants, samples, generator.name, MILLION / divisor);
 }
 
-function entrantsOf(divisor: number): Entrant[] {
-  const ours = (peer: PeerName) =>
-    (['HS256', 'RS256'] as const).flatMap((algorithm) =>
-      REVOKED.map((entries) => entries / divisor).map((revoked) => ({
-        name: nameOf(peer, algorithm, revoked),
-        peer,
-        algorithm,
-        revoked,
-      })),
-    );
+/** Measured in turn: the other servers, and each door and algorithm with more and more revoked ids. */
+function groupsOf(divisor: number): Entrant[][] {
+  const ours = (peer: PeerName, algorithm: PeerTask['algorithm']) =>
+    REVOKED.map((entries) => entries / divisor).map((revoked) => ({
+      name: nameOf(peer, algorithm, revoked),
+      peer,
+      algorithm,
+      revoked,
+    }));
   return [
-    ...OTHERS.map((peer) => ({ name: peer, peer, algorithm: 'HS256' as const, revoked: 0 })),
-    ...ours(VERIFY),
-    ...ours(MIDDLEWARE),
+    OTHERS.map((peer) => ({ name: peer, peer, algorithm: 'HS256', revoked: 0 })),
+    ours(VERIFY, 'HS256'),
+    ours(VERIFY, 'RS256'),
+    ours(MIDDLEWARE, 'HS256'),
+    ours(MIDDLEWARE, 'RS256'),
   ];
 }
 
@@ -98,84 +109,52 @@ function nameOf(peer: PeerName, algorithm: string, revoked: number): string {
   return `${peer}, ${algorithm}, ${revoked.toLocaleString('en')} revoked`;
 }
 
-/** The keys, one token that everyone gets (another with RS256), and the documents that look-ups find. */
-async function prepare(uri: string): Promise<Material> {
-  const secret = randomBytes(48).toString('base64');
-  const { privateKey } = generateKeyPairSync('rsa', {
-    modulusLength: 2048,
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-  });
-  const userId = new mongoose.Types.ObjectId();
-  const jti = createJti(Date.now());
-  const iat = Math.floor(Date.now() / 1000);
-  const claims = {
-    _id: userId.toHexString(),
-    email: 'andrea.rossi@bench.example',
-    firstname: 'Andrea',
-    lastname: 'Rossi',
-    iss: ISSUER,
-    aud: ISSUER,
-    sub: 'user',
-    jti,
-    iat,
-    exp: iat + 30 * 86_400,
+/** All of a group at once, so that each is measured next to the others. */
+async function withServers(
+  entrants: readonly Entrant[],
+  material: Material,
+  use: (servers: readonly RunningServer[]) => Promise<void>,
+): Promise<void> {
+  const { secret, privateKey, uri, tokens } = material;
+  const children: ChildProcess[] = [];
+  const start = async (entrant: Entrant): Promise<RunningServer> => {
+    const { peer, algorithm, revoked } = entrant;
+    const database = databaseOf(revoked);
+    const task: PeerTask = { peer, algorithm, revoked, secret, privateKey, uri, database };
+    const child = startChild('./peers.ts', task);
+    children.push(child);
+    const { port } = await messageOf<{ port: number }>(child);
+    const url = `http://127.0.0.1:${port}${peer === VERIFY ? '/auth/verify' : '/'}`;
+    return { entrant, child, url, authorization: `JWT ${tokens[algorithm]}` };
   };
-  const connection = await mongoose.createConnection(uri, { dbName: PEERS_DATABASE }).asPromise();
-  const { email, firstname, lastname } = claims;
-  const user = { _id: userId, email, firstname, lastname, status: 100 };
-  const users = connection.collection('users');
-  const history = connection.collection('jwthistories');
-  await users.insertOne(user);
-  await history.insertMany([
-    ...Array.from({ length: 10_000 }, () => ({ jti: createJti(Date.now()), state: 1 })),
-    { jti, state: 1 },
-  ]);
-  await history.createIndex({ jti: 1 });
-  await connection.close();
-  return {
-    secret,
-    privateKey,
-    uri,
-    tokens: {
-      HS256: jwt.sign(claims, secret, { algorithm: 'HS256' }),
-      RS256: jwt.sign(claims, privateKey, { algorithm: 'RS256' }),
-    },
-  };
+  try {
+    await use(await Promise.all(entrants.map(start)));
+  } finally {
+    await Promise.all(children.map(endChild));
+  }
 }
 
-async function measure(
-  { peer, algorithm, revoked }: Entrant,
-  { secret, privateKey, uri, tokens }: Material,
-  generator: LoadGenerator,
-  seconds: number,
-): Promise<Sample> {
-  const task: PeerTask = { peer, algorithm, revoked, secret, privateKey, uri };
-  const server = startChild('./peers.ts', task);
-  try {
-    const { port } = await messageOf<{ port: number }>(server);
-    const url = `http://127.0.0.1:${port}${peer === VERIFY ? '/auth/verify' : '/'}`;
-    const authorization = `JWT ${tokens[algorithm]}`;
-    await generator.run({ url, authorization, seconds: WARM_UP_SECONDS });
-    const spent = () => {
-      server.send('spent');
-      return messageOf<Spent>(server);
-    };
-    const before = await spent();
-    const { perSecond, p99Ms } = await generator.run({ url, authorization, seconds });
-    const after = await spent();
-    const requests = perSecond * seconds;
-    const activeMs = after.activeMs - before.activeMs;
-    return {
-      perSecond,
-      p99Ms,
-      busy: Math.min(1, activeMs / (seconds * 1000)),
-      cpuMicros: ((after.cpuMs - before.cpuMs) * 1000) / requests,
-      perBusySecond: requests / (activeMs / 1000),
-    };
-  } finally {
-    await endChild(server);
-  }
+function loadOf({ url, authorization }: RunningServer, seconds: number): Load {
+  return { url, authorization, seconds };
+}
+
+async function measure(server: RunningServer, generator: LoadGenerator): Promise<Sample> {
+  const spent = () => {
+    server.child.send('spent');
+    return messageOf<Spent>(server.child);
+  };
+  const before = await spent();
+  const { perSecond, p99Ms } = await generator.run(loadOf(server, TURN_SECONDS));
+  const after = await spent();
+  const requests = perSecond * TURN_SECONDS;
+  const activeMs = after.activeMs - before.activeMs;
+  return {
+    perSecond,
+    p99Ms,
+    busy: Math.min(1, activeMs / (TURN_SECONDS * 1000)),
+    cpuMicros: ((after.cpuMs - before.cpuMs) * 1000) / requests,
+    perBusySecond: requests / (activeMs / 1000),
+  };
 }
 
 function report(
@@ -186,8 +165,14 @@ function report(
 ): PartResult {
   const medianOf = (name: string, key: keyof Sample) =>
     median((samples.get(name) ?? []).map((sample) => sample[key]));
+  const perSecond = (name: string) => (samples.get(name) ?? []).map((sample) => sample.perSecond);
+  /** Of the quotients of each turn: what the machine did meanwhile then hits both. */
+  const ratio = (ours: string, other: string) => {
+    const theirs = perSecond(other);
+    return median(perSecond(ours).map((each, turn) => each / (theirs[turn] ?? NaN)));
+  };
   const rows = entrants.map(({ name }) => {
-    const all = (samples.get(name) ?? []).map(({ perSecond }) => perSecond);
+    const all = perSecond(name);
     return [
       name,
       figure(medianOf(name, 'perSecond')),
@@ -197,8 +182,6 @@ function report(
       figure(medianOf(name, 'cpuMicros')),
     ];
   });
-  const ratio = (ours: string, other: string) =>
-    medianOf(ours, 'perSecond') / medianOf(other, 'perSecond');
   const verify = nameOf(VERIFY, 'HS256', mostRevoked);
   const middleware = nameOf(MIDDLEWARE, 'HS256', mostRevoked);
   const middlewareBefore = nameOf(MIDDLEWARE, 'HS256', 0);

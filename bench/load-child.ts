@@ -6,6 +6,7 @@ import { built } from './dist.js';
 
 export interface LoadTask {
   readonly uri: string;
+  readonly database: string;
 }
 
 export interface LoadFigures {
@@ -17,7 +18,7 @@ export interface LoadFigures {
   readonly peakMemoryMb: number;
 }
 
-const { uri } = taskOf() as LoadTask;
+const { uri, database } = taskOf() as LoadTask;
 const secret = randomBytes(48).toString('base64');
 const { parseConfig } = await built('config.js');
 const { createLogger } = await built('observability/logger.js');
@@ -25,7 +26,7 @@ const { createSecretKeys } = await built('tokens/keys.js');
 const { openStore } = await built('store/connect.js');
 const { createService } = await built('service.js');
 const clock = Date.now;
-const store = await openStore({ uri, clock });
+const store = await openStore({ uri, database, clock });
 const { index, sync } = createService({
   config: parseConfig({ MONGODB_URI: uri, GLOBAL_SECRET: secret, LOG_LEVEL: 'warn' }),
   keys: createSecretKeys(secret),

@@ -2,12 +2,12 @@
 import { startEngine } from '../src/store/embedded/engine.js';
 import { withTemporaryFolder } from './built-service.js';
 import { runChild } from './children.js';
-import { built } from './dist.js';
 import type { LoadFigures, LoadTask } from './load-child.js';
 import { atMost, type Effort, figure, median, type PartResult, progress } from './results.js';
-import { connectDirectly, insertTokens } from './token-documents.js';
+import { makeRevokedDatabase } from './revoked-database.js';
 
 const RECORDS = 1_000_000;
+const DATABASE = 'bench-load';
 
 export async function measureLoad({ rounds, divisor }: Effort): Promise<PartResult> {
   const records = RECORDS / divisor;
@@ -15,10 +15,11 @@ export async function measureLoad({ rounds, divisor }: Effort): Promise<PartResu
   await withTemporaryFolder(async (folder) => {
     const engine = await startEngine({ dataDir: folder });
     try {
-      await fill(engine.uri, records);
+      await makeRevokedDatabase({ uri: engine.uri, database: DATABASE, records });
       for (let round = 1; round <= rounds; round += 1) {
         const figures = await runChild<LoadFigures>('./load-child.ts', {
           uri: engine.uri,
+          database: DATABASE,
         } satisfies LoadTask);
         if (figures.entries !== records) throw new Error(`${figures.entries} entries were loaded`);
         found.push(figures);
@@ -55,24 +56,4 @@ export async function measureLoad({ rounds, divisor }: Effort): Promise<PartResu
     figures: { records, rounds: found },
     targets: [atMost(`load of ${RECORDS.toLocaleString('en')} revoked ids, s`, median(seconds), 5)],
   };
-}
-
-async function fill(uri: string, records: number): Promise<void> {
-  const { openStore } = await built('store/connect.js');
-  const startedAt = performance.now();
-  const after = () => `${((performance.now() - startedAt) / 1000).toFixed(0)} s`;
-  const connection = await connectDirectly(uri);
-  try {
-    await insertTokens(connection, records, {
-      revoked: true,
-      keep: false,
-      onProgress: (inserted) =>
-        progress(`load: ${inserted.toLocaleString('en')} records inserted, ${after()}`),
-    });
-  } finally {
-    await connection.close();
-  }
-  // Makes the indexes, as every start does.
-  await (await openStore({ uri, clock: Date.now })).close();
-  progress(`load: ${records.toLocaleString('en')} records and their indexes, ${after()}`);
 }

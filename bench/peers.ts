@@ -15,8 +15,9 @@ import { built } from './dist.js';
 
 export interface PeerTask {
   readonly peer: PeerName;
-  /** Ids that the service's index holds. */
+  /** Ids that the service's index is to hold, and the database that it loads them from. */
   readonly revoked: number;
+  readonly database: string;
   readonly algorithm: 'HS256' | 'RS256';
   readonly secret: string;
   readonly privateKey: string;
@@ -45,7 +46,6 @@ export type PeerName =
 /** The other servers' revoked ids: few, which is in their favour. */
 const OTHERS_REVOKED = 1000;
 const PEERS_DATABASE = 'bench-peers';
-const THIRTY_DAYS_MS = 30 * 86_400_000;
 
 const answer = (_req: Request, res: Response) => {
   res.status(204).end();
@@ -183,8 +183,8 @@ async function tiledeskModels(uri: string) {
   };
 }
 
-/** The service's check with its index filled, as `createService` wires it. */
-async function serviceOf({ algorithm, secret, privateKey, uri, revoked }: PeerTask) {
+/** The service's check, as `createService` wires it, with its revocation list loaded as at every start. */
+async function serviceOf({ algorithm, secret, privateKey, uri, database, revoked }: PeerTask) {
   const { parseConfig } = await built('config.js');
   const { createLogger } = await built('observability/logger.js');
   const { createSecretKeys, createRsaKeys } = await built('tokens/keys.js');
@@ -207,15 +207,11 @@ async function serviceOf({ algorithm, secret, privateKey, uri, revoked }: PeerTa
       ? createSecretKeys(secret)
       : createRsaKeys(signing.privateKey, signing.publicKey);
   const clock = Date.now;
-  const store = await openStore({ uri, clock });
+  const store = await openStore({ uri, database, clock });
   const log = createLogger({ level: config.logLevel });
   const service = createService({ config, keys, store, clock, log });
   await service.sync.load();
-  const now = clock();
-  for (let i = 0; i < revoked; i += 1) {
-    const jti = createJti(now - i);
-    service.index.add({ jti, issuer: config.tokenIssuer, expiresAt: now + THIRTY_DAYS_MS });
-  }
+  if (service.index.size !== revoked) throw new Error(`${service.index.size} entries were loaded`);
   service.sync.start();
   const { usage, index, handler } = service;
   const verifier = createTokenVerifier({ keys, clock, isRevoked: index.isRevoked });

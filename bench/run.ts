@@ -1,5 +1,5 @@
-/** `npm run bench`: every part of the comparison, a table each, and all figures in `bench/results.json`. */
-import { writeFileSync } from 'node:fs';
+/** `npm run bench`: every part of the comparison, a table each, and the newest figures of each in `bench/results.json`. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -32,8 +32,9 @@ const HELP = `npm run bench -- [--only=${Object.keys(PARTS).join(',')}] [--quick
   --rounds   how often everything is measured, one after the other; medians count
   --seconds  length of each measurement of requests per second
 
-Tables on stdout, progress on stderr, all figures in bench/results.json. A missed target
-says MISSED; the exit code is 0 all the same. With --quick no target is judged. Measure on an idle machine.`;
+Tables on stdout, progress on stderr, the newest figures of each part in bench/results.json. A missed
+target says MISSED; the exit code is 0 all the same. With --quick no target is judged and nothing is
+kept. Measure on an idle machine.`;
 
 const { values } = parseArgs({
   options: {
@@ -60,25 +61,31 @@ async function measureAll(): Promise<void> {
     return { name, measure };
   });
   printHeading(`JWT History, ${values.quick ? 'a quick try' : `${effort.rounds} rounds`}`);
-  const results = {
-    date: new Date().toISOString(),
-    machine: { cpu: cpus()[0]?.model.trim() ?? 'unknown', count: cpus().length },
-    node: process.version,
-    loadBefore: loadavg()[0],
-    ...effort,
-    parts: {} as Record<string, unknown>,
-  };
+  const machine = { cpu: cpus()[0]?.model.trim() ?? 'unknown', count: cpus().length };
   for (const { name, measure } of chosen) {
+    const date = new Date().toISOString();
+    const loadBefore = loadavg()[0];
     const startedAt = performance.now();
-    const measured = await measure(effort);
-    // With a hundredth of the entries no target is met or missed.
-    const result = values.quick ? { ...measured, targets: [] } : measured;
+    const result = await measure(effort);
     progress(`${name}: ${((performance.now() - startedAt) / 1000).toFixed(0)} s`);
+    if (values.quick) {
+      // With a hundredth of the entries no target is met or missed, and no figure is worth keeping.
+      printPart({ ...result, targets: [] });
+      continue;
+    }
     printPart(result);
     const { figures, targets } = result;
-    results.parts[name] = { figures, targets };
-    writeFileSync(RESULTS, `${JSON.stringify(results, null, 2)}\n`);
+    keep(name, { date, machine, node: process.version, loadBefore, ...effort, figures, targets });
   }
+}
+
+/** In the place of what was kept of this part before; the others stay. */
+function keep(name: string, part: unknown): void {
+  const kept = existsSync(RESULTS)
+    ? (JSON.parse(readFileSync(RESULTS, 'utf8')) as { parts: Record<string, unknown> })
+    : { parts: {} };
+  const parts = { ...kept.parts, [name]: part };
+  writeFileSync(RESULTS, `${JSON.stringify({ parts }, null, 2)}\n`);
 }
 
 function wholeNumber(name: string, given: string | undefined, fallback: number): number {

@@ -14,8 +14,9 @@ const BATCH = 5000;
 const AT_ONCE = 2;
 const PROGRESS_EVERY = 100_000;
 
-export function connectDirectly(uri: string): Promise<Connection> {
-  return mongoose.createConnection(uri, { dbName: 'jwt-history', maxPoolSize: 50 }).asPromise();
+/** @param database the service's own by default. */
+export function connectDirectly(uri: string, database = 'jwt-history'): Promise<Connection> {
+  return mongoose.createConnection(uri, { dbName: database, maxPoolSize: 50 }).asPromise();
 }
 
 interface Options {
@@ -57,12 +58,14 @@ export async function insertTokens(
 }
 
 function tokenDocument(revoked: boolean) {
-  const issuedAt = new Date(Date.now() - Math.floor(Math.random() * 20 * DAY_MS));
+  const now = Date.now();
+  const issuedAt = new Date(now - Math.floor(Math.random() * 20 * DAY_MS));
+  const revokedAt = new Date(now - Math.floor(Math.random() * (now - issuedAt.getTime())));
   const expiresAt = new Date(issuedAt.getTime() + 30 * DAY_MS);
   const userId = Math.floor(Math.random() * 20_000)
     .toString(16)
     .padStart(24, '0');
-  const revocation: Revocation = { at: new Date(), by: userId, reason: null, via: 'tiledesk' };
+  const revocation: Revocation = { at: revokedAt, by: userId, reason: null, via: 'tiledesk' };
   return {
     _id: new mongoose.Types.ObjectId(),
     jti: createJti(issuedAt.getTime()),

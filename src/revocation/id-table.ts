@@ -34,7 +34,8 @@ export interface IdTable {
 
 /** A power of two. */
 const SEGMENTS = 256;
-export const SLICES = 128;
+/** Of a sweep: a segment each. */
+export const SLICES = SEGMENTS;
 /** Instead of the number of an issuer of which there is nothing. */
 const UNKNOWN = 0;
 
@@ -105,13 +106,12 @@ export function createIdTable(): IdTable {
 
   function sweepSlice(now: number): void {
     const second = Math.min(NEVER - 1, Math.floor(now / 1000));
-    for (let at = nextSlice; at < SEGMENTS; at += SLICES) {
-      const segment = segments[at];
-      if (segment === undefined || segment.used === 0) continue;
+    const segment = segments[nextSlice];
+    if (segment !== undefined && segment.used > 0) {
       const { used } = segment;
       sweep(segment, second, secret);
       packed -= used - segment.used;
-      segments[at] = withoutSpare(segment, secret);
+      segments[nextSlice] = withoutSpare(segment, secret);
     }
     for (const [text, leaves] of others[nextSlice] ?? []) {
       if (leaves <= second && others[nextSlice]?.delete(text)) texts -= 1;
