@@ -1,28 +1,27 @@
 /**
- * A part of the table of ids: pairs of a UUID and an issuer, each with the second at which it may
- * leave, in typed arrays; open addressing with linear probing.
+ * A part of the table of ids: UUIDs, each with the second at which it may leave, in typed arrays;
+ * open addressing with linear probing.
  *
  * What a question costs in a large table is the wait for memory. So a byte of the hash stands for
  * each slot, in an array of its own, `marks`: nearly every question is about a token that isn't
  * revoked, and ends there, in an array a twentieth the size of the whole, of which the processor
- * keeps much at hand. The slot's own 20 bytes are read only where the mark fits; they decide.
+ * keeps much at hand. The slot's own 16 bytes, which never lie in two lines of the cache, are read
+ * only where the mark fits; they decide.
  */
-import { type HashSecret, hashOfPair, hashUuid } from './uuid-words.js';
+import { type HashSecret, hashUuid } from './uuid-words.js';
 
 export interface Segment {
   used: number;
   /** 0 = an empty slot; there always is one. */
   readonly marks: Uint8Array;
-  /** Four words of the UUID, and the number of the issuer (from 1). */
   readonly keys: Uint32Array;
   /** Seconds since the epoch, or `NEVER`. */
   readonly leaves: Uint32Array;
 }
 
 export const NEVER = 0xffff_ffff;
-/** Words of a key. */
-export const WORDS = 5;
-export const ISSUER = 4;
+/** Of a UUID. */
+export const WORDS = 4;
 const BYTES = WORDS * 4 + 4 + 1;
 const MIN_SLOTS = 8;
 const MAX_LOAD = 0.75;
@@ -101,6 +100,20 @@ function copyOf(segment: Segment, slots: number, secret: HashSecret): Segment {
   return copy;
 }
 
+/** The same entries, in so many segments: each where the lowest bits of its hash say. */
+export function spread(segment: Segment, count: number, secret: HashSecret): Segment[] {
+  const segments = Array.from({ length: count }, () => createSegment());
+  for (let from = 0; from < segment.marks.length; from += 1) {
+    if (segment.marks[from] === 0) continue;
+    const at = hashUuid(segment.keys, from * WORDS, secret) % count;
+    const target = withRoom(segments[at] ?? createSegment(), secret);
+    move(segment, from, target, secret);
+    target.used += 1;
+    segments[at] = target;
+  }
+  return segments;
+}
+
 /**
  * Removes what may leave at `second`, in place. What stays behind a gap is moved to where a search
  * finds it; as that begins behind an empty slot, and goes from entry to entry, each only ever moves
@@ -128,8 +141,7 @@ export function sweep(segment: Segment, second: number, secret: HashSecret): voi
 /** To the first empty slot from its home on; its own counts as empty. */
 function move(source: Segment, from: number, target: Segment, secret: HashSecret): void {
   const base = from * WORDS;
-  const uuidHash = hashUuid(source.keys, base, secret);
-  const hash = hashOfPair(uuidHash, source.keys[base + ISSUER] ?? 0, secret);
+  const hash = hashUuid(source.keys, base, secret);
   source.marks[from] = 0;
   const { marks, keys, leaves } = target;
   const slots = marks.length;

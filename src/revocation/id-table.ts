@@ -1,23 +1,25 @@
 /**
  * A set of (issuer, id) pairs, each with the time at which it may leave. Exact, without a size cap.
- * UUIDs, which most ids are, are packed into typed arrays at 33 to 50 bytes each
- * (`id-segment.ts`); others are kept in Maps. In segments, as only one at a time grows: so many that
- * this never takes long, so few that their descriptions stay in the processor's cache (with 1024 of
- * them a question was slower by a quarter). Numbers: `docs/decisions/0006-id-table.md`.
+ * UUIDs, which most ids are, are packed into typed arrays at 28 to 42 bytes each
+ * (`id-segment.ts`), those of each issuer for themselves; others are kept in Maps. Where there are
+ * many, in segments, as only one at a time grows: so many that this never takes long, so few that
+ * their descriptions stay in the processor's cache (with 1024 of them a question was slower by a
+ * quarter). Numbers: `docs/decisions/0006-id-table.md`.
  */
 import { ANY_ISSUER } from '../store/records.js';
 import {
   createSegment,
   find,
   insert,
-  ISSUER,
   NEVER,
+  type Segment,
+  spread,
   sweep,
   withoutSpare,
   withRoom,
   WORDS,
 } from './id-segment.js';
-import { createHashSecret, hashOfPair, hashUuid, parseUuid } from './uuid-words.js';
+import { createHashSecret, hashUuid, parseUuid } from './uuid-words.js';
 
 export interface IdTable {
   /** Whether the id is in for this issuer, for the other one, or for any issuer. */
@@ -27,22 +29,27 @@ export interface IdTable {
    * @returns whether it is new.
    */
   add(issuer: string, id: string, leavesAt: number): boolean;
-  /** Removes what may leave at `now`, a slice of the table at each call; `SLICES` calls see all of it. */
+  /** Removes what may leave at `now`, a slice of the table at each call; `SLICES` calls see all that was there before. */
   sweepSlice(now: number): void;
   readonly size: number;
 }
 
 /** A power of two. */
 const SEGMENTS = 256;
-/** Of a sweep: a segment each. */
+/** Of a sweep: a segment each, and every so many-th of the issuers with one. */
 export const SLICES = SEGMENTS;
-/** Instead of the number of an issuer of which there is nothing. */
-const UNKNOWN = 0;
+/** An issuer's ids are in one segment until there are so many. */
+const SPREAD_FROM = 4096;
+
+interface OfIssuer {
+  readonly number: number;
+  /** One, or `SEGMENTS`. */
+  segments: Segment[];
+}
 
 export function createIdTable(): IdTable {
   const secret = createHashSecret();
-  const issuers = new Map<string, number>();
-  const segments = Array.from({ length: SEGMENTS }, () => createSegment());
+  const issuers = new Map<string, OfIssuer>();
   const others = Array.from({ length: SLICES }, () => new Map<string, number>());
   let texts = 0;
   let packed = 0;
@@ -51,48 +58,49 @@ export function createIdTable(): IdTable {
   const key = new Uint32Array(WORDS);
 
   function has(issuer: string, id: string, otherIssuer = issuer): boolean {
-    const first = numberOf(issuer);
-    const second = otherIssuer === issuer ? UNKNOWN : numberOf(otherIssuer);
-    const any = numberOf(ANY_ISSUER);
+    const first = issuers.get(issuer);
+    const second = otherIssuer === issuer ? undefined : issuers.get(otherIssuer);
+    const any = issuers.get(ANY_ISSUER);
     if (!parseUuid(id, key)) {
       return texts > 0 && (hasText(first, id) || hasText(second, id) || hasText(any, id));
     }
-    const uuidHash = hashUuid(key, 0, secret);
-    return hasKey(first, uuidHash) || hasKey(second, uuidHash) || hasKey(any, uuidHash);
+    const hash = hashUuid(key, 0, secret);
+    return hasKey(first, hash) || hasKey(second, hash) || hasKey(any, hash);
   }
 
-  function numberOf(issuer: string): number {
-    return issuers.get(issuer) ?? UNKNOWN;
-  }
-
-  function hasKey(issuer: number, uuidHash: number): boolean {
-    if (issuer === UNKNOWN) return false;
-    key[ISSUER] = issuer;
-    const hash = hashOfPair(uuidHash, issuer, secret);
-    const segment = segments[hash % SEGMENTS];
+  function hasKey(of: OfIssuer | undefined, hash: number): boolean {
+    if (of === undefined) return false;
+    const segment = of.segments[placeOf(hash, of)];
     return segment !== undefined && find(segment, key, hash) >= 0;
   }
 
-  function hasText(issuer: number, id: string): boolean {
-    const text = textKey(issuer, id);
+  function hasText(of: OfIssuer | undefined, id: string): boolean {
+    if (of === undefined) return false;
+    const text = textKey(of, id);
     return others[sliceOf(text)]?.has(text) ?? false;
   }
 
   function add(issuer: string, id: string, leavesAt: number): boolean {
-    let number = issuers.get(issuer);
-    if (number === undefined) issuers.set(issuer, (number = issuers.size + 1));
+    let of = issuers.get(issuer);
+    if (of === undefined)
+      issuers.set(issuer, (of = { number: issuers.size, segments: [createSegment()] }));
     const leaves = leavesAt === Infinity ? NEVER : Math.min(NEVER, Math.ceil(leavesAt / 1000));
-    if (!parseUuid(id, key)) {
-      return addText(textKey(number, id), leaves);
-    }
-    key[ISSUER] = number;
-    const hash = hashOfPair(hashUuid(key, 0, secret), number, secret);
-    const at = hash % SEGMENTS;
-    const segment = withRoom(segments[at] ?? createSegment(), secret);
-    segments[at] = segment;
-    const isNew = insert(segment, key, hash, leaves);
+    if (!parseUuid(id, key)) return addText(textKey(of, id), leaves);
+    const hash = hashUuid(key, 0, secret);
+    const isNew = insert(segmentFor(of, hash), key, hash, leaves);
     if (isNew) packed += 1;
     return isNew;
+  }
+
+  /** Where the hash belongs, with room for one more. */
+  function segmentFor(of: OfIssuer, hash: number): Segment {
+    const [first] = of.segments;
+    if (of.segments.length === 1 && first !== undefined && first.used >= SPREAD_FROM)
+      of.segments = spread(first, SEGMENTS, secret);
+    const at = placeOf(hash, of);
+    const segment = withRoom(of.segments[at] ?? createSegment(), secret);
+    of.segments[at] = segment;
+    return segment;
   }
 
   function addText(text: string, leaves: number): boolean {
@@ -106,12 +114,16 @@ export function createIdTable(): IdTable {
 
   function sweepSlice(now: number): void {
     const second = Math.min(NEVER - 1, Math.floor(now / 1000));
-    const segment = segments[nextSlice];
-    if (segment !== undefined && segment.used > 0) {
+    for (const { number, segments } of issuers.values()) {
+      const isWhole = segments.length === 1;
+      if (isWhole && number % SLICES !== nextSlice) continue;
+      const at = isWhole ? 0 : nextSlice;
+      const segment = segments[at];
+      if (segment === undefined || segment.used === 0) continue;
       const { used } = segment;
       sweep(segment, second, secret);
       packed -= used - segment.used;
-      segments[nextSlice] = withoutSpare(segment, secret);
+      segments[at] = withoutSpare(segment, secret);
     }
     for (const [text, leaves] of others[nextSlice] ?? []) {
       if (leaves <= second && others[nextSlice]?.delete(text)) texts -= 1;
@@ -129,8 +141,12 @@ export function createIdTable(): IdTable {
   };
 }
 
-function textKey(issuer: number, id: string): string {
-  return `${issuer} ${id}`;
+function placeOf(hash: number, { segments }: OfIssuer): number {
+  return hash & (segments.length - 1);
+}
+
+function textKey({ number }: OfIssuer, id: string): string {
+  return `${number} ${id}`;
 }
 
 function sliceOf(text: string): number {

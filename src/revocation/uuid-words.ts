@@ -70,12 +70,6 @@ export function createHashSecret(): HashSecret {
 export function hashUuid(words: Uint32Array, base: number, secret: HashSecret): number {
   let hash = secret.start;
   for (let i = base; i < base + 4; i += 1) hash = mixed(hash, words[i] ?? 0, secret);
-  return hash;
-}
-
-/** Of the pair, from the hash of the UUID: with several issuers that is worked out once. */
-export function hashOfPair(uuidHash: number, issuer: number, secret: HashSecret): number {
-  const hash = mixed(uuidHash, issuer, secret);
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
