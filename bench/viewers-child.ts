@@ -1,5 +1,6 @@
 /** The process that `./stream.ts` starts: viewers of the live stream, on raw sockets, that read what they get and throw it away. */
 import { connect } from 'node:net';
+import { constants, setPriority } from 'node:os';
 import { endWithParent, send, taskOf } from './children.js';
 
 export interface ViewersTask {
@@ -14,6 +15,12 @@ export interface Viewed {
   /** Bytes that all of them got since they were asked last. */
   readonly bytes: number;
 }
+
+// Viewers have machines of their own. Here they get what the service and those who ask it leave over,
+// and read now and then only: each write to one who waits for it would wake another process.
+setPriority(constants.priority.PRIORITY_LOW);
+const READ_EVERY_MS = 100;
+const SLEEP_MS = 90;
 
 const { port, authorization, count } = taskOf() as ViewersTask;
 const REQUEST = [
@@ -47,6 +54,8 @@ for (let opened = 0; opened < count; opened += OPENING_AT_ONCE) {
   const howMany = Math.min(OPENING_AT_ONCE, count - opened);
   await Promise.all(Array.from({ length: howMany }, openOne));
 }
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+setInterval(() => Atomics.wait(sleeper, 0, 0, SLEEP_MS), READ_EVERY_MS);
 process.on('message', () => {
   send({ open, bytes } satisfies Viewed);
   bytes = 0;

@@ -94,7 +94,8 @@ export async function openEventStream(
   });
   return {
     send(message) {
-      if (!res.writableEnded && !res.destroyed) res.write(message);
+      // Not through the response: for each message it would cork the socket, and uncork it in a tick.
+      if (!res.writableEnded && !res.destroyed) res.socket?.write(message);
     },
     get unsent() {
       return res.writableLength;

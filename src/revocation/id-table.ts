@@ -29,7 +29,7 @@ export interface IdTable {
    * @returns whether it is new.
    */
   add(issuer: string, id: string, leavesAt: number): boolean;
-  /** Removes what may leave at `now`, a slice of the table at each call; `SLICES` calls see all that was there before. */
+  /** Removes what may leave at `now`, a slice of the table at each call; `SLICES` calls see all of it, but for what is spread over new segments meanwhile. */
   sweepSlice(now: number): void;
   readonly size: number;
 }

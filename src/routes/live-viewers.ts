@@ -1,7 +1,8 @@
 /**
  * Those who watch changes as they happen: a batch of changes goes out at most five times a second,
- * in slices between which other requests are answered. Before anything is sent to a viewer, and every
- * second, it is asked whether they may still see it; a viewer who doesn't keep up is let go.
+ * to one viewer after the other, between whom other requests are answered, and less often where these
+ * keep it waiting. Before anything is sent to a viewer, and twice a second, it is asked whether they
+ * may still see it; a viewer who doesn't keep up is let go.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Feed } from '../audit/feed.js';
@@ -44,15 +45,19 @@ interface Dependencies {
 /** At most five messages a second for each viewer; what happens first after a pause is told at once. */
 const MESSAGE_EVERY_MS = 200;
 const GATHER_MS = 10;
-const TICK_MS = 1000;
-const KEEP_ALIVE_TICKS = 15;
-const ROLE_TICKS = 5;
+/** Telling goes on at most for so much of the time: where it takes long, many other requests are in between. */
+const SHARE_OF_TIME = 0.2;
+const LONGEST_PAUSE_MS = 2000;
+const TICK_MS = 500;
+const KEEP_ALIVE_TICKS = 30;
+const ROLE_TICKS = 10;
 /** When more happens than is told, at most this often is everyone asked to load anew. */
 const RESYNC_EVERY_MS = 5000;
 const RETRY_AFTER_MS = 1000;
 const MAX_UNSENT = 64 * 1024;
-/** Viewers who are written to before other requests get their turn. */
-const SLICE = 8;
+/** Viewers who are asked about before other requests get their turn; writing to one takes as long as asking about a dozen. */
+const ASKED_IN_A_TURN = 32;
+const TOLD_IN_A_TURN = 1;
 
 export function createLiveViewers({
   feed,
@@ -64,7 +69,8 @@ export function createLiveViewers({
   const viewers = new Map<LiveViewer, number>();
   /** Everything up to here has been told to those who were there. */
   let told = feed.newest;
-  let toldAt = -Infinity;
+  /** When the next may be told (ms of `performance.now`). */
+  let restsUntil = -Infinity;
   let timer: NodeJS.Timeout | null = null;
   let isTelling = false;
   /** Not everything up to here was told one by one: whoever was there is to load anew. */
@@ -77,7 +83,7 @@ export function createLiveViewers({
 
   function schedule(): void {
     if (viewers.size === 0 || timer !== null || isTelling) return;
-    const wait = Math.max(GATHER_MS, toldAt + MESSAGE_EVERY_MS - performance.now());
+    const wait = Math.max(GATHER_MS, restsUntil - performance.now());
     timer = setTimeout(() => {
       timer = null;
       void tell();
@@ -86,16 +92,18 @@ export function createLiveViewers({
 
   async function tell(): Promise<void> {
     isTelling = true;
-    toldAt = performance.now();
+    const startedAt = performance.now();
     const from = told;
     told = feed.newest;
     const audience = [...viewers.keys()];
     try {
-      await inSlices(audience, await messagesSince(from, told), deliver);
+      const messageFor = await messagesSince(from, told);
+      await inTurns(audience, TOLD_IN_A_TURN, (viewer) => deliver(viewer, messageFor));
+      restsUntil = startedAt + restAfter(performance.now() - startedAt);
     } catch (error) {
       log.warn({ err: error }, 'changes could not be told yet');
       told = Math.min(told, from);
-      toldAt = performance.now() + RETRY_AFTER_MS;
+      restsUntil = performance.now() + RETRY_AFTER_MS;
     }
     isTelling = false;
     if (feed.newest > told) schedule();
@@ -147,7 +155,8 @@ export function createLiveViewers({
   async function tick(): Promise<void> {
     ticks += 1;
     const isKeepAlive = ticks % KEEP_ALIVE_TICKS === 0;
-    await inSlices([...viewers.keys()], null, (viewer) => {
+    const inATurn = isKeepAlive ? TOLD_IN_A_TURN : ASKED_IN_A_TURN;
+    await inTurns([...viewers.keys()], inATurn, (viewer) => {
       if (isWelcome(viewer) && isKeepAlive) viewer.stream.send(KEEP_ALIVE);
     });
     if (resyncOwed !== null) schedule();
@@ -223,13 +232,18 @@ export function createLiveViewers({
   };
 }
 
-async function inSlices<M>(
+/** From the beginning of a telling that took so long to that of the next. */
+function restAfter(tookMs: number): number {
+  return Math.max(MESSAGE_EVERY_MS, Math.min(LONGEST_PAUSE_MS, tookMs / SHARE_OF_TIME));
+}
+
+async function inTurns(
   viewers: readonly LiveViewer[],
-  message: M,
-  visit: (viewer: LiveViewer, message: M) => void,
+  inATurn: number,
+  visit: (viewer: LiveViewer) => void,
 ): Promise<void> {
   for (const [i, viewer] of viewers.entries()) {
-    if (i > 0 && i % SLICE === 0) await nextTurn();
-    visit(viewer, message);
+    if (i > 0 && i % inATurn === 0) await nextTurn();
+    visit(viewer);
   }
 }
