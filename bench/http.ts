@@ -166,7 +166,7 @@ function report(
   const medianOf = (name: string, key: keyof Sample) =>
     median((samples.get(name) ?? []).map((sample) => sample[key]));
   const perSecond = (name: string) => (samples.get(name) ?? []).map((sample) => sample.perSecond);
-  /** Of the quotients of each turn: what the machine did meanwhile then hits both. */
+  /** Of the quotients of each turn: what the machine did meanwhile hits both, within a group at least. */
   const ratio = (ours: string, other: string) => {
     const theirs = perSecond(other);
     return median(perSecond(ours).map((each, turn) => each / (theirs[turn] ?? NaN)));

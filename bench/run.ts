@@ -8,6 +8,7 @@ import { measureExchanges } from './exchange.js';
 import { printHeading } from './figures.js';
 import { measureHttp } from './http.js';
 import { measureIndex } from './index-size.js';
+import { measureLists } from './list-latency.js';
 import { measureLoad } from './load.js';
 import { type Effort, type PartResult, printPart, progress } from './results.js';
 import { measureRevokes } from './revokes.js';
@@ -19,6 +20,7 @@ const PARTS: Readonly<Record<string, (effort: Effort) => Promise<PartResult>>> =
   revoke: measureRevokes,
   exchange: measureExchanges,
   bulk: measureBulk,
+  list: measureLists,
   load: measureLoad,
   stream: measureStream,
 };
@@ -29,8 +31,8 @@ const HELP = `npm run bench -- [--only=${Object.keys(PARTS).join(',')}] [--quick
 
   --only     the parts to measure, with commas between them; all by default
   --quick    two short rounds with a hundredth of the entries: to try it out, not to quote
-  --rounds   how often everything is measured, one after the other; medians count
-  --seconds  length of each measurement of requests per second
+  --rounds   how often everything is measured, one after the other (stream: twice as often); medians count
+  --seconds  length of each measurement of requests per second (http: turns of a second; stream: three times as long)
 
 Tables on stdout, progress on stderr, the newest figures of each part in bench/results.json. A missed
 target says MISSED; the exit code is 0 all the same. With --quick no target is judged and nothing is

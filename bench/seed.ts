@@ -10,6 +10,7 @@ import type { Device, Revocation, TokenKind, TokenOrigin } from '../src/store/re
 import type { TokenDocument } from '../src/store/token-model.js';
 import { createJti } from '../src/tokens/jti.js';
 import { purgeTime } from '../src/tokens/record-of-claims.js';
+import { progress } from './results.js';
 
 export const ADMIN = { email: 'admin@bench.example', password: 'administrator of the bench' };
 export const HOLDER = { email: 'holder@bench.example', password: 'holder of many tokens' };
@@ -73,7 +74,7 @@ export async function seedFolder(
     found.otherUsers === wanted.otherUsers &&
     Date.now() - found.seededAt < USABLE_FOR_MS
   ) {
-    console.log(`${folder} holds ${found.records} records already.\n`);
+    progress(`${folder} holds ${found.records} records already.`);
     return found;
   }
   if (found === null && existsSync(folder) && readdirSync(folder).length > 0)
@@ -148,12 +149,11 @@ async function insertTokens(uri: string, seed: Seed): Promise<void> {
         if (done - printed >= seed.records / 20 || done === seed.records) {
           printed = done;
           const seconds = (performance.now() - startedAt) / 1000;
-          console.log(`seeded ${done} of ${seed.records} records, ${seconds.toFixed(0)} s`);
+          progress(`seeded ${done} of ${seed.records} records, ${seconds.toFixed(0)} s`);
         }
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, insertBatches));
-    console.log();
   } finally {
     await connection.close();
   }

@@ -14,6 +14,8 @@ export interface Viewed {
   readonly open: number;
   /** Bytes that all of them got since they were asked last. */
   readonly bytes: number;
+  /** Revocations that the first of them has been told of in all. */
+  readonly told: number;
 }
 
 // Viewers have machines of their own. Here they get what the service and those who ask it leave over,
@@ -30,10 +32,20 @@ const REQUEST = [
   '\r\n',
 ].join('\r\n');
 const OPENING_AT_ONCE = 50;
+const REVOKED = '"type":"revoked"';
 let open = 0;
 let bytes = 0;
+let told = 0;
+/** The end of what the first one got, which may be the beginning of the word. */
+let unread = '';
 
-function openOne(): Promise<void> {
+function read(text: string): void {
+  const parts = (unread + text).split(REVOKED);
+  told += parts.length - 1;
+  unread = (parts.at(-1) ?? '').slice(1 - REVOKED.length);
+}
+
+function openOne(isFirst: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(REQUEST));
     socket.once('data', (chunk) => {
@@ -44,7 +56,10 @@ function openOne(): Promise<void> {
       open += 1;
       resolve();
       socket.once('close', () => (open -= 1));
-      socket.on('data', (more) => (bytes += more.length));
+      socket.on('data', (more) => {
+        bytes += more.length;
+        if (isFirst) read(more.toString('latin1'));
+      });
     });
     socket.once('error', reject);
   });
@@ -52,13 +67,13 @@ function openOne(): Promise<void> {
 
 for (let opened = 0; opened < count; opened += OPENING_AT_ONCE) {
   const howMany = Math.min(OPENING_AT_ONCE, count - opened);
-  await Promise.all(Array.from({ length: howMany }, openOne));
+  await Promise.all(Array.from({ length: howMany }, (_, i) => openOne(opened + i === 0)));
 }
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 setInterval(() => Atomics.wait(sleeper, 0, 0, SLEEP_MS), READ_EVERY_MS);
 process.on('message', () => {
-  send({ open, bytes } satisfies Viewed);
+  send({ open, bytes, told } satisfies Viewed);
   bytes = 0;
 });
 endWithParent();
-send({ open, bytes } satisfies Viewed);
+send({ open, bytes, told } satisfies Viewed);

@@ -94,8 +94,10 @@ export async function openEventStream(
   });
   return {
     send(message) {
-      // Not through the response: for each message it would cork the socket, and uncork it in a tick.
-      if (!res.writableEnded && !res.destroyed) res.socket?.write(message);
+      if (res.writableEnded || res.destroyed) return;
+      // Through the response each message would cork the socket, and uncork it in a tick. It has no
+      // socket while an earlier request on the connection is being answered.
+      (res.socket ?? res).write(message);
     },
     get unsent() {
       return res.writableLength;

@@ -94,20 +94,20 @@ export function withoutSpare(segment: Segment, secret: HashSecret): Segment {
 function copyOf(segment: Segment, slots: number, secret: HashSecret): Segment {
   const copy = createSegment(slots);
   for (let from = 0; from < segment.marks.length; from += 1) {
-    if (segment.marks[from] !== 0) move(segment, from, copy, secret);
+    if (segment.marks[from] !== 0) copyEntry(segment, from, copy, secret);
   }
   copy.used = segment.used;
   return copy;
 }
 
-/** The same entries, in so many segments: each where the lowest bits of its hash say. */
+/** Copies the entries into so many segments: each where the lowest bits of its hash say. */
 export function spread(segment: Segment, count: number, secret: HashSecret): Segment[] {
   const segments = Array.from({ length: count }, () => createSegment());
   for (let from = 0; from < segment.marks.length; from += 1) {
     if (segment.marks[from] === 0) continue;
     const at = hashUuid(segment.keys, from * WORDS, secret) % count;
     const target = withRoom(segments[at] ?? createSegment(), secret);
-    move(segment, from, target, secret);
+    copyEntry(segment, from, target, secret);
     target.used += 1;
     segments[at] = target;
   }
@@ -133,16 +133,16 @@ export function sweep(segment: Segment, second: number, secret: HashSecret): voi
       segment.used -= 1;
       hasGap = true;
     } else if (hasGap) {
-      move(segment, at, segment, secret);
+      marks[at] = 0;
+      copyEntry(segment, at, segment, secret);
     }
   }
 }
 
-/** To the first empty slot from its home on; its own counts as empty. */
-function move(source: Segment, from: number, target: Segment, secret: HashSecret): void {
+/** To the first empty slot from its home on. */
+function copyEntry(source: Segment, from: number, target: Segment, secret: HashSecret): void {
   const base = from * WORDS;
   const hash = hashUuid(source.keys, base, secret);
-  source.marks[from] = 0;
   const { marks, keys, leaves } = target;
   const slots = marks.length;
   let at = homeOf(hash, slots);

@@ -1,10 +1,10 @@
 /**
  * A set of (issuer, id) pairs, each with the time at which it may leave. Exact, without a size cap.
- * UUIDs, which most ids are, are packed into typed arrays at 28 to 42 bytes each
- * (`id-segment.ts`), those of each issuer for themselves; others are kept in Maps. Where there are
- * many, in segments, as only one at a time grows: so many that this never takes long, so few that
- * their descriptions stay in the processor's cache (with 1024 of them a question was slower by a
- * quarter). Numbers: `docs/decisions/0006-id-table.md`.
+ * UUIDs, which most ids are, are packed into typed arrays (`id-segment.ts`), those of each issuer for
+ * themselves, at some 33 bytes each where there are many; other ids are kept in Maps. Many UUIDs are
+ * in segments, as only one at a time grows: so many that this never takes long, so few that their
+ * descriptions stay in the processor's cache (with 1024 of them a question was slower by a quarter).
+ * Numbers: `docs/decisions/0006-id-table.md`.
  */
 import { ANY_ISSUER } from '../store/records.js';
 import {

@@ -45,14 +45,15 @@ interface Dependencies {
 /** At most five messages a second for each viewer; what happens first after a pause is told at once. */
 const MESSAGE_EVERY_MS = 200;
 const GATHER_MS = 10;
-/** Telling goes on at most for so much of the time: where it takes long, many other requests are in between. */
-const SHARE_OF_TIME = 0.2;
+/** After a telling, so many times what it took: where that is long, many other requests are in between. */
+const PAUSE_FACTOR = 4;
 const LONGEST_PAUSE_MS = 2000;
 const TICK_MS = 500;
 const KEEP_ALIVE_TICKS = 30;
 const ROLE_TICKS = 10;
-/** When more happens than is told, at most this often is everyone asked to load anew. */
+/** When more happens than is told, at most this often is everyone asked to load anew; less often where that is many. */
 const RESYNC_EVERY_MS = 5000;
+const RESYNC_FOR_EACH_MS = 20;
 const RETRY_AFTER_MS = 1000;
 const MAX_UNSENT = 64 * 1024;
 /** Viewers who are asked about before other requests get their turn; writing to one takes as long as asking about a dozen. */
@@ -92,14 +93,15 @@ export function createLiveViewers({
 
   async function tell(): Promise<void> {
     isTelling = true;
-    const startedAt = performance.now();
+    restsUntil = performance.now() + MESSAGE_EVERY_MS;
     const from = told;
     told = feed.newest;
     const audience = [...viewers.keys()];
     try {
       const messageFor = await messagesSince(from, told);
+      const startedAt = performance.now();
       await inTurns(audience, TOLD_IN_A_TURN, (viewer) => deliver(viewer, messageFor));
-      restsUntil = startedAt + restAfter(performance.now() - startedAt);
+      restsUntil = Math.max(restsUntil, pauseUntil(startedAt));
     } catch (error) {
       log.warn({ err: error }, 'changes could not be told yet');
       told = Math.min(told, from);
@@ -117,11 +119,15 @@ export function createLiveViewers({
     const rest = (changes ?? []).filter((change) => !isResync(change));
     const messageFor = await composeMessages(withoutExcess(rest), id, toWire);
     const owed = resyncOwed;
-    if (owed === null || performance.now() - resyncAt < RESYNC_EVERY_MS) return messageFor;
+    if (owed === null || performance.now() - resyncAt < resyncEvery()) return messageFor;
     resyncOwed = null;
     resyncAt = performance.now();
     const message = resyncMessage(id);
     return (viewer) => ((viewers.get(viewer) ?? owed) < owed ? message : messageFor(viewer));
+  }
+
+  function resyncEvery(): number {
+    return Math.max(RESYNC_EVERY_MS, viewers.size * RESYNC_FOR_EACH_MS);
   }
 
   function deliver(viewer: LiveViewer, messageFor: MessageFor<LiveViewer>): void {
@@ -153,14 +159,15 @@ export function createLiveViewers({
   }
 
   async function tick(): Promise<void> {
-    ticks += 1;
-    const isKeepAlive = ticks % KEEP_ALIVE_TICKS === 0;
+    // Its own number: the next may begin before this one ends.
+    const number = (ticks += 1);
+    const isKeepAlive = number % KEEP_ALIVE_TICKS === 0;
     const inATurn = isKeepAlive ? TOLD_IN_A_TURN : ASKED_IN_A_TURN;
     await inTurns([...viewers.keys()], inATurn, (viewer) => {
       if (isWelcome(viewer) && isKeepAlive) viewer.stream.send(KEEP_ALIVE);
     });
     if (resyncOwed !== null) schedule();
-    if (ticks % ROLE_TICKS === 0) await checkRoles();
+    if (number % ROLE_TICKS === 0) await checkRoles();
   }
 
   /** Whoever lost the role comes again, and sees their own. */
@@ -232,9 +239,9 @@ export function createLiveViewers({
   };
 }
 
-/** From the beginning of a telling that took so long to that of the next. */
-function restAfter(tookMs: number): number {
-  return Math.max(MESSAGE_EVERY_MS, Math.min(LONGEST_PAUSE_MS, tookMs / SHARE_OF_TIME));
+function pauseUntil(startedAt: number): number {
+  const now = performance.now();
+  return now + Math.min(LONGEST_PAUSE_MS, (now - startedAt) * PAUSE_FACTOR);
 }
 
 async function inTurns(
