@@ -36,6 +36,8 @@ interface RunningServer {
 const WARM_UP_SECONDS = 2;
 /** A group's servers in turn, again and again: what the machine does meanwhile then hits all alike. */
 const TURN_SECONDS = 1;
+/** As many turns in each round as seconds are wanted, times this: single turns differ by a tenth and more. */
+const TIMES = 2;
 /** Of the service's two doors. */
 const REVOKED = [0, 100_000, 1_000_000] as const;
 const MILLION = 1_000_000;
@@ -67,8 +69,9 @@ export async function measureHttp({ rounds, seconds, divisor }: Effort): Promise
         for (const group of groups) {
           await withServers(group, material, async (servers) => {
             for (const server of servers) await generator.run(loadOf(server, WARM_UP_SECONDS));
-            for (let turn = 1; turn <= seconds; turn += 1) {
-              for (const server of servers) {
+            for (let turn = 1; turn <= seconds * TIMES; turn += 1) {
+              // To and fro: the pace of a machine drifts.
+              for (const server of turn % 2 === 0 ? servers.toReversed() : servers) {
                 const sample = await measure(server, generator);
                 const { name } = server.entrant;
                 samples.get(name)?.push(sample);

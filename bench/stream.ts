@@ -137,7 +137,7 @@ async function untilTold(revoked: number, ask: () => Promise<Viewed>): Promise<v
   const endAt = performance.now() + TOLD_WITHIN_MS;
   for (;;) {
     const { told } = await ask();
-    if (told === revoked) return;
+    if (told >= revoked) return;
     if (performance.now() > endAt)
       throw new Error(`${revoked} were revoked, and a viewer was told of ${told}.`);
     await delay(ASK_EVERY_MS);
