@@ -271,6 +271,9 @@ export interface WireAuditEvent {
     | 'scope.revoked'
     | 'bulk.revoked'
     | 'user.created'
+    | 'user.disabled'
+    | 'user.enabled'
+    | 'user.deleted'
     | 'password.changed'
     | 'api-key.created'
     | 'export.made';

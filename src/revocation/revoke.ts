@@ -10,6 +10,7 @@ import { DuplicateKeyError } from '../store/failures.js';
 import { ANY_ISSUER, type Revocation, type TokenRecord } from '../store/records.js';
 import { toRevokedEntry } from '../store/revoked-entry.js';
 import type { RevokeOutcome } from '../store/token-revoking.js';
+import { cutoffSubjectOf, isCutOff, isInScope } from '../tokens/state.js';
 import type { CutoffMarker } from './cutoff-marker.js';
 import type { RevocationIndex } from './revocation-index.js';
 
@@ -23,8 +24,17 @@ export interface RevocationContext {
 }
 
 export interface Revoker {
-  /** Revokes a record. null = there is none (any more). @throws ServiceError 503: outcome unknown, repeat it. */
-  revokeRecord(record: TokenRecord, context: RevocationContext): Promise<RevokeOutcome | null>;
+  /**
+   * Revokes a record and what came from it: a session's access tokens, and what was minted with any
+   * of them. null = there is no such record (any more).
+   * @param options.keepMinted for signing out: what was minted with the token stays good.
+   * @throws ServiceError 503: outcome unknown, repeat it.
+   */
+  revokeRecord(
+    record: TokenRecord,
+    context: RevocationContext,
+    options?: { readonly keepMinted?: boolean },
+  ): Promise<RevokeOutcome | null>;
   /**
    * Revokes everything of a scope that was issued until now: one atomic write, in force at once for
    * however many tokens; marking their records follows behind. What is issued a millisecond later works.
@@ -41,19 +51,68 @@ interface Dependencies {
   readonly index: RevocationIndex;
   readonly clock: Clock;
   readonly log: Logger;
+  /** The issuer of our refresh tokens. */
+  readonly ownIssuer: string;
   /** A record was revoked just now, and wasn't before; neither may wait or throw. */
   readonly onRevoked?: (record: TokenRecord, context: RevocationContext) => void;
   readonly onScopeRevoked?: (cutoff: Cutoff, context: RevocationContext) => void;
 }
 
 export function createRevoker(deps: Dependencies): Revoker {
-  const { store, marker, index, clock, log } = deps;
+  const { store, marker, index, clock, log, ownIssuer } = deps;
   const { tokens, cutoffs } = store;
 
   async function revokeById(id: string, context: RevocationContext): Promise<RevokeOutcome | null> {
     const result = await tokens.revoke(id, toRevocation(context));
     if (result !== null) finish(result, context);
     return result;
+  }
+
+  /**
+   * Only after its own revocation is durable: whoever mints asks for that once more after the child's
+   * record is there (`auth/minting.ts`), so that either of the two sees the other.
+   */
+  async function revokeDescendants(
+    record: TokenRecord,
+    context: RevocationContext,
+    keepMinted: boolean,
+  ): Promise<void> {
+    const { ofSession, minted } = await tokens.descendantsOf(record, ownIssuer);
+    const children = keepMinted ? ofSession : [...ofSession, ...minted];
+    await Promise.all(
+      children.map(async (child) => {
+        const result = await revokeById(child.id, context);
+        if (result !== null) await revokeDescendants(result.record, context, keepMinted);
+      }),
+    );
+  }
+
+  /** A cut-off for sessions hits none of what was minted with their tokens, but it falls with them. */
+  async function revokeMintedIn(cutoff: Cutoff, context: RevocationContext): Promise<void> {
+    const minted = await tokens.mintedIn(cutoff);
+    const parents = await tokens.findByIds(minted.flatMap(({ parentId }) => parentId ?? []));
+    const hit = new Set(
+      parents
+        .map((parent) => ({ id: parent.id, ...cutoffSubjectOf(parent) }))
+        .filter((parent) => isInScope(cutoff, parent) && isCutOff(parent, cutoff.at.getTime()))
+        .map(({ id }) => id),
+    );
+    for (const child of minted.filter(({ parentId }) => hit.has(parentId ?? ''))) {
+      const result = await revokeById(child.id, context);
+      if (result !== null) await revokeDescendants(result.record, context, false);
+    }
+  }
+
+  /**
+   * Raised once more when something was recorded while the first was being written: its minter
+   * can't have seen the cut-off, and it can't be told from what came before.
+   */
+  async function raiseUntilNow(scope: CutoffScope, act: Omit<Cutoff, 'at' | keyof CutoffScope>) {
+    const raised = await cutoffs.raise({ ...scope, ...act, at: await untilNow(scope) });
+    const newest = await tokens.newestIssuedAt(scope);
+    return newest === null || newest <= raised.at
+      ? raised
+      : cutoffs.raise({ ...scope, ...act, at: newest });
   }
 
   function toRevocation({ eventInfo, ...context }: RevocationContext): Revocation {
@@ -83,12 +142,24 @@ export function createRevoker(deps: Dependencies): Revoker {
   }
 
   return {
-    revokeRecord: (record, context) => revokeById(record.id, context),
+    async revokeRecord(record, context, { keepMinted = false } = {}) {
+      const result = await revokeById(record.id, context);
+      // Also when it was revoked before: a repeat finishes what a failed one began.
+      if (result !== null) await revokeDescendants(result.record, context, keepMinted);
+      return result;
+    },
 
     async revokeScope(scope, context, before) {
-      const at = before === undefined ? await untilNow(scope) : new Date(before.getTime() - 1);
-      const raised = await cutoffs.raise({ ...scope, at, ...logged(context) });
+      const raised =
+        before === undefined
+          ? await raiseUntilNow(scope, logged(context))
+          : await cutoffs.raise({
+              ...scope,
+              ...logged(context),
+              at: new Date(before.getTime() - 1),
+            });
       index.raiseCutoff(scope, raised.at);
+      if (scope.sessionsOnly) await revokeMintedIn(raised, context);
       deps.onScopeRevoked?.(raised, context);
       marker.wake();
       log.info(

@@ -3,6 +3,7 @@ import { type Request, type RequestHandler, Router } from 'express';
 import { z } from 'zod';
 import { principalOf } from '../auth/authenticate.js';
 import { csrfTokenOf, type DashboardSessions, signedOut } from '../auth/dashboard-session.js';
+import type { Minting } from '../auth/minting.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
 import { isEmailAddress } from '../email.js';
 import { clientAddress, clientDevice } from '../http/client.js';
@@ -20,6 +21,7 @@ interface Dependencies {
   readonly signIn: PasswordSignIn['signIn'];
   readonly sessions: DashboardSessions;
   readonly issuer: TokenIssuer;
+  readonly minting: Minting;
   readonly users: UserStore;
   readonly tokens: TokenStore;
   readonly revoker: Revoker;
@@ -56,18 +58,21 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
 
   const signIn: RequestHandler = async (req, res) => {
     const { email, password } = parseBody(req, signInBody);
-    const user = await deps.signIn(email, password, clientAddress(req));
-    if (user === null) throw signedOut('Wrong e-mail or password.');
+    const principal = await deps.signIn(email, password, clientAddress(req));
+    if (principal === null) throw signedOut('Wrong e-mail or password.');
+    const { user } = principal;
     const { id, firstname, lastname } = user;
-    const { token, record } = await deps.issuer.issueAccessToken({
-      origin: 'signin',
-      userId: id,
-      subject: 'user',
-      audience: deps.audience,
-      lifetimeSeconds: deps.lifetimeSeconds,
-      device: { ...clientDevice(req), description: 'Dashboard' },
-      claims: { _id: id, email: user.email, firstname, lastname },
-    });
+    const { token, record } = await deps.minting.mint(principal, () =>
+      deps.issuer.issueAccessToken({
+        origin: 'signin',
+        userId: id,
+        subject: 'user',
+        audience: deps.audience,
+        lifetimeSeconds: deps.lifetimeSeconds,
+        device: { ...clientDevice(req), description: 'Dashboard' },
+        claims: { _id: id, email: user.email, firstname, lastname },
+      }),
+    );
     sessions.start(req, res, token);
     res
       .status(201)
@@ -82,7 +87,8 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
       tokens.findByJti(claims.jti),
     ]);
     const record = records.find(({ issuer }) => issuer === claims.issuer);
-    if (user === null || record === undefined) throw signedOut();
+    const isOver = user?.status !== ACTIVE_STATUS || record?.revocation !== null;
+    if (user === null || record === undefined || isOver) throw signedOut();
     sessions.renew(req, res);
     res.set('Cache-Control', 'no-store').json(toWireSession(user, record, sessions.csrfToken(req)));
   };
@@ -97,7 +103,9 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
     };
     const records = await tokens.findByJti(claims.jti);
     const own = records.filter(({ issuer }) => issuer === claims.issuer);
-    await Promise.all(own.map((record) => revoker.revokeRecord(record, context)));
+    await Promise.all(
+      own.map((record) => revoker.revokeRecord(record, context, { keepMinted: true })),
+    );
     // Not before: without its cookie the page could not ask again after a failure.
     sessions.end(req, res);
     res.status(204).set('Cache-Control', 'no-store').end();

@@ -25,8 +25,10 @@ interface Dependencies {
   readonly users: UserStore;
   readonly usage: UsageRecorder;
   readonly revoker: Revoker;
-  readonly cutoffs: Pick<CutoffStore, 'all'>;
+  readonly cutoffs: Pick<CutoffStore, 'matching'>;
   readonly toWire: ToAdminWire;
+  /** What was revoked just now says so in its record, so that it is found and counted as revoked. */
+  readonly settled: () => Promise<void>;
   readonly clock: Clock;
 }
 
@@ -54,7 +56,7 @@ export function createAdminTokensRouter(deps: Dependencies): Router {
     const from = parseCursor(cursor, order);
     const filter = await toTokenSearch(input, await callerOf(req, users), users);
     // What was seen for the first time just now belongs into the list; without the database there is none.
-    if (cursor === undefined) await usage.flush();
+    if (cursor === undefined) await Promise.all([usage.flush(), deps.settled()]);
     const [found, count] = await Promise.all([
       tokens.search(filter, { ...order, ...from, limit }),
       tokens.countMatching(filter),

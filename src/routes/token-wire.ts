@@ -2,7 +2,8 @@
 import type { TokenRecord } from '../store/records.js';
 import type { TokenState } from '../store/token-list.js';
 
-export function toWireRecord(record: TokenRecord, now: number) {
+/** @param state as `tokens/state.ts` says: what the check would answer. */
+export function toWireRecord(record: TokenRecord, state: TokenState) {
   return {
     _id: record.id,
     jti: record.jti,
@@ -14,9 +15,10 @@ export function toWireRecord(record: TokenRecord, now: number) {
     userId: record.userId,
     applicationId: record.applicationId,
     sessionId: record.sessionId,
+    parentId: record.parentId,
     cdata: record.cdata,
     device: record.device,
-    state: stateOf(record, now),
+    state,
     issuedAt: record.issuedAt,
     expiresAt: record.expiresAt,
     lastUsedAt: record.lastUsedAt,
@@ -26,10 +28,4 @@ export function toWireRecord(record: TokenRecord, now: number) {
     createdAt: record.createdAt,
     updatedAt: record.updatedAt,
   };
-}
-
-/** Revoked counts before expired. */
-export function stateOf(record: TokenRecord, now: number): TokenState {
-  if (record.revocation !== null) return 'revoked';
-  return record.expiresAt !== null && record.expiresAt.getTime() <= now ? 'expired' : 'active';
 }

@@ -29,6 +29,13 @@ export interface UserStore {
   /** Those that there are, in any order. */
   findByIds(ids: readonly string[]): Promise<User[]>;
   findByEmail(email: string): Promise<UserWithPassword | null>;
+  findWithPassword(id: string): Promise<UserWithPassword | null>;
+  /** The ids of those who are disabled: whose status isn't the active one. */
+  inactiveIds(): Promise<string[]>;
+  /** null = there is no such user. */
+  setStatus(id: string, status: number): Promise<User | null>;
+  /** Deletes the user for good. @returns whether there was one. */
+  remove(id: string): Promise<boolean>;
   /** The ids of users whose e-mail begins with this text, in any case; in the order of their e-mails. */
   idsByText(text: string, limit: number): Promise<string[]>;
   hasAdministrator(): Promise<boolean>;
@@ -47,6 +54,7 @@ export interface UserStore {
 }
 
 const EMAIL_INDEX = { email: 1 } as const;
+const STATUS_INDEX = { status: 1, _id: 1 } as const;
 
 type UserDocument = Omit<User, 'id'> & {
   readonly _id: Types.ObjectId;
@@ -78,6 +86,7 @@ function userSchema(writeConcern: WriteConcern) {
     },
   );
   schema.index(EMAIL_INDEX, { unique: true });
+  schema.index(STATUS_INDEX);
   return schema;
 }
 
@@ -139,6 +148,44 @@ export function createUserStore({
     async findByEmail(email) {
       const found = await run(() => model.findOne({ email: { $eq: email } }).lean());
       return found === null ? null : { user: toUser(found), passwordHash: found.password };
+    },
+
+    async findWithPassword(id) {
+      if (!isRecordId(id)) return null;
+      const found = await run(() => model.findOne({ _id: id }).hint({ _id: 1 }).lean());
+      return found === null ? null : { user: toUser(found), passwordHash: found.password };
+    },
+
+    async inactiveIds() {
+      const ranges = [{ $lt: ACTIVE_STATUS }, { $gt: ACTIVE_STATUS }];
+      const found = await Promise.all(
+        ranges.map((status) =>
+          run(() => model.find({ status }).hint(STATUS_INDEX).select({ _id: 1 }).lean()),
+        ),
+      );
+      return found.flat().map(({ _id }) => _id.toHexString());
+    },
+
+    async setStatus(id, status) {
+      if (!isRecordId(id)) return null;
+      const found = await run(() =>
+        model
+          .findOneAndUpdate(
+            { _id: id },
+            { $set: { status, updatedAt: new Date(clock()) } },
+            { returnDocument: 'after', writeConcern },
+          )
+          .lean(),
+      );
+      return found === null ? null : toUser(found);
+    },
+
+    async remove(id) {
+      if (!isRecordId(id)) return false;
+      const { deletedCount } = await run(() =>
+        model.deleteOne({ _id: id }, { hint: { _id: 1 }, writeConcern }),
+      );
+      return deletedCount === 1;
     },
 
     async idsByText(text, limit) {
