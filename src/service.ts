@@ -96,6 +96,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     tokens: store.tokens,
     revoker,
     index,
+    forgetVerified: passwordSignIn.forgetVerified,
     clock,
     log,
     ownIssuer: config.tokenIssuer,

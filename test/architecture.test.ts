@@ -77,7 +77,18 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'http',
   ],
   'main.ts': ['start.ts', 'config.ts', 'observability'],
-  cli: ['start.ts', 'config.ts', 'observability', 'store', 'auth', 'clock.ts', 'email.ts'],
+  cli: [
+    'start.ts',
+    'config.ts',
+    'observability',
+    'store',
+    'auth',
+    'accounts',
+    'audit',
+    'revocation',
+    'clock.ts',
+    'email.ts',
+  ],
 };
 
 interface Source {

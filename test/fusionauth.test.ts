@@ -495,10 +495,13 @@ describe('one-time use', () => {
 });
 
 describe('one history', () => {
-  it('lets Tiledesk’s DELETE revoke a session, and keeps API tokens of Woleet apart from sessions', async () => {
+  it('lets Tiledesk’s DELETE revoke a session, with what was minted with it, and nothing else', async () => {
     const session = await login();
-    const woleet = await t.http().get('/v1/token').set('Authorization', session.token);
-    expect(woleet.status).toBe(200);
+    const minted = await t.http().get('/v1/token').set('Authorization', session.token);
+    const password = Buffer.from(`alice@example.com:${PASSWORD}`).toString('base64');
+    const woleet = await t.http().get('/v1/token').set('Authorization', `Basic ${password}`);
+    expect([minted.status, woleet.status]).toEqual([200, 200]);
+    expect(await accepted(minted.body.token)).toBe(true);
     const revoked = await t
       .http()
       .delete(`/v3/jwt/history/${session.refreshTokenId}`)
@@ -506,6 +509,7 @@ describe('one history', () => {
     expect(revoked.body).toMatchObject({ kind: 'refresh', state: 'revoked' });
     expect(await accepted(session.token)).toBe(false);
     expect((await outcome(exchange(session.refreshToken))).statusCode).toBe(400);
+    expect(await accepted(minted.body.token)).toBe(false);
     expect(await accepted(woleet.body.token)).toBe(true);
     await client(apiKey).revokeRefreshTokensByUserId(alice.id);
     expect(await accepted(woleet.body.token)).toBe(true);

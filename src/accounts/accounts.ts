@@ -17,6 +17,8 @@ import type { Standing } from './standing.js';
  */
 export interface Accounts {
   setPassword(id: string, passwordHash: string, context: RevocationContext): Promise<User | null>;
+  /** Makes this user an administrator with this password; creates it if need be. */
+  setAdministrator(email: string, passwordHash: string, context: RevocationContext): Promise<User>;
   disable(id: string, context: RevocationContext): Promise<User | null>;
   /** What was issued before stays refused. */
   enable(id: string, context: RevocationContext): Promise<User | null>;
@@ -24,7 +26,10 @@ export interface Accounts {
 }
 
 interface Dependencies {
-  readonly users: Pick<UserStore, 'findById' | 'setPassword' | 'setStatus' | 'remove'>;
+  readonly users: Pick<
+    UserStore,
+    'findById' | 'findByEmail' | 'setPassword' | 'setAdministrator' | 'setStatus' | 'remove'
+  >;
   readonly revoker: Pick<Revoker, 'revokeScope'>;
   readonly standing: Pick<Standing, 'block' | 'unblock'>;
   /** Forgets which passwords were right. */
@@ -57,6 +62,17 @@ export function createAccounts(deps: Dependencies): Accounts {
       if (user === null) return null;
       await revokeAll(user.id, context);
       report('password.changed', user.id, context);
+      return user;
+    },
+
+    async setAdministrator(email, passwordHash, context) {
+      const before = await users.findByEmail(email);
+      // It may be disabled: then there must be no moment in which something old is good.
+      if (before !== null) await revokeAll(before.user.id, context);
+      const user = await users.setAdministrator(email, passwordHash);
+      standing.unblock(user.id);
+      await revokeAll(user.id, context);
+      report(before === null ? 'user.created' : 'password.changed', user.id, context);
       return user;
     },
 

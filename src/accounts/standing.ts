@@ -28,6 +28,8 @@ interface Dependencies {
   readonly tokens: Pick<TokenStore, 'hasUnrevoked'>;
   readonly revoker: Pick<Revoker, 'revokeScope'>;
   readonly index: Pick<RevocationIndex, 'blockUsers' | 'unblockUsers'>;
+  /** Forgets which passwords were right. */
+  readonly forgetVerified: () => void;
   readonly clock: Clock;
   readonly log: Logger;
   readonly ownIssuer: string;
@@ -64,6 +66,7 @@ export function createStanding(deps: Dependencies): Standing {
   function block(set: Set<string>, userId: string): void {
     set.add(userId);
     index.blockUsers([userId]);
+    deps.forgetVerified();
   }
 
   function unblock(userId: string): void {

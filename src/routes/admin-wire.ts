@@ -48,6 +48,7 @@ function toAdminWireRecord(
   const { revocation, device } = record;
   return {
     ...toWireRecord(record, state),
+    parentId: record.parentId,
     firstUsedAt: record.firstUsedAt,
     revokedVia: revocation?.via ?? null,
     revokedRequestId: revocation?.requestId ?? null,

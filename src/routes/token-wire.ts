@@ -15,7 +15,6 @@ export function toWireRecord(record: TokenRecord, state: TokenState) {
     userId: record.userId,
     applicationId: record.applicationId,
     sessionId: record.sessionId,
-    parentId: record.parentId,
     cdata: record.cdata,
     device: record.device,
     state,

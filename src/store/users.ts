@@ -46,7 +46,7 @@ export interface UserStore {
     emailPrefix?: string | undefined;
   }): Promise<{ users: User[]; count: number }>;
   /** Makes this user an administrator with this password; creates it if need be. */
-  setAdministrator(email: string, passwordHash: string): Promise<void>;
+  setAdministrator(email: string, passwordHash: string): Promise<User>;
   /** null = there is no such user. */
   setPassword(id: string, passwordHash: string): Promise<User | null>;
   /** Replaces the hash if it still is `current`, so that an upgrade never undoes a change of password. */
@@ -228,21 +228,29 @@ export function createUserStore({
 
     async setAdministrator(email, passwordHash) {
       const now = new Date(clock());
-      await run(() =>
-        model.updateOne(
-          { email: { $eq: email } },
-          {
-            $set: { password: passwordHash, role: 'admin', status: ACTIVE_STATUS, updatedAt: now },
-            $setOnInsert: {
-              firstname: 'Administrator',
-              lastname: null,
-              emailverified: false,
-              createdAt: now,
+      const user = await run(() =>
+        model
+          .findOneAndUpdate(
+            { email: { $eq: email } },
+            {
+              $set: {
+                password: passwordHash,
+                role: 'admin',
+                status: ACTIVE_STATUS,
+                updatedAt: now,
+              },
+              $setOnInsert: {
+                firstname: 'Administrator',
+                lastname: null,
+                emailverified: false,
+                createdAt: now,
+              },
             },
-          },
-          { upsert: true, writeConcern },
-        ),
+            { upsert: true, returnDocument: 'after', writeConcern },
+          )
+          .lean(),
       );
+      return toUser(user);
     },
 
     async setPassword(id, passwordHash) {
@@ -261,7 +269,11 @@ export function createUserStore({
 
     async replacePasswordHash(id, current, next) {
       const replaced = await run(() =>
-        model.updateOne({ _id: id, password: { $eq: current } }, { $set: { password: next } }),
+        model.updateOne(
+          { _id: id, password: { $eq: current } },
+          { $set: { password: next } },
+          { writeConcern },
+        ),
       );
       return replaced.modifiedCount === 1;
     },
