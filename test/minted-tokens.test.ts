@@ -2,8 +2,12 @@
 import mongoose from 'mongoose';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { createConfirmCaller } from '../src/auth/confirm-caller.js';
+import { createMinting } from '../src/auth/minting.js';
+import type { Principal } from '../src/auth/principal.js';
 import { hitBy } from '../src/store/cutoff-filter.js';
 import type { CutoffScope } from '../src/store/cutoffs.js';
+import type { NewTokenRecord } from '../src/store/records.js';
 import { createJti } from '../src/tokens/jti.js';
 import { cutoffSubjectOf, isCutOff, isInScope } from '../src/tokens/state.js';
 import {
@@ -225,6 +229,120 @@ describe('what was minted with a token', () => {
     }
   });
 });
+
+describe('what happens between the record and the answer', () => {
+  const lateMinting = () => {
+    const issued: string[] = [];
+    const { tokens, cutoffs, users } = t.store;
+    const confirmCaller = createConfirmCaller({
+      tokens,
+      cutoffs,
+      users,
+      toRecord: () => {
+        throw new Error('it has a record');
+      },
+      clock: () => t.clock.now,
+      ownIssuer: t.config.tokenIssuer,
+    });
+    const discard = t.store.tokens.discard;
+    const minting = createMinting({
+      confirmCaller,
+      discard,
+      onIssued: ({ jti }) => void issued.push(jti),
+    });
+    return { minting, issued };
+  };
+  const child = (userId: string): NewTokenRecord => ({
+    jti: createJti(t.clock.now),
+    kind: 'access',
+    origin: 'woleet',
+    issuer: t.config.tokenIssuer,
+    subject: userId,
+    audience: null,
+    userId,
+    applicationId: null,
+    sessionId: null,
+    cdata: null,
+    device: null,
+    issuedAt: new Date(t.clock.now),
+    expiresAt: null,
+    lastUsedAt: null,
+    revocation: null,
+    purgeAt: null,
+  });
+
+  const meanwhile = {
+    'the token is revoked': (token: string) =>
+      t
+        .http()
+        .delete(`/v3/jwt/history/${jtiOf(token)}`)
+        .set('Authorization', root)
+        .expect(200),
+    'everything of the user is': (_token: string, userId: string) =>
+      t
+        .http()
+        .post('/admin/cutoffs')
+        .set('Authorization', root)
+        .send({ userId, reason: 'left' })
+        .expect(201),
+    'the user is disabled': (_token: string, userId: string) =>
+      t
+        .http()
+        .post(`/admin/users/${userId}/disable`)
+        .set('Authorization', root)
+        .send({ reason: 'left' })
+        .expect(200),
+    'the password changes': async (_token: string, userId: string) =>
+      void (await t.store.users.setPassword(userId, 'another hash')),
+  };
+  it.each(
+    (['token', 'password'] as const).flatMap((kind) =>
+      Object.entries(meanwhile)
+        // A token outlives the hash, and falls with the cut-off that a change of password sets.
+        .filter(([what]) =>
+          kind === 'token'
+            ? what !== 'the password changes'
+            : ['the password changes', 'the user is disabled'].includes(what),
+        )
+        .map(([what, act]) => [kind, what, act] as const),
+    ),
+  )('nothing is handed out to a %s when %s', async (kind, _what, act) => {
+    const email = newEmail();
+    const user = await t.createUser(email, 'admin');
+    const token = await t.signIn(email);
+    const found = await t.store.users.findWithPassword(user.id);
+    const checked = await t.service.check(token.replace('JWT ', ''), () => noDevice);
+    if (!checked.accepted || found === null) throw new Error('it is good so far');
+    const principal: Principal =
+      kind === 'token'
+        ? { kind, userId: user.id, claims: checked.claims }
+        : { kind, userId: user.id, user, passwordHash: found.passwordHash };
+    const { minting, issued } = lateMinting();
+    const minted = minting.mint(principal, async ({ parent }) => {
+      const record = await t.store.tokens.insert({
+        ...child(user.id),
+        ...(parent === null ? {} : { parentId: parent.id }),
+      });
+      await act(token, user.id);
+      return { records: [record] };
+    });
+    await expect(minted).rejects.toMatchObject({ status: 401 });
+    expect(issued).toEqual([]);
+    expect((await t.store.tokens.count({ userId: user.id, state: 'active' })).count).toBe(
+      // The token itself, where only the password changed.
+      _what === 'the password changes' ? 1 : 0,
+    );
+  });
+});
+
+const noDevice = {
+  name: null,
+  description: null,
+  type: null,
+  userAgent: null,
+  ip: null,
+  location: null,
+};
 
 interface Session {
   readonly refreshToken: string;
