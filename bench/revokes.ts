@@ -122,7 +122,8 @@ async function revokerOn(uri: string) {
     idle: () => Promise.resolve(),
     stop: () => Promise.resolve(),
   };
-  const revoker = createRevoker({ store, marker, index, clock, log });
+  const timeOfId = () => null;
+  const revoker = createRevoker({ store, marker, index, clock, log, timeOfId });
   const context = { by: 'bench', via: 'tiledesk', reason: null, requestId: 'bench' };
   const revoke: Work = async ({ _id }) => {
     // All that it needs of the record, which a route has looked up before.

@@ -21,6 +21,7 @@ import type { Store } from './store/connect.js';
 import { createVerifyEndpoint } from './routes/verify.js';
 import type { TokenRecord } from './store/records.js';
 import { createTokenIssuer } from './tokens/issuer.js';
+import { timeOfJti } from './tokens/jti.js';
 import type { SigningKeys } from './tokens/keys.js';
 import { createTokenRegistrar } from './tokens/registrar.js';
 import { createSessions, type Sessions } from './tokens/session.js';
@@ -149,6 +150,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     index,
     clock,
     log,
+    timeOfId: timeOfJti,
     onRevoked: audit.revoked,
     onScopeRevoked: audit.scopeRevoked,
   });

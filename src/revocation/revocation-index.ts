@@ -8,7 +8,7 @@ import { unavailable } from '../errors.js';
 import type { CutoffScope } from '../store/cutoffs.js';
 import type { TokenRecord } from '../store/records.js';
 import type { RevokedEntry } from '../store/revoked-entry.js';
-import { createCutoffTable } from './cutoff-table.js';
+import { type CutoffTimes, createCutoffTable } from './cutoff-table.js';
 import { createIdTable } from './id-table.js';
 
 /** What a check asks about: the token, its holder, and the session that it came from. */
@@ -34,6 +34,8 @@ export interface RevocationIndex {
   add(entry: RevokedEntry): boolean;
   /** @returns whether it is later than the one that was in force. */
   raiseCutoff(scope: CutoffScope, at: Date): boolean;
+  /** The cut-offs in force for exactly this scope (ms since the epoch). */
+  cutoffOf(scope: Pick<CutoffScope, 'userId' | 'applicationId'>): CutoffTimes;
   /** Everything revoked before `at` (ms) is in. Never moves back, unless the clock did. */
   markSynced(at: number): void;
   /** Removes what may leave, a slice at a time. */
@@ -93,6 +95,8 @@ export function createRevocationIndex({
     },
 
     raiseCutoff: (scope, at) => cutoffs.raise(scope, at.getTime()),
+
+    cutoffOf: cutoffs.of,
 
     markSynced(at) {
       syncedAt = syncedAt > clock() + CLOCK_SLACK_MS ? at : Math.max(syncedAt, at);

@@ -11,6 +11,7 @@ import { ANY_ISSUER, type Revocation, type TokenRecord } from '../store/records.
 import { toRevokedEntry } from '../store/revoked-entry.js';
 import type { RevokeOutcome } from '../store/token-revoking.js';
 import type { CutoffMarker } from './cutoff-marker.js';
+import { createMatchedCount, type Matched, NOTHING_MATCHED } from './matched.js';
 import type { RevocationIndex } from './revocation-index.js';
 
 /** Who revokes, why, and through which door. */
@@ -31,6 +32,15 @@ export interface Revoker {
    * @param before only what was issued before then. @returns the cut-off now in force: issued at or before it is revoked.
    */
   revokeScope(scope: CutoffScope, context: RevocationContext, before?: Date): Promise<Date>;
+  /**
+   * The same, and how many recorded tokens it hit that were good before: counted when it is in force
+   * already, up to 10,000 and for a second at most; null = it couldn't be counted.
+   */
+  revokeScopeCounted(
+    scope: CutoffScope,
+    context: RevocationContext,
+    before?: Date,
+  ): Promise<{ readonly at: Date; readonly matched: Matched | null }>;
   /** Revokes an id without a record, for whichever issuer: that writes a record holding just the revocation. */
   revokeUnseen(jti: string, context: RevocationContext): Promise<RevokeOutcome>;
 }
@@ -41,6 +51,8 @@ interface Dependencies {
   readonly index: RevocationIndex;
   readonly clock: Clock;
   readonly log: Logger;
+  /** When an id was made (ms), where it tells. */
+  readonly timeOfId: (id: string) => number | null;
   /** A record was revoked just now, and wasn't before; neither may wait or throw. */
   readonly onRevoked?: (record: TokenRecord, context: RevocationContext) => void;
   readonly onScopeRevoked?: (cutoff: Cutoff, context: RevocationContext) => void;
@@ -49,6 +61,7 @@ interface Dependencies {
 export function createRevoker(deps: Dependencies): Revoker {
   const { store, marker, index, clock, log } = deps;
   const { tokens, cutoffs } = store;
+  const countMatched = createMatchedCount({ tokens, index, timeOfId: deps.timeOfId, log });
 
   async function revokeById(id: string, context: RevocationContext): Promise<RevokeOutcome | null> {
     const result = await tokens.revoke(id, toRevocation(context));
@@ -82,20 +95,35 @@ export function createRevoker(deps: Dependencies): Revoker {
     return new Date(Math.max(clock(), newest?.getTime() ?? 0));
   }
 
+  async function raise(scope: CutoffScope, context: RevocationContext, before?: Date) {
+    const at = before === undefined ? await untilNow(scope) : new Date(before.getTime() - 1);
+    const raised = await cutoffs.raise({ ...scope, at, ...logged(context) });
+    const earlier = index.cutoffOf(scope);
+    index.raiseCutoff(scope, raised.at);
+    deps.onScopeRevoked?.(raised, context);
+    log.info(
+      { event: 'scope.revoked', ...scope, ...logged(context) },
+      'everything of a scope revoked',
+    );
+    const hasMoved = raised.requestId === context.requestId && raised.at.getTime() === at.getTime();
+    return { raised, earlier, hasMoved };
+  }
+
   return {
     revokeRecord: (record, context) => revokeById(record.id, context),
 
     async revokeScope(scope, context, before) {
-      const at = before === undefined ? await untilNow(scope) : new Date(before.getTime() - 1);
-      const raised = await cutoffs.raise({ ...scope, at, ...logged(context) });
-      index.raiseCutoff(scope, raised.at);
-      deps.onScopeRevoked?.(raised, context);
+      const { raised } = await raise(scope, context, before);
       marker.wake();
-      log.info(
-        { event: 'scope.revoked', ...scope, ...logged(context) },
-        'everything of a scope revoked',
-      );
       return raised.at;
+    },
+
+    async revokeScopeCounted(scope, context, before) {
+      const { raised, earlier, hasMoved } = await raise(scope, context, before);
+      const matched = hasMoved ? await countMatched(raised, earlier) : NOTHING_MATCHED;
+      // Only now: marking what is being counted would slow both.
+      marker.wake();
+      return { at: raised.at, matched };
     },
 
     async revokeUnseen(jti, context) {

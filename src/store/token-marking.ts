@@ -77,14 +77,14 @@ export function createMarkingStore(
   };
 }
 
-function within({ userId, applicationId }: CutoffScope): Record<string, string> {
+export function within({ userId, applicationId }: CutoffScope): Record<string, string> {
   return {
     ...(userId === null ? {} : { userId }),
     ...(applicationId === null ? {} : { applicationId }),
   };
 }
 
-function indexOf({ userId, applicationId }: CutoffScope) {
+export function indexOf({ userId, applicationId }: CutoffScope) {
   if (userId !== null) return USER_INDEX;
   return applicationId === null ? { createdAt: -1, _id: -1 } : APPLICATION_INDEX;
 }

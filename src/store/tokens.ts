@@ -5,6 +5,7 @@ import { ANY_ISSUER, isRecordId, type Revocation, type TokenRecord } from './rec
 import { createInsertToken, type InsertToken } from './token-inserts.js';
 import { createTokenList, type TokenList } from './token-list.js';
 import { createLookupStore, type LookupStore } from './token-lookup.js';
+import { createHitStore, type HitStore } from './token-hits.js';
 import { createMarkingStore, type MarkingStore } from './token-marking.js';
 import { createTokenModel, JTI_INDEX, toRecord } from './token-model.js';
 import { createRevokedStore, type RevokedStore } from './token-revoked.js';
@@ -14,7 +15,15 @@ import { createSecretStore, type SecretStore } from './token-secrets.js';
 import { createUseStore, type UseStore } from './token-uses.js';
 
 export interface TokenStore
-  extends LookupStore, TokenList, TokenSearches, UseStore, SecretStore, MarkingStore, RevokedStore {
+  extends
+    LookupStore,
+    TokenList,
+    TokenSearches,
+    UseStore,
+    SecretStore,
+    MarkingStore,
+    HitStore,
+    RevokedStore {
   readonly insert: InsertToken;
   /** Deletes the record of a token that was never handed out; one that was revoked meanwhile stays. */
   discard(record: Pick<TokenRecord, 'id'>): Promise<void>;
@@ -105,6 +114,7 @@ export function createTokenStore(
     ...createUseStore(model, context),
     ...createSecretStore(model, context),
     ...createMarkingStore(model, context),
+    ...createHitStore(model, context),
     ...createRevokedStore(model, context),
     insert: createInsertToken(model, context),
     findById,
