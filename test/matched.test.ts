@@ -279,8 +279,7 @@ describe('a cut-off', () => {
     const scope = { userId: 'slow', applicationId: null, sessionsOnly: false };
     const cutoff = { ...scope, at: new Date(t.clock.now), by: 'x', reason: null, via: 'test' };
     const tokens = {
-      hitCandidates: (asked: typeof cutoff) =>
-        t.store.tokens.hitCandidates(asked, { withinMs: 1e-9 }),
+      hitCandidates: (asked: typeof cutoff) => t.store.tokens.hitCandidates(asked, { withinMs: 0 }),
     };
     const count = createMatchedCount({ tokens, index, timeOfId: timeOfJti, log });
     expect(await count(cutoff, index.cutoffOf(scope))).toBeNull();

@@ -14,7 +14,7 @@ interface Dependencies {
 
 /**
  * Known are users, and whoever holds or held a token that is recorded; applications with a recorded
- * token, in whatever state. Where both are named, each by itself, as FusionAuth looks up each.
+ * token, in whatever state. Where both are named, each by itself.
  *
  * Asked before the cut-off is set. What is recorded by then is known, so it is hit; a token that is
  * recorded later is as good as issued after the answer, which said that nothing was revoked. The

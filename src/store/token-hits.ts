@@ -43,7 +43,11 @@ export function createHitStore(
         batchSize: BATCH,
         maxTimeMS: withinMs,
       });
-      const more = () => run(() => cursor.hasNext(), Math.max(1, endAt - performance.now()));
+      const more = () => {
+        const leftMs = endAt - performance.now();
+        if (leftMs <= 0) throw unavailable('The time for counting what a cut-off hit is over.');
+        return run(() => cursor.hasNext(), leftMs);
+      };
       try {
         while (await more()) yield cursor.readBufferedDocuments();
         // A cursor that was closed, as by a reconnect, says the same as one that is at its end.
