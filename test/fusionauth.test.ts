@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { FusionAuthClient } from '@fusionauth/typescript-client';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import jwt from 'jsonwebtoken';
+import { toFusionAuthId } from '../src/routes/fusionauth-ids.js';
 import type { User } from '../src/store/records.js';
 import { timeOfJti } from '../src/tokens/jti.js';
 import {
@@ -87,7 +88,10 @@ const outcome = (promise: Promise<{ statusCode: number; exception?: unknown }>) 
 describe('with its own client', () => {
   it('logs in, and shows user, times and ids', async () => {
     const session = await login();
-    expect(session.user).toMatchObject({ id: alice.id, email: 'alice@example.com' });
+    expect(session.user).toMatchObject({
+      id: toFusionAuthId(alice.id),
+      email: 'alice@example.com',
+    });
     expect(session.refreshToken).toMatch(/^[0-9a-f-]{36}\.[\w-]{43}$/);
     expect(session.refreshToken.startsWith(session.refreshTokenId)).toBe(true);
     const claims = jwt.decode(session.token) as jwt.JwtPayload;
@@ -155,7 +159,7 @@ describe('with its own client', () => {
     const listed = response.refreshTokens?.find(({ id }) => id === session.refreshTokenId);
     expect(listed).toMatchObject({
       applicationId: APP,
-      userId: alice.id,
+      userId: toFusionAuthId(alice.id),
       insertInstant: t.clock.now,
       startInstant: t.clock.now,
       metaData: {

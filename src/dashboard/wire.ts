@@ -192,6 +192,8 @@ export type WireBulkLine =
   | { readonly done: number; readonly total: number }
   | {
       readonly result: {
+        /** What the selection held that wasn't revoked before. */
+        readonly matched: WireMatched;
         readonly revoked: number;
         readonly alreadyRevoked: number;
         readonly failed: readonly {
@@ -216,6 +218,17 @@ export interface WireCutoff {
   readonly userId: string | null;
   readonly applicationId: string | null;
   readonly at: Instant;
+}
+export interface WireCutoffDone extends WireCutoff {
+  /** The recorded tokens that it hit, and that were good before; null = they couldn't be counted in time. */
+  readonly matched: WireMatched | null;
+}
+export interface WireMatched {
+  readonly tokens: number;
+  readonly users: number;
+  readonly applications: number;
+  /** There may be more of each: counting stops at 10,000 tokens, and after a second. */
+  readonly isLowerBound?: true;
 }
 
 /** `GET /admin/summary?today=<Instant: when today began where the viewer is>`. */

@@ -9,7 +9,7 @@ import type { CutoffScope } from '../store/cutoffs.js';
 import type { TokenRecord } from '../store/records.js';
 import type { RevokedEntry } from '../store/revoked-entry.js';
 import { cutoffSubjectOf, isCutOff } from '../tokens/state.js';
-import { createCutoffTable } from './cutoff-table.js';
+import { type CutoffTimes, createCutoffTable } from './cutoff-table.js';
 import { createIdTable } from './id-table.js';
 
 /** What a check asks about: the token, its holder, and the session that it came from. */
@@ -38,6 +38,8 @@ export interface RevocationIndex {
   /** From now on no token of these users is good, whenever it was issued: they are disabled or gone. */
   blockUsers(ids: Iterable<string>): void;
   unblockUsers(ids: Iterable<string>): void;
+  /** The cut-offs in force for exactly this scope (ms since the epoch). */
+  cutoffOf(scope: Pick<CutoffScope, 'userId' | 'applicationId'>): CutoffTimes;
   /** Everything revoked before `at` (ms) is in. Never moves back, unless the clock did. */
   markSynced(at: number): void;
   /** Removes what may leave, a slice at a time. */
@@ -104,6 +106,7 @@ export function createRevocationIndex({
     unblockUsers(users) {
       for (const id of users) blockedUsers.delete(id);
     },
+    cutoffOf: cutoffs.of,
 
     markSynced(at) {
       syncedAt = syncedAt > clock() + CLOCK_SLACK_MS ? at : Math.max(syncedAt, at);

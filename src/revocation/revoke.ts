@@ -12,6 +12,7 @@ import { toRevokedEntry } from '../store/revoked-entry.js';
 import type { RevokeOutcome } from '../store/token-revoking.js';
 import { cutoffSubjectOf, isCutOff, isInScope } from '../tokens/state.js';
 import type { CutoffMarker } from './cutoff-marker.js';
+import { createMatchedCount, type Matched, NOTHING_MATCHED } from './matched.js';
 import type { RevocationIndex } from './revocation-index.js';
 
 /** Who revokes, why, and through which door. */
@@ -41,6 +42,15 @@ export interface Revoker {
    * @param before only what was issued before then. @returns the cut-off now in force: issued at or before it is revoked.
    */
   revokeScope(scope: CutoffScope, context: RevocationContext, before?: Date): Promise<Date>;
+  /**
+   * The same, and how many recorded tokens it hit that were good before: counted when it is in force
+   * already, up to 10,000 and for a second at most; null = it couldn't be counted.
+   */
+  revokeScopeCounted(
+    scope: CutoffScope,
+    context: RevocationContext,
+    before?: Date,
+  ): Promise<{ readonly at: Date; readonly matched: Matched | null }>;
   /** Revokes an id without a record, for whichever issuer: that writes a record holding just the revocation. */
   revokeUnseen(jti: string, context: RevocationContext): Promise<RevokeOutcome>;
 }
@@ -61,6 +71,7 @@ interface Dependencies {
 export function createRevoker(deps: Dependencies): Revoker {
   const { store, marker, index, clock, log, ownIssuer } = deps;
   const { tokens, cutoffs } = store;
+  const countMatched = createMatchedCount({ tokens, index, log });
 
   async function revokeById(id: string, context: RevocationContext): Promise<RevokeOutcome | null> {
     const result = await tokens.revoke(id, toRevocation(context));
@@ -141,6 +152,21 @@ export function createRevoker(deps: Dependencies): Revoker {
     return new Date(Math.max(clock(), newest?.getTime() ?? 0));
   }
 
+  async function raise(scope: CutoffScope, context: RevocationContext, before?: Date) {
+    const act = logged(context);
+    const raised =
+      before === undefined
+        ? await raiseUntilNow(scope, act)
+        : await cutoffs.raise({ ...scope, ...act, at: new Date(before.getTime() - 1) });
+    const earlier = index.cutoffOf(scope);
+    index.raiseCutoff(scope, raised.at);
+    if (scope.sessionsOnly) await revokeMintedIn(raised, context);
+    deps.onScopeRevoked?.(raised, context);
+    log.info({ event: 'scope.revoked', ...scope, ...act }, 'everything of a scope revoked');
+    // One that moves nothing keeps who set it.
+    return { raised, earlier, hasMoved: raised.requestId === context.requestId };
+  }
+
   return {
     async revokeRecord(record, context, { keepMinted = false } = {}) {
       const result = await revokeById(record.id, context);
@@ -150,23 +176,17 @@ export function createRevoker(deps: Dependencies): Revoker {
     },
 
     async revokeScope(scope, context, before) {
-      const raised =
-        before === undefined
-          ? await raiseUntilNow(scope, logged(context))
-          : await cutoffs.raise({
-              ...scope,
-              ...logged(context),
-              at: new Date(before.getTime() - 1),
-            });
-      index.raiseCutoff(scope, raised.at);
-      if (scope.sessionsOnly) await revokeMintedIn(raised, context);
-      deps.onScopeRevoked?.(raised, context);
+      const { raised } = await raise(scope, context, before);
       marker.wake();
-      log.info(
-        { event: 'scope.revoked', ...scope, ...logged(context) },
-        'everything of a scope revoked',
-      );
       return raised.at;
+    },
+
+    async revokeScopeCounted(scope, context, before) {
+      const { raised, earlier, hasMoved } = await raise(scope, context, before);
+      const matched = hasMoved ? await countMatched(raised, earlier) : NOTHING_MATCHED;
+      // Only now: marking what is being counted would slow both.
+      marker.wake();
+      return { at: raised.at, matched };
     },
 
     async revokeUnseen(jti, context) {

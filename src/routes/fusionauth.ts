@@ -28,6 +28,7 @@ import {
   parseRevoke,
   parseUserId,
 } from './fusionauth-input.js';
+import { createIsKnown } from './fusionauth-known.js';
 import { toFusionAuthToken, toFusionAuthUser } from './fusionauth-wire.js';
 
 interface Dependencies {
@@ -53,6 +54,7 @@ const readJson = express.json({ limit: '100kb' });
 
 export function createFusionAuthRouter(deps: Dependencies): Router {
   const { authenticate, sessions, tokens, users, revoker } = deps;
+  const isKnown = createIsKnown({ users, tokens });
 
   const context = (
     req: Request,
@@ -181,6 +183,7 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     } else {
       const principal = principalOf(req);
       if (!(await isAdministrator(principal, users))) throw unauthenticated();
+      if (!(await isKnown({ userId, applicationId }))) throw notFound('user or application');
       await revoker.revokeScope(
         { userId: userId ?? null, applicationId: applicationId ?? null, sessionsOnly: true },
         context(req, principal.userId, details),

@@ -6,6 +6,7 @@ import { createDescendantStore, type DescendantStore } from './token-descendants
 import { createInsertToken, type InsertToken } from './token-inserts.js';
 import { createTokenList, type TokenList } from './token-list.js';
 import { createLookupStore, type LookupStore } from './token-lookup.js';
+import { createHitStore, type HitStore } from './token-hits.js';
 import { createMarkingStore, type MarkingStore } from './token-marking.js';
 import { createTokenModel, JTI_INDEX, toRecord } from './token-model.js';
 import { createRevokedStore, type RevokedStore } from './token-revoked.js';
@@ -22,6 +23,7 @@ export interface TokenStore
     UseStore,
     SecretStore,
     MarkingStore,
+    HitStore,
     RevokedStore,
     DescendantStore {
   readonly insert: InsertToken;
@@ -115,6 +117,7 @@ export function createTokenStore(
     ...createUseStore(model, context),
     ...createSecretStore(model, context),
     ...createMarkingStore(model, context),
+    ...createHitStore(model, context),
     ...createRevokedStore(model, context),
     ...createDescendantStore(model, context),
     insert: createInsertToken(model, context),

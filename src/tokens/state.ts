@@ -46,7 +46,9 @@ export function isCutOff(
 }
 
 /** What cut-offs ask, of a token that is known by its record. */
-export function cutoffSubjectOf(record: TokenRecord): CutoffSubject {
+export function cutoffSubjectOf(
+  record: Pick<TokenRecord, 'kind' | 'userId' | 'applicationId' | 'sessionId' | 'issuedAt'>,
+): CutoffSubject {
   return {
     userId: record.userId,
     applicationId: record.applicationId,
