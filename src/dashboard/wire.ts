@@ -63,6 +63,8 @@ export interface WireToken {
   readonly applicationId: string | null;
   /** The jti of the refresh token that it came from. */
   readonly sessionId: string | null;
+  /** The record of the token that it was minted with. */
+  readonly parentId: string | null;
   readonly cdata: string | null;
   readonly device: WireDevice | null;
   readonly state: State;

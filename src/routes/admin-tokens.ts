@@ -78,8 +78,9 @@ export function createAdminTokensRouter(deps: Dependencies): Router {
   const show: RequestHandler = async (req, res) => {
     await usage.flush();
     const { record, caller } = await findOwn(req);
-    const [sessions, children] = await Promise.all([
+    const [sessions, minted, children] = await Promise.all([
       record.sessionId === null ? [] : tokens.findByJti(record.sessionId),
+      tokens.mintedWith(record.id, MAX_CHILDREN),
       record.kind === 'refresh'
         ? tokens.search(
             { userIds: null, sessionId: record.jti },
@@ -95,7 +96,7 @@ export function createAdminTokensRouter(deps: Dependencies): Router {
     ]);
     const isOwn = (other: TokenRecord) => other.userId === record.userId;
     const session = sessions.filter(({ kind }) => kind === 'refresh').find(isOwn) ?? null;
-    const shown = children.records.filter(isOwn);
+    const shown = [...children.records, ...minted].filter(isOwn);
     const [wire, sessionWire, ...childrenWire] = await toWire(
       [record, session ?? record, ...shown],
       ownJti(req),
@@ -104,7 +105,7 @@ export function createAdminTokensRouter(deps: Dependencies): Router {
       token: wire,
       session: session === null ? null : sessionWire,
       children: childrenWire,
-      moreChildren: children.next !== null,
+      moreChildren: children.next !== null || minted.length === MAX_CHILDREN,
       timeline: await timelineOf(record, session, {
         users,
         cutoffs: deps.cutoffs,

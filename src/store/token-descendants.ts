@@ -20,6 +20,8 @@ export interface DescendantStore {
    * @param ownIssuer whose refresh tokens a `sid` may name, whoever issued the access token.
    */
   descendantsOf(record: TokenRecord, ownIssuer: string): Promise<Descendants>;
+  /** The newest that were minted with this record's token, whatever their state. */
+  mintedWith(id: string, limit: number): Promise<TokenRecord[]>;
   /** What was minted with another token, within a scope; neither revoked nor expired. */
   mintedIn(scope: CutoffScope): Promise<TokenRecord[]>;
   /** Whether this user holds anything that is neither revoked nor expired. */
@@ -80,6 +82,18 @@ export function createDescendantStore(
         ),
         minted: found.filter(({ parentId }) => parentId === record.id),
       };
+    },
+
+    async mintedWith(id, limit) {
+      const found = await run(() =>
+        model
+          .find({ parentId: { $eq: id } })
+          .hint(PARENT_INDEX)
+          .sort({ createdAt: -1, _id: -1 })
+          .limit(limit)
+          .lean(),
+      );
+      return found.map(toRecord);
     },
 
     async mintedIn(scope) {
