@@ -66,7 +66,11 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
   const audit = createAudit({ store, clock, log, retentionSeconds });
   const { insert, insertSecret } = toldOf(audit, store.tokens);
   const secrets = { ...store.tokens, insertSecret };
-  const hasher = createPasswordHasher();
+  const hasher = createPasswordHasher({
+    form: config.passwordHash,
+    bcryptCost: store.users.bcryptCost,
+    clock,
+  });
   const passwordSignIn = createPasswordSignIn({
     users: store.users,
     hasher,

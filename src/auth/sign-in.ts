@@ -29,7 +29,6 @@ interface Dependencies {
 const VERIFIED_FOR_MS = 30_000;
 const WINDOW_SECONDS = 60;
 const MAX_PASSWORD_LENGTH = 256;
-const BCRYPT_BYTES = 72;
 
 export function createPasswordSignIn({
   users,
@@ -58,13 +57,9 @@ export function createPasswordSignIn({
     });
     if (!found || !matches || found.user.status !== ACTIVE_STATUS) return null;
     await failures.reward(address);
-    // bcrypt saw 72 bytes only: beyond that, what was typed now need not be the password.
-    if (hasher.isOutdated(found.passwordHash) && Buffer.byteLength(password) <= BCRYPT_BYTES) {
-      await users.replacePasswordHash(
-        found.user.id,
-        found.passwordHash,
-        await hasher.hash(password),
-      );
+    const renewed = await hasher.renew(found.passwordHash, password);
+    if (renewed !== null) {
+      await users.replacePasswordHash(found.user.id, found.passwordHash, renewed);
     }
     return found.user;
   }

@@ -24,12 +24,16 @@ if (!isEmailAddress(email)) {
 }
 
 async function setAdministrator(): Promise<string> {
-  const { mongodbUri, dataDir } = loadConfig();
+  const { mongodbUri, dataDir, passwordHash } = loadConfig();
   const engine = mongodbUri === null ? await startEngine({ dataDir }) : null;
   try {
     const store = await openStore({ uri: mongodbUri ?? engine?.uri ?? '', clock: systemClock });
     const password = randomBytes(15).toString('base64url');
-    await store.users.setAdministrator(email, await createPasswordHasher().hash(password));
+    const hasher = createPasswordHasher({
+      form: passwordHash,
+      bcryptCost: store.users.bcryptCost,
+    });
+    await store.users.setAdministrator(email, await hasher.hash(password));
     await store.close();
     return password;
   } finally {

@@ -1,6 +1,7 @@
 /** What each collection of the store is made from. */
 import type { Connection } from 'mongoose';
 import type { Clock } from '../clock.js';
+import type { Report } from './indexes.js';
 import type { Run } from './operations.js';
 import type { WriteConcern } from './write-concern.js';
 
@@ -9,4 +10,5 @@ export interface StoreContext {
   readonly writeConcern: WriteConcern;
   readonly clock: Clock;
   readonly run: Run;
+  readonly report: Report;
 }
