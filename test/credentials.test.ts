@@ -434,11 +434,42 @@ describe('password hashes', () => {
         headers: { 'Retry-After': '2' },
       });
     }
-    // Passwords are set in a lane of their own.
-    const setting = crowded.hash(PASSWORD);
-    expect(await setting).toMatch(/^\$argon2id\$/);
     // Every place has been given back.
     expect(await crowded.verify(await crowded.hash(PASSWORD), PASSWORD)).toBe(true);
+  });
+
+  it('are made by turns with those who sign in, and refused in words of their own', async () => {
+    const crowded = createPasswordHasher();
+    const hash = await crowded.hash(PASSWORD);
+    const order: string[] = [];
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    const all = [
+      crowded.verify('garbage', PASSWORD, () => gate),
+      ...['a', 'b', 'c'].map(async (name) => {
+        await crowded.verify(hash, PASSWORD);
+        order.push(name);
+      }),
+      ...['1', '2'].map(async (name) => {
+        await crowded.hash(PASSWORD);
+        order.push(name);
+      }),
+    ];
+    await new Promise(setImmediate);
+    open();
+    await Promise.all(all);
+    expect(order).toEqual(['1', 'a', '2', 'b', 'c']);
+
+    const hold = crowded.verify('garbage', PASSWORD, () => new Promise(setImmediate));
+    const waiting = Array.from({ length: 201 }, () => crowded.hash('x'));
+    const settled = await Promise.race(
+      waiting.map((each) => each.catch((error: unknown) => error)),
+    );
+    expect(settled).toMatchObject({
+      status: 429,
+      message: 'Too many passwords are being set at once. Try again in a moment.',
+    });
+    await Promise.allSettled([hold, ...waiting]);
   });
 
   it('give their place back when they fail', async () => {
