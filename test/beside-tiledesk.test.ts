@@ -1,6 +1,8 @@
 /** One database for this service and a Tiledesk server: what that one wrote is used as it is, and stays usable for it. */
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { parseEnv } from 'node:util';
+import { fileURLToPath } from 'node:url';
+import { parseEnv, promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import bcrypt from 'bcrypt';
 import mongoose from 'mongoose';
@@ -490,6 +492,24 @@ describe('the first administrator', () => {
     const shared = await users(await share());
     await start(shared, { ADMIN_EMAIL: 'root@example.com', ADMIN_PASSWORD: PASSWORD });
     expect(await hashOf(shared, 'root@example.com')).toMatch(/^\$2a\$10\$/);
+  });
+
+  it('from the command line has a hash that Tiledesk can read', async () => {
+    const shared = await users(await share());
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['dist/cli/set-admin.js', TILEDESK_ADMIN],
+      {
+        cwd: fileURLToPath(new URL('..', import.meta.url)),
+        env: { PATH: process.env['PATH'], MONGODB_URI: shared.uri, GLOBAL_SECRET: SECRET },
+      },
+    );
+    const password = /is now: (\S+)/.exec(stdout)?.[1] ?? '';
+    const hash = await hashOf(shared, TILEDESK_ADMIN);
+    expect(hash).toMatch(/^\$2a\$10\$/);
+    expect(await bcrypt.compare(password, String(hash))).toBe(true);
+    expect(await shared.users.countDocuments({ role: 'admin' })).toBe(1);
+    expect(await shared.users.countDocuments({})).toBe(2);
   });
 
   it('can’t have a password that bcrypt would cut', async () => {
