@@ -2,11 +2,10 @@
 import { type Model, Schema, Types } from 'mongoose';
 import type { StoreContext } from './context.js';
 import { DuplicateKeyError } from './failures.js';
-import { createGrouping } from './grouping.js';
-import { MAX_TIME_MS } from './operations.js';
 import { ACTIVE_STATUS, type User } from './records.js';
 import { conflictOf, type EmailIndex, ensureEmailIndex } from './user-emails.js';
-import { canonicalId, isSameId, type StoredId, storedIdsOf, textOfId } from './user-ids.js';
+import { canonicalId, isSameId, storedIdsOf, textOfId } from './user-ids.js';
+import { createUserLookup, type UserDocument } from './user-lookup.js';
 import { createBcryptCost } from './user-passwords.js';
 import type { WriteConcern } from './write-concern.js';
 
@@ -58,16 +57,8 @@ export interface UserStore {
 }
 
 const EMAIL_ORDER = { email: 1 } as const;
-const ID_INDEX = { _id: 1 } as const;
 /** No index says who has a role: with a million users of another service, looking takes seconds. */
 const SCAN_MS = 600_000;
-const MANY = 100;
-
-type UserDocument = Omit<User, 'id'> & {
-  readonly _id: StoredId;
-  readonly password: string;
-  readonly updatedAt: Date;
-};
 
 function userSchema(writeConcern: WriteConcern) {
   return new Schema(
@@ -108,52 +99,10 @@ export function createUserStore({
   const { collection } = model;
   let emails: EmailIndex = { name: 'email_1', isUnique: true };
 
-  async function findDocuments(ids: readonly string[]): Promise<(UserDocument | null)[]> {
-    const found = await run(() =>
-      collection
-        .find<UserDocument>(
-          { _id: { $in: ids.flatMap(storedIdsOf) as Types.ObjectId[] } },
-          { hint: ID_INDEX, maxTimeMS: MAX_TIME_MS },
-        )
-        .toArray(),
-    );
-    const documents = new Map<string, UserDocument[]>();
-    for (const document of found) {
-      const id = textOfId(document._id) ?? '';
-      documents.set(id, [...(documents.get(id) ?? []), document]);
-    }
-    return ids.map((id) => firstOf(documents.get(canonicalId(id)), id));
-  }
-
-  /** Nearly every request asks for its user: those of the same moment are asked for together. */
-  const findOne = createGrouping(findDocuments, { most: 100 });
-
-  async function findAllByEmail(email: string): Promise<UserDocument[]> {
-    if (typeof email !== 'string') throw new TypeError('an e-mail is a text');
-    return run(() =>
-      collection
-        .find<UserDocument>(
-          { email: { $eq: email } },
-          { hint: emails.name, limit: MANY, maxTimeMS: MAX_TIME_MS },
-        )
-        .toArray(),
-    );
-  }
-
-  /** Updates the user whom this id means. */
-  async function update(id: string, where: object, values: object): Promise<UserDocument | null> {
-    for (const _id of storedIdsOf(id)) {
-      const found = await run(() =>
-        collection.findOneAndUpdate(
-          { _id: _id as Types.ObjectId, ...where },
-          { $set: values },
-          { returnDocument: 'after', hint: ID_INDEX, maxTimeMS: MAX_TIME_MS, writeConcern },
-        ),
-      );
-      if (found !== null) return found as unknown as UserDocument;
-    }
-    return null;
-  }
+  const { findDocuments, findOne, findAllByEmail, update } = createUserLookup(
+    { collection, run, writeConcern },
+    () => emails.name,
+  );
 
   return {
     async insert({ passwordHash, ...user }) {
@@ -283,16 +232,6 @@ export function createUserStore({
       emails = await ensureEmailIndex(model, { run, report });
     },
   };
-}
-
-/** Of several that the id may mean, the one that counts most. */
-function firstOf(documents: readonly UserDocument[] = [], id: string): UserDocument | null {
-  if (documents.length <= 1) return documents[0] ?? null;
-  for (const stored of storedIdsOf(id)) {
-    const found = documents.find(({ _id }) => isSameId(_id, stored));
-    if (found !== undefined) return found;
-  }
-  return null;
 }
 
 /** Records written by Tiledesk may lack any field, and hold more. */
