@@ -13,7 +13,10 @@ export type SigningConfig =
     }
   | { readonly algorithm: 'RS256'; readonly privateKey: string; readonly publicKey: string };
 
-/** Which keys, from the variables; what is wrong with them goes on the list. */
+/**
+ * Which keys, from the variables; what is wrong with them goes on the list. With RS256 nothing is
+ * signed with GLOBAL_SECRET, nor accepted: a Tiledesk server that has both ignores it too.
+ */
 export function signingConfig(
   values: Values,
   wasSet: (name: VariableName) => boolean,
@@ -54,9 +57,6 @@ function rs256(
   const pem = (value: string | undefined) => (value ?? '').replaceAll('\\n', '\n');
   const privateKey = pem(values.GLOBAL_SECRET_OR_PRIVATE_KEY);
   const given = pem(values.GLOBAL_SECRET_OR_PUB_KEY);
-  if (values.GLOBAL_SECRET) {
-    problems.push('GLOBAL_SECRET is for HS256: unset it, or set GLOBAL_SECRET_ALGORITHM=HS256.');
-  }
   let publicKey = '';
   const unreadable = wasSet('GLOBAL_SECRET_OR_PRIVATE_KEY') && privateKey === '';
   if (unreadable) return { algorithm: 'RS256', privateKey, publicKey };

@@ -30,6 +30,12 @@ const wholeNumber = (min: number, max: number) =>
       error: `give a whole number from ${min} to ${max}`,
     })
     .transform(Number);
+/** Tiledesk's server has winston's levels in the variable of the same name. */
+const LEVELS_OF_OTHERS: Readonly<Record<string, 'debug' | 'trace'>> = {
+  http: 'debug',
+  verbose: 'debug',
+  silly: 'trace',
+};
 const mongodbUri = text.regex(/^mongodb(\+srv)?:\/\/./, {
   error: 'give an address that begins with mongodb:// or mongodb+srv://',
 });
@@ -173,6 +179,11 @@ export const variables = {
     secret: true,
     about: 'password of the first administrator; unset = one is made and printed once',
   }),
+  PASSWORD_HASH: variable({
+    schema: oneOf(['argon2id', 'bcrypt']),
+    about:
+      'form of every password hash, argon2id or bcrypt; unset = stored ones stay, new ones are as the others',
+  }),
   ON_PREMISES: withDefault({
     schema: flag,
     fallback: 'true',
@@ -189,9 +200,21 @@ export const variables = {
     about: 'how many reverse proxies stand in front (their `X-Forwarded-For` is believed)',
   }),
   LOG_LEVEL: withDefault({
-    schema: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+    schema: oneOf([
+      'trace',
+      'debug',
+      'info',
+      'warn',
+      'error',
+      'fatal',
+      'silent',
+      'http',
+      'verbose',
+      'silly',
+    ]).transform((level) => LEVELS_OF_OTHERS[level] ?? level),
     fallback: 'info',
-    about: 'trace, debug, info, warn, error, fatal or silent',
+    about:
+      "trace, debug, info, warn, error, fatal or silent (and Tiledesk's http, verbose and silly)",
   }),
 };
 

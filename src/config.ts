@@ -29,6 +29,8 @@ export interface Config {
   readonly retentionSeconds: number;
   readonly adminEmail: string;
   readonly adminPassword: string | null;
+  /** null = as the other stored ones are. */
+  readonly passwordHash: NonNullable<Values['PASSWORD_HASH']> | null;
   readonly onPremises: boolean;
   readonly signInAttemptsPerMinute: number;
   readonly trustProxyHops: number;
@@ -117,6 +119,7 @@ function assemble(
     retentionSeconds: values.RETENTION,
     adminEmail: normalizeEmail(values.ADMIN_EMAIL ?? ''),
     adminPassword: values.ADMIN_PASSWORD ?? null,
+    passwordHash: values.PASSWORD_HASH ?? null,
     onPremises: values.ON_PREMISES,
     signInAttemptsPerMinute: values.SIGN_IN_ATTEMPTS,
     trustProxyHops: values.TRUST_PROXY,

@@ -51,7 +51,7 @@ function announce(config: Config, { address, newAdministrator }: Instance): void
     process.stderr.write(`JWT History is ready at ${address} (${database}).\n`);
     return;
   }
-  const { email, generatedPassword } = newAdministrator;
+  const { email, generatedPassword, wasThere } = newAdministrator;
   const [shown, curl] =
     generatedPassword === null
       ? ['as in ADMIN_PASSWORD', `curl -s -u "${email}:$ADMIN_PASSWORD" ${address}/v3/jwt/history`]
@@ -62,7 +62,7 @@ function announce(config: Config, { address, newAdministrator }: Instance): void
   process.stderr.write(`
   JWT History is ready at ${address} (${database}).
 
-  The first administrator was created:
+  ${wasThere ? 'The first administrator is a user who was there before' : 'The first administrator was created'}:
     e-mail:   ${email}
     password: ${shown}
 

@@ -73,7 +73,11 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     staleAfterMs: config.staleAfterSeconds * 1000,
   });
   const audit = createAudit({ store, clock, log, retentionSeconds });
-  const hasher = createPasswordHasher();
+  const hasher = createPasswordHasher({
+    form: config.passwordHash,
+    bcryptCost: store.users.bcryptCost,
+    clock,
+  });
   const passwordSignIn = createPasswordSignIn({
     users: store.users,
     hasher,

@@ -11,6 +11,7 @@ import { createService } from './service.js';
 import { openStore, type Store } from './store/connect.js';
 import { type Engine, startEngine } from './store/embedded/engine.js';
 import { assertNotEmptied, markInitialized } from './store/embedded/initialized.js';
+import { StoreRefusedError } from './store/refusals.js';
 import { createRsaKeys, createSecretKeys, type SigningKeys } from './tokens/keys.js';
 import { readOrMakeSecret } from './tokens/secret-file.js';
 
@@ -100,9 +101,14 @@ async function reachStore(uri: string, log: Logger): Promise<Store> {
   const deadline = performance.now() + WAIT_FOR_DATABASE_MS;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await openStore({ uri, clock: systemClock });
+      return await openStore({
+        uri,
+        clock: systemClock,
+        report: (level, message) => log[level](message),
+      });
     } catch (error) {
       // Only what may pass by itself is waited for.
+      if (error instanceof StoreRefusedError) throw error;
       if (!(error instanceof ServiceError) || performance.now() > deadline)
         throw unreachable(error);
       log.warn({ err: error, attempt }, 'the database does not answer yet; trying again');

@@ -18,7 +18,7 @@ let root: string;
 /** The collection as somebody else writes to it. */
 let raw: mongoose.Connection;
 beforeAll(async () => {
-  t = await startTestService({}, database);
+  t = await startTestService({ SIGN_IN_ATTEMPTS: '10000' }, database);
   other = await t.sibling();
   raw = await mongoose.createConnection(testMongodbUri(), { dbName: database }).asPromise();
   await t.createUser('root@example.com', 'admin');

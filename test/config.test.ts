@@ -60,6 +60,7 @@ const DEFAULTS: Config = {
   retentionSeconds: 90 * 86_400,
   adminEmail: 'admin@localhost',
   adminPassword: null,
+  passwordHash: null,
   onPremises: true,
   signInAttemptsPerMinute: 30,
   trustProxyHops: 0,
@@ -108,6 +109,11 @@ describe('values', () => {
     [{ SIGN_IN_ATTEMPTS: '1' }, { signInAttemptsPerMinute: 1 }],
     [{ TRUST_PROXY: '2' }, { trustProxyHops: 2 }],
     [{ LOG_LEVEL: 'silent' }, { logLevel: 'silent' }],
+    [{ LOG_LEVEL: 'verbose' }, { logLevel: 'debug' }],
+    [{ LOG_LEVEL: 'http' }, { logLevel: 'debug' }],
+    [{ LOG_LEVEL: 'silly' }, { logLevel: 'trace' }],
+    [{ PASSWORD_HASH: 'bcrypt' }, { passwordHash: 'bcrypt' }],
+    [{ PASSWORD_HASH: '' }, { passwordHash: null }],
   ];
   it.each(set)('%j', (env, expected) => {
     expect(parseConfig(env)).toMatchObject(expected);
@@ -193,7 +199,8 @@ describe('problems', () => {
     ['ALLOW_WEAK_SECRET', ['1', 'yes', 'TRUE'], 'true or false'],
     ['ON_PREMISES', ['0', 'no', 'False'], 'true or false'],
     ['UNKNOWN_TOKENS', ['ADOPT', 'reject'], 'adopt, allow, deny'],
-    ['LOG_LEVEL', ['verbose', 'INFO'], 'trace, debug, info'],
+    ['LOG_LEVEL', ['loud', 'INFO'], 'trace, debug, info'],
+    ['PASSWORD_HASH', ['BCRYPT', 'argon2', 'scrypt'], 'argon2id, bcrypt'],
     ['ADMIN_EMAIL', ['root', 'a b@c', '@c', 'a@', ' a@b', 'a@b, c@d'], 'e-mail address'],
     ['ADMIN_PASSWORD', ['short', '1234567'], 'at least 8'],
     ['ADMIN_PASSWORD', ['x'.repeat(257)], 'at most 256'],
@@ -475,12 +482,15 @@ describe('RS256', () => {
     );
   });
 
-  it('has no use for a shared secret', () => {
-    const problem = problemOf({ ...withKeys(privateKey), GLOBAL_SECRET: SECRET });
-    expect(problem).toBe(
-      'GLOBAL_SECRET is for HS256: unset it, or set GLOBAL_SECRET_ALGORITHM=HS256.',
-    );
-  });
+  it.each([SECRET, 'nodeauthsecret', 'short'])(
+    'leaves a shared secret (%s) alone, as a Tiledesk server that has both does',
+    (secret) => {
+      const { signing } = parseConfig({ ...withKeys(privateKey), GLOBAL_SECRET: secret });
+      expect(Object.keys(signing).toSorted()).toEqual(['algorithm', 'privateKey', 'publicKey']);
+      expect(signing.algorithm).toBe('RS256');
+      expect(JSON.stringify(signing)).not.toContain(secret);
+    },
+  );
 });
 
 describe('README.md', () => {

@@ -1,23 +1,45 @@
 /**
- * Password hashes: argon2id for new ones; bcrypt, as Tiledesk writes them, is accepted. At most a
- * few run at once, because each one occupies a thread that the rest of the service needs too.
+ * Password hashes, argon2id or bcrypt. A stored one keeps its form, because others may read it too
+ * (Tiledesk's server reads only bcrypt); a new one takes the form that the others have. One is
+ * worked on at a time, because each occupies a thread that the rest of the service needs too.
  */
 import { type Algorithm, hash as argon2Hash, verify as argon2Verify } from '@node-rs/argon2';
 import bcrypt from 'bcrypt';
-import { ServiceError } from '../errors.js';
+import type { Clock } from '../clock.js';
+import { invalidInput, ServiceError } from '../errors.js';
+import { createTurns } from './turns.js';
+
+export type PasswordForm = 'argon2id' | 'bcrypt';
 
 export interface PasswordHasher {
-  hash(password: string): Promise<string>;
   /**
-   * Takes as long for `null` (no such user) as for a wrong password against one of our own hashes
-   * (bcrypt is slower, until it has been replaced).
+   * A new hash, in the form that was configured, else that of the others.
+   * @param field what a refusal names.
+   * @throws ServiceError 400 when this form can't take the password; 429 when too many wait;
+   *   503 when the store can't say which form the others have.
+   */
+  hash(password: string, field?: string): Promise<string>;
+  /**
+   * Takes as long for `null` (no such user) as for a wrong password against a hash of the form that
+   * the others have.
    * @param hash a function is asked when its turn has come: what was read before the queue may have
    *   changed in it.
-   * @throws ServiceError 429 when too many wait.
+   * @throws ServiceError 429 when too many wait; 503 as above.
    */
   verify(hash: string | null | (() => Promise<string | null>), password: string): Promise<boolean>;
-  /** Whether the hash should be replaced at the next chance. */
-  isOutdated(hash: string): boolean;
+  /**
+   * The hash to put in place of this one, which just verified; null = it stays. Only a configured
+   * form replaces any.
+   */
+  renew(hash: string, password: string): Promise<string | null>;
+}
+
+export interface PasswordHasherOptions {
+  /** null = the form that the others have. */
+  readonly form?: PasswordForm | null;
+  /** The cost of a bcrypt hash among those of the others; null = they have none. */
+  readonly bcryptCost?: () => Promise<number | null>;
+  readonly clock?: Clock;
 }
 
 /** OWASP's first choice for argon2id: 19 MiB, two passes, one lane. */
@@ -27,31 +49,93 @@ const OPTIONS = {
   timeCost: 2,
   parallelism: 1,
 };
-const CURRENT_PREFIX = '$argon2id$v=19$m=19456,t=2,p=1$';
-/** The hash of a random value that was thrown away. */
-const DECOY =
+const ARGON2_PREFIX = '$argon2id$v=19$m=19456,t=2,p=1$';
+/** The hashes of random values that were thrown away; a bcrypt one follows its cost. */
+const ARGON2_DECOY =
   '$argon2id$v=19$m=19456,t=2,p=1$dEwmxo2rvoON/Ot1zKHflQ$qYyqrNNTTv2Cpjs7I8bnkVuYLrcVqgq7I2W7Jrpemy4';
+const BCRYPT_DECOY = '9y6Gp4mtQNVZXNzwRn6dHuotxBoDdZcpF/FCJ2p/cqw5RV4Rdva1u';
 /** `2y` is PHP's name for what others call `2b`. */
-const BCRYPT = /^\$2[aby]\$\d\d\$/;
+const BCRYPT = /^\$2[aby]\$(\d\d)\$/;
+/** Tiledesk's. Its bcrypt-nodejs 0.0.3 reads `$2a$` only. */
+const BCRYPT_COST = 10;
+/** A decoy dearer than this would serve an attacker. */
+const MAX_DECOY_COST = 14;
+/** What comes after is not looked at by bcrypt. */
+const BCRYPT_BYTES = 72;
+/** How long the answer about the others' form counts. */
+const FORM_FOR_MS = 60_000;
 /** One: two fill a small machine's cores, and every other request waits (and fewer sign in). */
 const MAX_AT_ONCE = 1;
 const MAX_WAITING = 200;
 
-export function createPasswordHasher(): PasswordHasher {
-  const limit = createLimit(MAX_AT_ONCE, MAX_WAITING);
+export function createPasswordHasher(options: PasswordHasherOptions = {}): PasswordHasher {
+  const { form = null } = options;
+  const costOfOthers = remembered(options);
+  const turn = createTurns({
+    atOnce: MAX_AT_ONCE,
+    waiting: MAX_WAITING,
+    refusals: {
+      setting: () => tooBusy('Too many passwords are being set at once. Try again in a moment.'),
+      signIn: () => tooBusy('Too many sign-ins at once. Try again in a moment.'),
+    },
+  });
+
   return {
-    hash: (password) => limit(() => argon2Hash(password, OPTIONS)),
+    async hash(password, field = 'password') {
+      const chosen = form ?? ((await costOfOthers()) === null ? 'argon2id' : 'bcrypt');
+      assertHashable(password, chosen, field);
+      return turn('setting', () => makeHash(password, chosen));
+    },
 
-    verify: (given, password) =>
-      limit(async () => {
+    async verify(given, password) {
+      // Asked in every case: a question only about those who don't exist would take its time.
+      const decoy = decoyLike(await costOfOthers());
+      // Nobody's hash: a check against it takes as long as any other, and never succeeds.
+      return turn('signIn', async () => {
         const hash = typeof given === 'function' ? await given() : given;
-        // Nobody's hash: a check against it takes as long as any other, and never succeeds.
-        const matches = await verifyHash(hash ?? DECOY, password);
+        const matches = await verifyHash(hash ?? decoy, password);
         return hash !== null && matches;
-      }),
+      });
+    },
 
-    isOutdated: (hash) => !hash.startsWith(CURRENT_PREFIX),
+    async renew(hash, password) {
+      // bcrypt sees 72 bytes only: beyond that, what was typed now need not be the password, and
+      // a hash of it all couldn't be had.
+      if (form === null || isInForm(hash, form) || Buffer.byteLength(password) > BCRYPT_BYTES) {
+        return null;
+      }
+      try {
+        return await turn('signIn', () => makeHash(password, form));
+      } catch (error) {
+        // It can wait; whoever signed in needn't.
+        if (error instanceof ServiceError && error.code === 'too-many-requests') return null;
+        throw error;
+      }
+    },
   };
+}
+
+function isInForm(hash: string, form: PasswordForm): boolean {
+  if (form === 'argon2id') return hash.startsWith(ARGON2_PREFIX);
+  return hash.startsWith('$2a$') && Number(BCRYPT.exec(hash)?.[1]) >= BCRYPT_COST;
+}
+
+async function makeHash(password: string, form: PasswordForm): Promise<string> {
+  return form === 'argon2id'
+    ? argon2Hash(password, OPTIONS)
+    : bcrypt.hash(password, await bcrypt.genSalt(BCRYPT_COST, 'a'));
+}
+
+/** Never cut in silence: the rest of the password would count for nothing. */
+function assertHashable(password: string, form: PasswordForm, field: string): void {
+  if (password.includes('\0')) throw invalidInput(field, 'must not hold NUL characters.');
+  const bytes = Buffer.byteLength(password);
+  if (form === 'bcrypt' && bytes > BCRYPT_BYTES) {
+    throw invalidInput(
+      field,
+      `must have at most ${BCRYPT_BYTES} bytes (it has ${bytes}): passwords are stored with bcrypt here, which looks at no more.`,
+    );
+  }
 }
 
 async function verifyHash(hash: string, password: string): Promise<boolean> {
@@ -64,34 +148,28 @@ async function verifyHash(hash: string, password: string): Promise<boolean> {
   return false;
 }
 
-/** Runs at most `atOnce` tasks, lets `waiting` more wait in line, and refuses the rest. */
-function createLimit(atOnce: number, waiting: number) {
-  let running = 0;
-  const queue: (() => void)[] = [];
-  return async function limited<T>(task: () => Promise<T>): Promise<T> {
-    if (running >= atOnce) {
-      if (queue.length >= waiting) throw tooBusy();
-      await new Promise<void>((resolve) => queue.push(resolve));
-    } else {
-      running += 1;
+function decoyLike(bcryptCost: number | null): string {
+  if (bcryptCost === null) return ARGON2_DECOY;
+  const cost = Math.max(4, Math.min(bcryptCost, MAX_DECOY_COST));
+  return `$2b$${String(cost).padStart(2, '0')}$${BCRYPT_DECOY}`;
+}
+
+function remembered({ bcryptCost, clock = Date.now }: PasswordHasherOptions) {
+  let until = -Infinity;
+  let answer: Promise<number | null> = Promise.resolve(null);
+  return async () => {
+    if (bcryptCost !== undefined && clock() >= until) {
+      until = clock() + FORM_FOR_MS;
+      answer = bcryptCost();
+      // An answer that failed isn't kept, so that the next one asks again.
+      answer.catch(() => {
+        until = -Infinity;
+      });
     }
-    try {
-      return await task();
-    } finally {
-      // The place is handed on, not given back, so that nobody gets in between.
-      const next = queue.shift();
-      if (next) next();
-      else running -= 1;
-    }
+    return answer;
   };
 }
 
-function tooBusy(): ServiceError {
-  return new ServiceError(
-    'too-many-requests',
-    'Too many sign-ins at once. Try again in a moment.',
-    {
-      headers: { 'Retry-After': '2' },
-    },
-  );
+function tooBusy(message: string): ServiceError {
+  return new ServiceError('too-many-requests', message, { headers: { 'Retry-After': '2' } });
 }

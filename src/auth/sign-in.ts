@@ -30,7 +30,6 @@ interface Dependencies {
 const VERIFIED_FOR_MS = 30_000;
 const WINDOW_SECONDS = 60;
 const MAX_PASSWORD_LENGTH = 256;
-const BCRYPT_BYTES = 72;
 
 export function createPasswordSignIn({
   users,
@@ -65,20 +64,19 @@ export function createPasswordSignIn({
     if (!found || !matches || found.user.status !== ACTIVE_STATUS) return null;
     await failures.reward(address);
     const { user } = found;
-    const passwordHash = await upgraded(found, password);
+    const passwordHash = await renewed(found, password);
     return { kind: 'password', userId: user.id, user, passwordHash };
   }
 
   /** The hash that the user has from now on. */
-  async function upgraded(
+  async function renewed(
     { user, passwordHash }: UserWithPassword,
     password: string,
   ): Promise<string> {
-    // bcrypt saw 72 bytes only: beyond that, what was typed now need not be the password.
-    if (!hasher.isOutdated(passwordHash) || Buffer.byteLength(password) > BCRYPT_BYTES)
-      return passwordHash;
-    const next = await hasher.hash(password);
-    return (await users.replacePasswordHash(user.id, passwordHash, next)) ? next : passwordHash;
+    const next = await hasher.renew(passwordHash, password);
+    const isReplaced =
+      next !== null && (await users.replacePasswordHash(user.id, passwordHash, next));
+    return isReplaced ? next : passwordHash;
   }
 
   return {

@@ -1,6 +1,5 @@
 /** `npm run set-admin -- <e-mail>`: makes an administrator, or gives one a new password, which it prints once. */
 import { randomBytes } from 'node:crypto';
-import { createPasswordHasher } from '../auth/password-hash.js';
 import { isEmailAddress, normalizeEmail } from '../email.js';
 import { withAccounts } from './with-accounts.js';
 
@@ -28,9 +27,8 @@ What was made with an earlier password (tokens, API keys, sessions) is revoked.`
 
 async function setAdministrator(): Promise<string> {
   const password = randomBytes(15).toString('base64url');
-  const passwordHash = await createPasswordHasher().hash(password);
-  await withAccounts(({ accounts }) =>
-    accounts.setAdministrator(email, passwordHash, {
+  await withAccounts(async ({ accounts, hasher }) =>
+    accounts.setAdministrator(email, await hasher.hash(password), {
       by: 'system',
       via: 'cli',
       reason: 'password changed',

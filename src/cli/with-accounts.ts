@@ -1,6 +1,7 @@
 /** What the commands about accounts work with: the store of the configured installation, and what revokes in it. */
 import { type Accounts, createAccounts } from '../accounts/accounts.js';
 import { createTrail } from '../audit/trail.js';
+import { createPasswordHasher, type PasswordHasher } from '../auth/password-hash.js';
 import { systemClock } from '../clock.js';
 import { loadConfig } from '../config.js';
 import { createLogger } from '../observability/logger.js';
@@ -14,6 +15,7 @@ import type { UserStore } from '../store/users.js';
 export interface AccountTools {
   readonly accounts: Accounts;
   readonly users: UserStore;
+  readonly hasher: PasswordHasher;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface AccountTools {
  * @throws what `work` throws, and Error when the database can't be opened.
  */
 export async function withAccounts<T>(work: (tools: AccountTools) => Promise<T>): Promise<T> {
-  const { mongodbUri, dataDir, tokenIssuer, retentionSeconds } = loadConfig();
+  const { mongodbUri, dataDir, tokenIssuer, retentionSeconds, passwordHash } = loadConfig();
   const log = createLogger({ level: 'silent' });
   const engine = mongodbUri === null ? await startEngine({ dataDir }) : null;
   try {
@@ -43,8 +45,10 @@ export async function withAccounts<T>(work: (tools: AccountTools) => Promise<T>)
       trail,
       log,
     });
+    const { bcryptCost } = store.users;
+    const hasher = createPasswordHasher({ form: passwordHash, bcryptCost, clock });
     try {
-      return await work({ accounts, users: store.users });
+      return await work({ accounts, users: store.users, hasher });
     } finally {
       // What isn't marked by then is marked by the service, at its next start at the latest.
       await marker.settled();

@@ -4,9 +4,12 @@ import type { Clock } from '../clock.js';
 import { type ActivityStore, createActivityStore } from './activity.js';
 import { createCutoffStore, type CutoffStore } from './cutoffs.js';
 import { createEventStore, type EventStore } from './events.js';
+import type { Report } from './indexes.js';
 import { createOperations, MAX_TIME_MS, type Operations } from './operations.js';
+import { toRefusal } from './refusals.js';
 import { createTokenStore, type TokenStore } from './tokens.js';
 import { createUserStore, type UserStore } from './users.js';
+import { assertUsable } from './usable.js';
 import { writeConcernFor } from './write-concern.js';
 
 export interface Store {
@@ -35,6 +38,8 @@ interface StoreOptions {
   readonly clock: Clock;
   /** Wins over the address's own; without either it is `jwt-history`. */
   readonly database?: string;
+  /** Is told of what takes long, and of what isn't as it should be. */
+  readonly report?: Report;
 }
 
 const DEFAULT_DATABASE = 'jwt-history';
@@ -53,8 +58,10 @@ const CLOSE_LIMIT_MS = 1000;
 /**
  * Resolves once every unique index is there, so that no duplicate gets in before it.
  * @throws ServiceError 503 when the database can't be reached.
+ * @throws StoreRefusedError when it can, and waiting for what is missing wouldn't help.
  */
-export async function openStore({ uri, clock, database }: StoreOptions): Promise<Store> {
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { uri, clock, database, report = () => undefined } = options;
   const operations = createOperations();
   const connection = mongoose.createConnection();
   connection.set('maxTimeMS', MAX_TIME_MS);
@@ -75,8 +82,9 @@ export async function openStore({ uri, clock, database }: StoreOptions): Promise
   try {
     await connect();
     const { run } = operations;
+    await assertUsable(connection, run);
     const writeConcern = await run(() => writeConcernFor(connection));
-    const context = { connection, writeConcern, clock, run };
+    const context = { connection, writeConcern, clock, run, report };
     const cutoffs = createCutoffStore(context);
     const collections = {
       tokens: createTokenStore({ ...context, unmarked: cutoffs.unmarked }),
@@ -90,7 +98,7 @@ export async function openStore({ uri, clock, database }: StoreOptions): Promise
     return { ...collections, ...lifecycle(connection, connect, operations) };
   } catch (error) {
     await connection.close(true);
-    throw error;
+    throw toRefusal(error) ?? error;
   }
 }
 

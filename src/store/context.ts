@@ -2,6 +2,7 @@
 import type { Connection } from 'mongoose';
 import type { Clock } from '../clock.js';
 import type { Cutoff } from './cutoffs.js';
+import type { Report } from './indexes.js';
 import type { Run } from './operations.js';
 import type { WriteConcern } from './write-concern.js';
 
@@ -10,6 +11,7 @@ export interface StoreContext {
   readonly writeConcern: WriteConcern;
   readonly clock: Clock;
   readonly run: Run;
+  readonly report: Report;
 }
 
 /** What lists and searches are made from. */

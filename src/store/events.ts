@@ -2,6 +2,7 @@
 import { type Model, Schema, Types } from 'mongoose';
 import type { StoreContext } from './context.js';
 import { DuplicateKeyError } from './failures.js';
+import { ensureIndexes } from './indexes.js';
 import type { WriteConcern } from './write-concern.js';
 
 export const AUDIT_TYPES = [
@@ -72,7 +73,6 @@ const USER_INDEX = { userId: 1, at: -1, _id: -1 } as const;
 const TOKEN_INDEX = { tokenId: 1, at: -1, _id: -1 } as const;
 const TYPE_INDEX = { type: 1, at: -1, _id: -1 } as const;
 const PURGE_INDEX = { purgeAt: 1 } as const;
-const INDEX_BUILD_MS = 3_600_000;
 
 /** Ids of one process grow, so that events of one millisecond keep their order. */
 export function createEventId(): string {
@@ -117,6 +117,7 @@ export function createEventStore({
   writeConcern,
   clock,
   run,
+  report,
 }: StoreContext): EventStore & { createIndexes(): Promise<void> } {
   const model = connection.model(
     'AuditEvent',
@@ -174,7 +175,7 @@ export function createEventStore({
       return due.deletedCount;
     },
 
-    createIndexes: () => run(() => model.createIndexes(), INDEX_BUILD_MS),
+    createIndexes: () => ensureIndexes(model.collection, model.schema.indexes(), { run, report }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** The collection `tokens`: one record for every token the service hands out or has seen. Listing is in `token-list.ts`, searching in `token-search.ts`. */
 import type { SearchContext, StoreContext } from './context.js';
 import { createGrouping } from './grouping.js';
+import { ensureIndexes } from './indexes.js';
 import { ANY_ISSUER, isRecordId, type Revocation, type TokenRecord } from './records.js';
 import { createDescendantStore, type DescendantStore } from './token-descendants.js';
 import { createInsertToken, type InsertToken } from './token-inserts.js';
@@ -43,13 +44,10 @@ export interface TokenStore
   purgeDue(): Promise<number>;
 }
 
-/** On a collection of millions, once. */
-const INDEX_BUILD_MS = 3_600_000;
-
 export function createTokenStore(
   context: StoreContext & SearchContext,
 ): TokenStore & { createIndexes(): Promise<void> } {
-  const { connection, writeConcern, clock, run } = context;
+  const { connection, writeConcern, clock, run, report } = context;
   const model = createTokenModel(connection, writeConcern);
   const setRevocation = createRevoking(model, context);
 
@@ -127,7 +125,7 @@ export function createTokenStore(
     revoke,
     discard,
     purgeDue,
-    createIndexes: () => run(() => model.createIndexes(), INDEX_BUILD_MS),
+    createIndexes: () => ensureIndexes(model.collection, model.schema.indexes(), { run, report }),
   };
 }
 

@@ -1,10 +1,14 @@
 /** The collection `users`, shaped like Tiledesk's, so that both can share one database. Password hashes leave it only for signing in. */
-import mongoose, { type Model, Schema, type Types } from 'mongoose';
+import { type Model, Schema, Types } from 'mongoose';
 import type { StoreContext } from './context.js';
-import { createGrouping } from './grouping.js';
+import { DuplicateKeyError } from './failures.js';
+import { ensureIndexes } from './indexes.js';
 import { MAX_TIME_MS } from './operations.js';
 import { ACTIVE_STATUS, type User } from './records.js';
-import { isRecordId } from './records.js';
+import { conflictOf, type EmailIndex, ensureEmailIndex } from './user-emails.js';
+import { canonicalId, isSameId, storedIdsOf, textOfId } from './user-ids.js';
+import { createUserLookup, type UserDocument } from './user-lookup.js';
+import { createBcryptCost } from './user-passwords.js';
 import type { WriteConcern } from './write-concern.js';
 
 export interface NewUser {
@@ -23,11 +27,15 @@ export interface UserWithPassword {
 }
 
 export interface UserStore {
-  /** @throws DuplicateKeyError when the e-mail is taken. */
+  /**
+   * @throws DuplicateKeyError when the e-mail is taken; ServiceError 409 when another service's
+   *   unique index refuses the user for something else.
+   */
   insert(user: NewUser): Promise<User>;
   findById(id: string): Promise<User | null>;
   /** Those that there are, in any order. */
   findByIds(ids: readonly string[]): Promise<User[]>;
+  /** Where several have this e-mail, the first that is active, as in Tiledesk. @param email in lower case. */
   findByEmail(email: string): Promise<UserWithPassword | null>;
   findWithPassword(id: string): Promise<UserWithPassword | null>;
   /** The ids of those who are disabled: whose status isn't the active one. */
@@ -51,19 +59,19 @@ export interface UserStore {
   setPassword(id: string, passwordHash: string): Promise<User | null>;
   /** Replaces the hash if it still is `current`, so that an upgrade never undoes a change of password. */
   replacePasswordHash(id: string, current: string, next: string): Promise<boolean>;
+  /** Makes this user an administrator if the hash still is `passwordHash`. */
+  promote(id: string, passwordHash: string): Promise<boolean>;
+  /** The cost of a bcrypt hash among the stored ones; null when there is none, as far as was looked. */
+  bcryptCost(): Promise<number | null>;
 }
 
-const EMAIL_INDEX = { email: 1 } as const;
+const EMAIL_ORDER = { email: 1 } as const;
+/** No index says who has a role: with a million users of another service, looking takes seconds. */
+const SCAN_MS = 600_000;
 const STATUS_INDEX = { status: 1, _id: 1 } as const;
 
-type UserDocument = Omit<User, 'id'> & {
-  readonly _id: Types.ObjectId;
-  readonly password: string;
-  readonly updatedAt: Date;
-};
-
 function userSchema(writeConcern: WriteConcern) {
-  const schema = new Schema(
+  return new Schema(
     {
       email: { type: String, required: true },
       password: { type: String, required: true },
@@ -85,9 +93,6 @@ function userSchema(writeConcern: WriteConcern) {
       writeConcern,
     },
   );
-  schema.index(EMAIL_INDEX, { unique: true });
-  schema.index(STATUS_INDEX);
-  return schema;
 }
 
 export function createUserStore({
@@ -95,95 +100,110 @@ export function createUserStore({
   writeConcern,
   clock,
   run,
+  report,
 }: StoreContext): UserStore & { createIndexes(): Promise<void> } {
   const model = connection.model(
     'User',
     userSchema(writeConcern),
   ) as unknown as Model<UserDocument>;
-  /** Nearly every request asks for its user: those of the same moment are asked for together. */
-  const findOne = createGrouping<string, User | null>(
-    async (ids) => {
-      const found = await run(() =>
-        model.collection
-          .find<UserDocument>(
-            { _id: { $in: ids.map((id) => new mongoose.Types.ObjectId(id)) } },
-            { hint: { _id: 1 }, maxTimeMS: MAX_TIME_MS },
-          )
-          .toArray(),
-      );
-      const users = new Map(found.map((document) => [document._id.toHexString(), document]));
-      return ids.map((id) => {
-        const document = users.get(id.toLowerCase());
-        return document === undefined ? null : toUser(document);
-      });
-    },
-    { most: 100 },
+  const { collection } = model;
+  let emails: EmailIndex = { name: 'email_1', isUnique: true };
+
+  const { findDocuments, findOne, findAllByEmail, update } = createUserLookup(
+    { collection, run, writeConcern },
+    () => emails.name,
   );
 
   return {
     async insert({ passwordHash, ...user }) {
+      // Without a unique index: only one that is alone, before and after it was written, stays. Of
+      // two at the same moment perhaps neither does.
+      if (!emails.isUnique && (await findAllByEmail(user.email)).length > 0) {
+        throw new DuplicateKeyError(new Error('there is a user with this e-mail'));
+      }
+      const _id = new Types.ObjectId();
       const now = new Date(clock());
       const document = await run(() =>
-        model.create({ ...user, password: passwordHash, createdAt: now, updatedAt: now }),
-      );
+        model.create({ _id, ...user, password: passwordHash, createdAt: now, updatedAt: now }),
+      ).catch((error: unknown) => {
+        throw conflictOf(error);
+      });
+      if (!emails.isUnique && (await findAllByEmail(user.email)).length > 1) {
+        await run(() => collection.deleteOne({ _id }, { writeConcern }));
+        throw new DuplicateKeyError(new Error('another user came with this e-mail meanwhile'));
+      }
       return toUser(document.toObject());
     },
 
     async findById(id) {
-      return isRecordId(id) ? run(() => findOne(id)) : null;
+      if (storedIdsOf(id).length === 0) return null;
+      const found = await run(() => findOne(id));
+      return found === null ? null : toUser(found);
     },
 
     async findByIds(ids) {
-      const known = [...new Set(ids)].filter(isRecordId);
+      const known = [...new Set(ids.map(canonicalId))].filter((id) => storedIdsOf(id).length > 0);
       if (known.length === 0) return [];
-      const found = await run(() =>
-        model
-          .find({ _id: { $in: known } })
-          .hint({ _id: 1 })
-          .lean(),
-      );
-      return found.map(toUser);
+      const found = await findDocuments(known);
+      return found.filter((document) => document !== null).map(toUser);
     },
 
     async findByEmail(email) {
-      const found = await run(() => model.findOne({ email: { $eq: email } }).lean());
-      return found === null ? null : { user: toUser(found), passwordHash: found.password };
+      const all = (await findAllByEmail(email)).filter(({ _id }) => textOfId(_id) !== null);
+      const found = all.find(({ status }) => (status ?? ACTIVE_STATUS) === ACTIVE_STATUS) ?? all[0];
+      if (found === undefined) return null;
+      const user = toUser(found);
+      if (!(found._id instanceof Types.ObjectId)) {
+        // Its text may be somebody else's id, and a token would then speak for that one.
+        const meant = await run(() => findOne(user.id));
+        if (!isSameId(meant?._id, found._id)) return null;
+      }
+      return { user, passwordHash: typeof found.password === 'string' ? found.password : '' };
     },
 
     async findWithPassword(id) {
-      if (!isRecordId(id)) return null;
-      const found = await run(() => model.findOne({ _id: id }).hint({ _id: 1 }).lean());
-      return found === null ? null : { user: toUser(found), passwordHash: found.password };
+      const found = await run(() => findOne(id));
+      return found === null
+        ? null
+        : {
+            user: toUser(found),
+            passwordHash: typeof found.password === 'string' ? found.password : '',
+          };
     },
 
     async inactiveIds() {
       const ranges = [{ $lt: ACTIVE_STATUS }, { $gt: ACTIVE_STATUS }];
       const found = await Promise.all(
         ranges.map((status) =>
-          run(() => model.find({ status }).hint(STATUS_INDEX).select({ _id: 1 }).lean()),
+          run(() =>
+            model.collection
+              .find<Pick<UserDocument, '_id'>>(
+                { status },
+                { hint: STATUS_INDEX, projection: { _id: 1 }, maxTimeMS: MAX_TIME_MS },
+              )
+              .toArray(),
+          ),
         ),
       );
-      return found.flat().map(({ _id }) => _id.toHexString());
+      return found
+        .flat()
+        .map(({ _id }) => textOfId(_id))
+        .filter((id) => id !== null);
     },
 
     async setStatus(id, status) {
-      if (!isRecordId(id)) return null;
-      const found = await run(() =>
-        model
-          .findOneAndUpdate(
-            { _id: id },
-            { $set: { status, updatedAt: new Date(clock()) } },
-            { returnDocument: 'after', writeConcern },
-          )
-          .lean(),
-      );
+      const found = await update(id, {}, { status, updatedAt: new Date(clock()) });
       return found === null ? null : toUser(found);
     },
 
     async remove(id) {
-      if (!isRecordId(id)) return false;
+      const found = await run(() => findOne(id));
+      if (found === null) return false;
       const { deletedCount } = await run(() =>
-        model.deleteOne({ _id: id }, { hint: { _id: 1 }, writeConcern }),
+        model.collection.deleteOne(
+          { _id: found._id as Types.ObjectId },
+          { hint: { _id: 1 }, writeConcern },
+        ),
       );
       return deletedCount === 1;
     },
@@ -195,17 +215,21 @@ export function createUserStore({
         model
           // A range, not a pattern: nothing in the text has a meaning of its own.
           .find({ email: { $gte: begin, $lt: `${begin}\u{10ffff}` } })
-          .sort({ email: 1 })
-          .hint({ email: 1 })
+          .sort(EMAIL_ORDER)
+          .hint(emails.name)
           .limit(limit)
           .select({ _id: 1 })
           .lean(),
       );
-      return found.map(({ _id }) => _id.toHexString());
+      return found.map(({ _id }) => textOfId(_id)).filter((id) => id !== null);
     },
 
     async hasAdministrator() {
-      return (await run(() => model.findOne({ role: 'admin' }).select({ _id: 1 }).lean())) !== null;
+      const found = await run(
+        () => model.findOne({ role: 'admin' }).select({ _id: 1 }).maxTimeMS(SCAN_MS).lean(),
+        SCAN_MS,
+      );
+      return found !== null;
     },
 
     async list({ skip, limit, emailPrefix }) {
@@ -215,12 +239,12 @@ export function createUserStore({
           : { email: { $gte: emailPrefix, $lt: `${emailPrefix}\u{10ffff}` } };
       const [users, count] = await Promise.all([
         run(() =>
-          model.find(where).sort(EMAIL_INDEX).hint(EMAIL_INDEX).skip(skip).limit(limit).lean(),
+          model.find(where).sort(EMAIL_ORDER).hint(emails.name).skip(skip).limit(limit).lean(),
         ),
         run(() =>
           emailPrefix === undefined
             ? model.estimatedDocumentCount()
-            : model.countDocuments(where, { hint: EMAIL_INDEX }),
+            : model.countDocuments(where, { hint: emails.name }),
         ),
       ]);
       return { users: users.map(toUser), count };
@@ -246,7 +270,7 @@ export function createUserStore({
                 createdAt: now,
               },
             },
-            { upsert: true, returnDocument: 'after', writeConcern },
+            { upsert: true, returnDocument: 'after', hint: emails.name, writeConcern },
           )
           .lean(),
       );
@@ -254,39 +278,33 @@ export function createUserStore({
     },
 
     async setPassword(id, passwordHash) {
-      if (!isRecordId(id)) return null;
-      const found = await run(() =>
-        model
-          .findOneAndUpdate(
-            { _id: id },
-            { $set: { password: passwordHash, updatedAt: new Date(clock()) } },
-            { returnDocument: 'after', writeConcern },
-          )
-          .lean(),
-      );
+      const found = await update(id, {}, { password: passwordHash, updatedAt: new Date(clock()) });
       return found === null ? null : toUser(found);
     },
 
     async replacePasswordHash(id, current, next) {
-      const replaced = await run(() =>
-        model.updateOne(
-          { _id: id, password: { $eq: current } },
-          { $set: { password: next } },
-          { writeConcern },
-        ),
-      );
-      return replaced.modifiedCount === 1;
+      return (await update(id, { password: { $eq: current } }, { password: next })) !== null;
     },
 
-    createIndexes: () => run(() => model.createIndexes()),
+    async promote(id, passwordHash) {
+      const values = { role: 'admin', updatedAt: new Date(clock()) };
+      return (await update(id, { password: { $eq: passwordHash } }, values)) !== null;
+    },
+
+    bcryptCost: createBcryptCost(model, run),
+
+    async createIndexes() {
+      emails = await ensureEmailIndex(model, { run, report });
+      await ensureIndexes(model.collection, [[STATUS_INDEX, {}]], { run, report });
+    },
   };
 }
 
 /** Records written by Tiledesk may lack any field, and hold more. */
 function toUser(found: UserDocument): User {
   return {
-    id: found._id.toHexString(),
-    email: found.email,
+    id: textOfId(found._id) ?? String(found._id),
+    email: found.email ?? '',
     firstname: found.firstname ?? null,
     lastname: found.lastname ?? null,
     emailverified: found.emailverified ?? false,
