@@ -11,6 +11,7 @@ import { createService } from './service.js';
 import { openStore, type Store } from './store/connect.js';
 import { type Engine, startEngine } from './store/embedded/engine.js';
 import { assertNotEmptied, markInitialized } from './store/embedded/initialized.js';
+import type { MendingProgress } from './store/mending.js';
 import { createRsaKeys, createSecretKeys, type SigningKeys } from './tokens/keys.js';
 import { readOrMakeSecret } from './tokens/secret-file.js';
 
@@ -100,7 +101,11 @@ async function reachStore(uri: string, log: Logger): Promise<Store> {
   const deadline = performance.now() + WAIT_FOR_DATABASE_MS;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await openStore({ uri, clock: systemClock });
+      return await openStore({
+        uri,
+        clock: systemClock,
+        onMending: reportTo(log),
+      });
     } catch (error) {
       // Only what may pass by itself is waited for.
       if (!(error instanceof ServiceError) || performance.now() > deadline)
@@ -109,6 +114,14 @@ async function reachStore(uri: string, log: Logger): Promise<Store> {
       await delay(500);
     }
   }
+}
+
+function reportTo(log: Logger) {
+  return ({ name, seen, mended, isDone }: MendingProgress) =>
+    log.info(
+      { event: 'store.mended', count: mended, total: seen },
+      isDone ? `${name}: mended` : `${name}: being mended`,
+    );
 }
 
 function unreachable(error: unknown): Error {

@@ -1,5 +1,6 @@
 /** What happened to a token, oldest first: for the dashboard's detail view. */
 import type { Cutoff, CutoffStore } from '../store/cutoffs.js';
+import { bareIdOf } from '../store/ids.js';
 import type { Revocation, TokenRecord } from '../store/records.js';
 import type { UserStore } from '../store/users.js';
 
@@ -88,11 +89,16 @@ async function endEntry(
 
 function applies(cutoff: Cutoff, record: TokenRecord): boolean {
   return (
-    (cutoff.userId === null || cutoff.userId === record.userId) &&
+    isOfHolder(cutoff, record.userId) &&
     (cutoff.applicationId === null || cutoff.applicationId === record.applicationId) &&
     (!cutoff.sessionsOnly || record.kind === 'refresh' || record.sessionId !== null) &&
     (record.issuedAt === null || record.issuedAt <= cutoff.at)
   );
+}
+
+function isOfHolder({ userId, everyKind }: Cutoff, holder: string | null): boolean {
+  if (userId === null || userId === holder) return true;
+  return everyKind === true && holder !== null && bareIdOf(holder) === userId;
 }
 
 /** A user's e-mail; else the id as it is: an API key's, or of a user who is gone. */

@@ -4,6 +4,8 @@ import type { Clock } from '../clock.js';
 import { type ActivityStore, createActivityStore } from './activity.js';
 import { createCutoffStore, type CutoffStore } from './cutoffs.js';
 import { createEventStore, type EventStore } from './events.js';
+import { ID_MENDINGS } from './mend-ids.js';
+import { type MendingProgress, mendStore } from './mending.js';
 import { createOperations, MAX_TIME_MS, type Operations } from './operations.js';
 import { createTokenStore, type TokenStore } from './tokens.js';
 import { createUserStore, type UserStore } from './users.js';
@@ -35,6 +37,8 @@ interface StoreOptions {
   readonly clock: Clock;
   /** Wins over the address's own; without either it is `jwt-history`. */
   readonly database?: string;
+  /** Stored records are being mended, before the store is used for anything else. */
+  readonly onMending?: (progress: MendingProgress) => void;
 }
 
 const DEFAULT_DATABASE = 'jwt-history';
@@ -51,10 +55,11 @@ const LIMITS = {
 const CLOSE_LIMIT_MS = 1000;
 
 /**
- * Resolves once every unique index is there, so that no duplicate gets in before it.
+ * Resolves once every unique index is there, so that no duplicate gets in before it, and everything
+ * stored is in today's form.
  * @throws ServiceError 503 when the database can't be reached.
  */
-export async function openStore({ uri, clock, database }: StoreOptions): Promise<Store> {
+export async function openStore({ uri, clock, database, onMending }: StoreOptions): Promise<Store> {
   const operations = createOperations();
   const connection = mongoose.createConnection();
   connection.set('maxTimeMS', MAX_TIME_MS);
@@ -86,6 +91,7 @@ export async function openStore({ uri, clock, database }: StoreOptions): Promise
     };
     const { tokens, users, events } = collections;
     await Promise.all([tokens, users, events].map(({ createIndexes }) => createIndexes()));
+    await mendStore(context, ID_MENDINGS, onMending ?? (() => undefined));
     return { ...collections, ...lifecycle(connection, connect, operations) };
   } catch (error) {
     await connection.close(true);

@@ -9,6 +9,8 @@ export interface CutoffScope {
   readonly applicationId: string | null;
   /** Only refresh tokens and what came from them. */
   readonly sessionsOnly: boolean;
+  /** `userId` without a kind, as it was kept once: it may have meant a guest's tokens as well as a user's. */
+  readonly everyKind?: true;
 }
 
 export interface Cutoff extends CutoffScope {
@@ -33,7 +35,11 @@ export interface CutoffStore {
   setMarked(cutoff: Cutoff): Promise<void>;
 }
 
-type CutoffDocument = Cutoff & { readonly _id: string; readonly markedUntil: Date | null };
+type CutoffDocument = Omit<Cutoff, 'everyKind'> & {
+  readonly _id: string;
+  readonly everyKind?: boolean;
+  readonly markedUntil: Date | null;
+};
 
 function cutoffSchema(writeConcern: WriteConcern) {
   return new Schema(
@@ -42,6 +48,7 @@ function cutoffSchema(writeConcern: WriteConcern) {
       userId: { type: String, default: null },
       applicationId: { type: String, default: null },
       sessionsOnly: { type: Boolean, required: true },
+      everyKind: { type: Boolean, default: false },
       at: { type: Date, required: true },
       by: { type: String, required: true },
       reason: { type: String, default: null },
@@ -84,7 +91,7 @@ export function createCutoffStore({
             [
               {
                 $set: {
-                  ...literals({ userId, applicationId, sessionsOnly }),
+                  ...literals({ userId, applicationId, sessionsOnly, everyKind: false }),
                   // One that moves nothing has revoked nothing: who did stays as it was.
                   ...ifMoved(at, { by, reason, via, requestId: requestId ?? null, setAt }),
                   markedUntil: { $ifNull: ['$markedUntil', null] },
@@ -142,12 +149,18 @@ function toCutoff({
   _id,
   markedUntil: _markedUntil,
   requestId,
+  everyKind,
   ...cutoff
 }: CutoffDocument): Cutoff {
-  return { ...cutoff, ...(requestId ? { requestId } : {}) };
+  return {
+    ...cutoff,
+    ...(requestId ? { requestId } : {}),
+    ...(everyKind === true ? { everyKind } : {}),
+  };
 }
 
 /** Unambiguous for any ids: a JSON array. */
-function scopeKey({ userId, applicationId, sessionsOnly }: CutoffScope): string {
-  return JSON.stringify([userId, applicationId, sessionsOnly]);
+export function scopeKey({ userId, applicationId, sessionsOnly, everyKind }: CutoffScope): string {
+  const scope = [userId, applicationId, sessionsOnly];
+  return JSON.stringify(everyKind === true ? [...scope, 'every kind'] : scope);
 }
