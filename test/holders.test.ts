@@ -2,7 +2,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { User } from '../src/store/records.js';
 import { createJti } from '../src/tokens/jti.js';
+import { listen, openStream } from './support/event-stream.js';
 import { jtiOf, mint, PASSWORD, startTestService, type TestService } from './support/harness.js';
+import { until } from './support/process.js';
 
 let t: TestService;
 let root: User;
@@ -200,6 +202,25 @@ describe.each(HOLDERS)('a holder with %s', (_name, claimsOf, holderOf, type) => 
     await t.service.audit.flush();
     const events = await ask(asRoot, 'get', `/admin/events?userId=${encodeURIComponent(userId)}`);
     expect(events.body.events[0]).toMatchObject({ type: 'token.revoked', userId, by: userId });
+  });
+
+  it('watches its own, and nobody else, as it happens', async () => {
+    const { address, close } = await listen(t);
+    const mallory = tokenOf(claimsOf(root.id));
+    const stream = await openStream(address, { authorization: mallory });
+    const foreign = await t.signIn(bob.email);
+    const rootsOwn = await t.signIn(root.email);
+    for (const token of [foreign, rootsOwn])
+      await ask(asRoot, 'delete', `/v3/jwt/history/${jtiOf(token)}`).expect(200);
+    const own = tokenOf(claimsOf(root.id));
+    expect(await works(own)).toBe(true);
+    await ask(mallory, 'delete', `/v3/jwt/history/${jtiOf(own)}`).expect(200);
+    // What came before it has been told by then.
+    await until('its own', () => stream.text().includes('"type":"revoked"'), 20_000);
+    expect(stream.text()).toContain(jtiOf(own));
+    for (const token of [foreign, rootsOwn]) expect(stream.text()).not.toContain(jtiOf(token));
+    stream.close();
+    close();
   });
 
   it('is registered by its fields as the same holder', async () => {

@@ -112,7 +112,7 @@ async function merge(context: StoreContext, token: StoredToken, jti: string): Pr
       ]),
     );
     // Another instance has done it.
-    if (doomed === null) return;
+    if (doomed === null || kept?._id.equals(doomed._id) === true) return;
     if (kept === null) return mendJti(context, token, changeOf(token));
     if (doomed.revocation !== null && doomed.revocation !== undefined) {
       await run(() =>
