@@ -12,6 +12,7 @@ import { openStore, type Store } from './store/connect.js';
 import { type Engine, startEngine } from './store/embedded/engine.js';
 import { assertNotEmptied, markInitialized } from './store/embedded/initialized.js';
 import { StoreRefusedError } from './store/refusals.js';
+import type { MendingProgress } from './store/mending.js';
 import { createRsaKeys, createSecretKeys, type SigningKeys } from './tokens/keys.js';
 import { readOrMakeSecret } from './tokens/secret-file.js';
 
@@ -105,6 +106,7 @@ async function reachStore(uri: string, log: Logger): Promise<Store> {
         uri,
         clock: systemClock,
         report: (level, message) => log[level](message),
+        onMending: reportTo(log),
       });
     } catch (error) {
       // Only what may pass by itself is waited for.
@@ -115,6 +117,14 @@ async function reachStore(uri: string, log: Logger): Promise<Store> {
       await delay(500);
     }
   }
+}
+
+function reportTo(log: Logger) {
+  return ({ name, seen, mended, isDone }: MendingProgress) =>
+    log.info(
+      { event: 'store.mended', count: mended, total: seen },
+      isDone ? `${name}: mended` : `${name}: being mended`,
+    );
 }
 
 function unreachable(error: unknown): Error {

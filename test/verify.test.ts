@@ -102,6 +102,7 @@ describe('a good token', () => {
       expect(response.status).toBe(204);
       expect(response.headers).toMatchObject({
         'x-user-id': userId,
+        'x-subject-type': 'user',
         'x-token-jti': jtiOf(token),
         'cache-control': 'no-store',
       });

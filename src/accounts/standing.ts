@@ -7,6 +7,7 @@ import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { RevocationContext, Revoker } from '../revocation/revoke.js';
 import type { RevocationIndex } from '../revocation/revocation-index.js';
+import { USER } from '../store/ids.js';
 import { ACTIVE_STATUS, isRecordId } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
@@ -146,10 +147,10 @@ export function createStanding(deps: Dependencies): Standing {
   }
 
   return {
-    noteUse({ userId, issuer, jti }) {
-      if (!isRecordId(userId) || missing.has(userId)) return;
+    noteUse({ userId, subjectType, issuer, jti }) {
+      if (subjectType !== USER || missing.has(userId)) return;
       // Whatever was issued here was issued to one of our users.
-      const isOurs = issuer === ownIssuer && timeOfJti(jti) !== null;
+      const isOurs = issuer === ownIssuer && isRecordId(userId) && timeOfJti(jti) !== null;
       const known = watched.get(userId);
       if (known !== undefined) {
         known.seenAt = clock();

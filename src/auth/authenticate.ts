@@ -1,9 +1,10 @@
 /** The passport middleware of every protected route: Basic or a token, `session: false`, `req.user` on success. */
 import type { Request, RequestHandler } from 'express';
 import passport from 'passport';
-import { forbidden, unauthenticated } from '../errors.js';
+import { forbidden, ServiceError, unauthenticated } from '../errors.js';
 import type { SigningKeys } from '../tokens/keys.js';
 import type { UserStore } from '../store/users.js';
+import { isUser } from '../store/ids.js';
 import { ACTIVE_STATUS } from '../store/records.js';
 import type { CheckCredentials } from './check-credentials.js';
 import type { Principal } from './principal.js';
@@ -37,11 +38,26 @@ export function principalOf(req: Request): Principal {
   return req.user.principal;
 }
 
-/** Whether this principal is an administrator now: asked of the store, so that a lost role counts at once. */
+/**
+ * The caller, if it is a user: whatever is made for somebody is made for users only. Guests, bots and
+ * their like see and revoke what they hold, and get nothing new.
+ * @throws ServiceError 403 for any other kind of holder.
+ */
+export function userPrincipalOf(req: Request): Principal {
+  const principal = principalOf(req);
+  if (isUser(principal.userId)) return principal;
+  throw new ServiceError('forbidden', 'Only users can have tokens made for them.');
+}
+
+/**
+ * Whether this principal is an administrator now: asked of the store, so that a lost role counts at
+ * once. No other kind of holder ever has a role, whatever its id.
+ */
 export async function isAdministrator(
   principal: Pick<Principal, 'userId'>,
   users: UserStore,
 ): Promise<boolean> {
+  if (!isUser(principal.userId)) return false;
   const user = await users.findById(principal.userId);
   return user !== null && user.role === 'admin' && user.status === ACTIVE_STATUS;
 }

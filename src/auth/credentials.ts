@@ -19,7 +19,7 @@ export type Credentials =
 const NONE: Credentials = { scheme: 'none' };
 const MALFORMED: Credentials = { scheme: 'malformed' };
 const MAX_HEADER_LENGTH = MAX_TOKEN_LENGTH + 16;
-const API_KEY = /^[0-9a-f-]{36}\.[A-Za-z0-9_-]{43}$/;
+const API_KEY = /^[0-9a-f-]{36}\.[a-z0-9_-]{43}$/i;
 const API_KEY_USER = 'apikey';
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

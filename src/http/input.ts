@@ -2,6 +2,7 @@
 import express, { type Request, type RequestHandler } from 'express';
 import { z } from 'zod';
 import { type FieldError, invalidInput, ServiceError } from '../errors.js';
+import { canonicalId } from '../store/ids.js';
 import { isId, isPrintable } from '../tokens/jti.js';
 
 const MAX_BODY = '100kb';
@@ -52,12 +53,12 @@ export function parseBody<T extends z.ZodType>(
   return parse(schema, req.body);
 }
 
-/** A path parameter that is an id of ours or of another issuer. */
+/** A path parameter that is an id of ours or of another issuer, in the form in which ids are compared. */
 export function parseIdParameter(req: Request, name: string): string {
   const value = req.params[name];
   if (!isId(value)) throw invalidInput(name, NO_ID);
   if (isTokenText(value)) throw invalidInput(name, NOT_THE_TOKEN);
-  return value;
+  return canonicalId(value);
 }
 
 const NO_ID = 'must be 1 to 128 characters, none of them a control character.';
@@ -119,11 +120,12 @@ export function textField(max: number) {
     .refine((value) => [...value].length <= max && isPrintable(value), { error: message });
 }
 
-/** An id: 1–128 characters. */
+/** An id: 1–128 characters; in the form in which ids are compared. */
 export function idField() {
   return z
     .custom<string>(isId, { error: NO_ID, abort: true })
-    .refine((value) => !isTokenText(value), { error: NOT_THE_TOKEN });
+    .refine((value) => !isTokenText(value), { error: NOT_THE_TOKEN })
+    .transform(canonicalId);
 }
 
 /** A whole number given as text in a query. */

@@ -106,12 +106,14 @@ const acceptedHeadersOf = new WeakMap<Claims, readonly string[]>();
 function acceptedHeaders(claims: Claims): string[] {
   let headers = acceptedHeadersOf.get(claims);
   if (headers === undefined) {
-    const { userId, jti, applicationId } = claims;
+    const { userId, subjectType, jti, applicationId } = claims;
     headers = [
       'Cache-Control',
       'no-store',
       'X-User-Id',
       headerText(userId),
+      'X-Subject-Type',
+      subjectType,
       'X-Token-Jti',
       headerText(jti),
     ];

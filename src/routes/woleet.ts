@@ -1,7 +1,7 @@
 /** Woleet's token API: mint a JWT that never expires, revoke one by its value. */
 import express, { type Request, type RequestHandler, Router } from 'express';
 import { z } from 'zod';
-import { isAdministrator, principalOf } from '../auth/authenticate.js';
+import { isAdministrator, principalOf, userPrincipalOf } from '../auth/authenticate.js';
 import type { Minting } from '../auth/minting.js';
 import { tokenOfParameter } from '../auth/credentials.js';
 import { invalidInput } from '../errors.js';
@@ -10,6 +10,7 @@ import { parseBody, parseQuery, textField } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
 import type { Revoker } from '../revocation/revoke.js';
+import { bareIdOf } from '../store/ids.js';
 import type { UserStore } from '../store/users.js';
 import type { Claims } from '../tokens/claims.js';
 import type { TokenIssuer } from '../tokens/issuer.js';
@@ -48,20 +49,21 @@ export function createWoleetRouter(deps: Dependencies): Router {
 
   const mint: RequestHandler = async (req, res) => {
     const { cdata } = parseQuery(req, mintQuery);
-    const { token } = await minting.mint(principalOf(req), ({ userId, parent }) =>
-      issuer.issueAccessToken({
+    const { token } = await minting.mint(userPrincipalOf(req), ({ userId, parent }) => {
+      const id = bareIdOf(userId);
+      return issuer.issueAccessToken({
         origin: 'woleet',
         userId,
-        subject: userId,
+        subject: id,
         audience,
         lifetimeSeconds: null,
         device: clientDevice(req),
-        claims: { _id: userId },
+        claims: { _id: id },
         ...(parent === null ? {} : { parentId: parent.id }),
         ...(parent?.applicationId ? { applicationId: parent.applicationId } : {}),
         ...(cdata === undefined ? {} : { cdata }),
-      }),
-    );
+      });
+    });
     res.set('Cache-Control', 'no-store').json({ token });
   };
 

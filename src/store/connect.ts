@@ -5,6 +5,8 @@ import { type ActivityStore, createActivityStore } from './activity.js';
 import { createCutoffStore, type CutoffStore } from './cutoffs.js';
 import { createEventStore, type EventStore } from './events.js';
 import type { Report } from './indexes.js';
+import { ID_MENDINGS } from './mend-ids.js';
+import { type MendingProgress, mendStore } from './mending.js';
 import { createOperations, MAX_TIME_MS, type Operations } from './operations.js';
 import { toRefusal } from './refusals.js';
 import { createTokenStore, type TokenStore } from './tokens.js';
@@ -40,6 +42,8 @@ interface StoreOptions {
   readonly database?: string;
   /** Is told of what takes long, and of what isn't as it should be. */
   readonly report?: Report;
+  /** Stored records are being mended, before the store is used for anything else. */
+  readonly onMending?: (progress: MendingProgress) => void;
 }
 
 const DEFAULT_DATABASE = 'jwt-history';
@@ -56,12 +60,13 @@ const LIMITS = {
 const CLOSE_LIMIT_MS = 1000;
 
 /**
- * Resolves once every unique index is there, so that no duplicate gets in before it.
+ * Resolves once every unique index is there, so that no duplicate gets in before it, and everything
+ * stored is in today's form.
  * @throws ServiceError 503 when the database can't be reached.
  * @throws StoreRefusedError when it can, and waiting for what is missing wouldn't help.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { uri, clock, database, report = () => undefined } = options;
+  const { uri, clock, database, report = () => undefined, onMending } = options;
   const operations = createOperations();
   const connection = mongoose.createConnection();
   connection.set('maxTimeMS', MAX_TIME_MS);
@@ -95,6 +100,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     };
     const { tokens, users, events } = collections;
     await Promise.all([tokens, users, events].map(({ createIndexes }) => createIndexes()));
+    await mendStore(context, ID_MENDINGS, onMending ?? (() => undefined));
     return { ...collections, ...lifecycle(connection, connect, operations) };
   } catch (error) {
     await connection.close(true);

@@ -1,9 +1,10 @@
 /** Opaque tokens, `<jti>.<secret>`: 256 random bits of secret, of which only the SHA-256 is ever stored. */
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { canonicalId } from '../store/ids.js';
 import { createJti } from './jti.js';
 
 const FORM =
-  /^([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.([A-Za-z0-9_-]{43})$/;
+  /^([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.([a-z0-9_-]{43})$/i;
 
 export interface OpaqueToken {
   readonly jti: string;
@@ -19,11 +20,13 @@ export function createSecret(): string {
   return randomBytes(32).toString('base64url');
 }
 
-/** The parts of a token of this form, or null. One spelling only: base64url that doesn't re-encode to itself is refused. */
+/** The parts of a token of this form, or null. Its id is one in any case of letters; of the secret there is one spelling only: base64url that doesn't re-encode to itself is refused. */
 export function parseOpaqueToken(text: string): OpaqueToken | null {
   const [, jti, secret] = FORM.exec(text) ?? [];
   if (jti === undefined || secret === undefined) return null;
-  return Buffer.from(secret, 'base64url').toString('base64url') === secret ? { jti, secret } : null;
+  return Buffer.from(secret, 'base64url').toString('base64url') === secret
+    ? { jti: canonicalId(jti), secret }
+    : null;
 }
 
 export function formatOpaqueToken({ jti, secret }: OpaqueToken): string {

@@ -70,6 +70,7 @@ export function describeStore(name: string, uri: () => string): void {
         firstUsedAt: null,
         lastRefusedAt: null,
         refusedCount: 0,
+        parentId: null,
         createdAt: new Date(START),
         updatedAt: new Date(START),
       });
@@ -306,8 +307,8 @@ export function describeStore(name: string, uri: () => string): void {
         { userId: 'first', lastUsedAt: at(5), origin: 'adopted' },
       ]);
       expect(await store.tokens.findByJti('not-adopted')).toEqual([]);
-      expect(await store.tokens.isRecorded('adopted', record.issuer)).toBe(true);
-      expect(await store.tokens.isRecorded('adopted', '')).toBe(false);
+      expect(await store.tokens.isRecorded('adopted', record.issuer)).toBe('recorded');
+      expect(await store.tokens.isRecorded('adopted', '')).toBe('unknown');
     });
 
     it('never un-revokes by seeing a token in use', async () => {
