@@ -6,6 +6,7 @@ import { loadConfig } from '../config.js';
 import { isEmailAddress, normalizeEmail } from '../email.js';
 import { openStore } from '../store/connect.js';
 import { startEngine } from '../store/embedded/engine.js';
+import { assertSameDatabase } from '../store/embedded/initialized.js';
 
 const [given = ''] = process.argv.slice(2);
 const email = normalizeEmail(given);
@@ -28,10 +29,15 @@ async function setAdministrator(): Promise<string> {
   const engine = mongodbUri === null ? await startEngine({ dataDir }) : null;
   try {
     const store = await openStore({ uri: mongodbUri ?? engine?.uri ?? '', clock: systemClock });
-    const password = randomBytes(15).toString('base64url');
-    await store.users.setAdministrator(email, await createPasswordHasher().hash(password));
-    await store.close();
-    return password;
+    try {
+      // An administrator in it would make an emptied database look like one that holds data.
+      if (engine !== null) await assertSameDatabase(dataDir, store);
+      const password = randomBytes(15).toString('base64url');
+      await store.users.setAdministrator(email, await createPasswordHasher().hash(password));
+      return password;
+    } finally {
+      await store.close();
+    }
   } finally {
     await engine?.stop();
   }
