@@ -195,6 +195,7 @@ function useDashboard(
       users,
       tokens,
       revoker,
+      registrar: deps.registrar,
       audience: config.tokenAudience,
       lifetimeSeconds: config.dashboardSessionSeconds,
       idleSeconds: config.dashboardIdleSeconds,

@@ -31,6 +31,8 @@ const DECOY =
   '$argon2id$v=19$m=19456,t=2,p=1$dEwmxo2rvoON/Ot1zKHflQ$qYyqrNNTTv2Cpjs7I8bnkVuYLrcVqgq7I2W7Jrpemy4';
 /** `2y` is PHP's name for what others call `2b`. */
 const BCRYPT = /^\$2[aby]\$\d\d\$/;
+/** What argon2 says of a hash that it can't read. */
+const DAMAGED = 'InvalidArg';
 /** One: two fill a small machine's cores, and every other request waits (and fewer sign in). */
 const MAX_AT_ONCE = 1;
 const MAX_WAITING = 200;
@@ -54,13 +56,16 @@ export function createPasswordHasher(): PasswordHasher {
 }
 
 async function verifyHash(hash: string, password: string): Promise<boolean> {
+  // To it, a damaged hash is one that doesn't match.
+  if (BCRYPT.test(hash)) return bcrypt.compare(password, hash.replace(/^\$2y/, '$2b'));
+  if (!hash.startsWith('$argon2')) return false;
   try {
-    if (BCRYPT.test(hash)) return await bcrypt.compare(password, hash.replace(/^\$2y/, '$2b'));
-    if (hash.startsWith('$argon2')) return await argon2Verify(hash, password);
-  } catch {
+    return await argon2Verify(hash, password);
+  } catch (error) {
     // A damaged hash matches nothing; the same answer as for a wrong password, or it would tell.
+    if ((error as { code?: unknown }).code !== DAMAGED) throw error;
+    return false;
   }
-  return false;
 }
 
 /** Runs at most `atOnce` tasks, lets `waiting` more wait in line, and refuses the rest. */

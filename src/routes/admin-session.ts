@@ -9,11 +9,12 @@ import { clientAddress, clientDevice } from '../http/client.js';
 import { parseBody, parseJsonBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
-import type { Revoker } from '../revocation/revoke.js';
+import { recordVanished, type Revoker } from '../revocation/revoke.js';
 import { ACTIVE_STATUS, type TokenRecord, type User } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
 import type { TokenIssuer } from '../tokens/issuer.js';
+import type { TokenRegistrar } from '../tokens/registrar.js';
 import { toWireUser } from './user-wire.js';
 
 interface Dependencies {
@@ -23,6 +24,7 @@ interface Dependencies {
   readonly users: UserStore;
   readonly tokens: TokenStore;
   readonly revoker: Revoker;
+  readonly registrar: TokenRegistrar;
   readonly audience: string;
   readonly lifetimeSeconds: number;
   readonly idleSeconds: number;
@@ -40,7 +42,7 @@ const signInBody = z.strictObject({
 });
 
 export function createAdminSessionRouter(deps: Dependencies): Router {
-  const { sessions, users, tokens, revoker } = deps;
+  const { sessions, users, tokens, revoker, registrar } = deps;
   const router = Router();
 
   function toWireSession(user: User, record: TokenRecord, csrfToken: string) {
@@ -96,8 +98,10 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
       requestId: requestIdOf(res),
     };
     const records = await tokens.findByJti(claims.jti);
-    const own = records.filter(({ issuer }) => issuer === claims.issuer);
-    await Promise.all(own.map((record) => revoker.revokeRecord(record, context)));
+    const own = records.find(({ issuer }) => issuer === claims.issuer);
+    // A token of another service may not have its record yet.
+    const record = own ?? (await registrar.register({ token: sessions.tokenOf(req) })).record;
+    if ((await revoker.revokeRecord(record, context)) === null) throw recordVanished();
     // Not before: without its cookie the page could not ask again after a failure.
     sessions.end(req, res);
     res.status(204).set('Cache-Control', 'no-store').end();

@@ -1,6 +1,7 @@
 /** A token record as the dashboard shows it: what every answer shows, and who holds it, on what, refused how often. */
 import { deviceLabel } from '../http/device-label.js';
 import type { Clock } from '../clock.js';
+import { ServiceError } from '../errors.js';
 import type { TokenRecord, User } from '../store/records.js';
 import type { UserStore } from '../store/users.js';
 import { toWireRecord } from './token-wire.js';
@@ -38,7 +39,8 @@ export function createAdminWire({ users, isRevoked, clock }: Dependencies): ToAd
   function isRevokedAsFarAsKnown(record: TokenRecord): boolean {
     try {
       return isRevoked(record);
-    } catch {
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
       return false;
     }
   }
