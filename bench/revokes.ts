@@ -120,9 +120,10 @@ async function revokerOn(uri: string) {
   const marker = {
     wake: () => undefined,
     idle: () => Promise.resolve(),
+    settled: () => Promise.resolve(),
     stop: () => Promise.resolve(),
   };
-  const revoker = createRevoker({ store, marker, index, clock, log });
+  const revoker = createRevoker({ store, marker, index, clock, log, ownIssuer: 'bench' });
   const context = { by: 'bench', via: 'tiledesk', reason: null, requestId: 'bench' };
   const revoke: Work = async ({ _id }) => {
     // All that it needs of the record, which a route has looked up before.

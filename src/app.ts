@@ -2,7 +2,10 @@
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { createAuthenticate, createRequireAdministrator } from './auth/authenticate.js';
+import type { Accounts } from './accounts/accounts.js';
 import type { Audit } from './audit/audit.js';
+import type { ConfirmCaller } from './auth/confirm-caller.js';
+import type { Minting } from './auth/minting.js';
 import type { ApiKeys } from './auth/api-keys.js';
 import type { CheckCredentials } from './auth/check-credentials.js';
 import type { PasswordHasher } from './auth/password-hash.js';
@@ -16,6 +19,7 @@ import type { Readiness } from './http/readiness.js';
 import { assignRequestId } from './http/request-id.js';
 import { createRequestLog } from './http/request-log.js';
 import type { Logger } from './observability/logger.js';
+import type { CutoffMarker } from './revocation/cutoff-marker.js';
 import type { Revoker } from './revocation/revoke.js';
 import { createAdminApiKeysRouter } from './routes/admin-api-keys.js';
 import { createAdminEventsRouter } from './routes/admin-events.js';
@@ -61,7 +65,11 @@ export interface AppDependencies {
   readonly keys: SigningKeys;
   readonly hasher: PasswordHasher;
   readonly passwordSignIn: PasswordSignIn;
+  readonly accounts: Accounts;
   readonly issuer: TokenIssuer;
+  readonly minting: Minting;
+  readonly confirmCaller: ConfirmCaller;
+  readonly marker: Pick<CutoffMarker, 'settled'>;
   readonly registrar: TokenRegistrar;
   readonly checkToken: CheckToken;
   readonly checkCredentials: CheckCredentials;
@@ -105,6 +113,7 @@ export function createApp(deps: AppDependencies): Express {
     createSignInRouter({
       signIn,
       issuer,
+      minting: deps.minting,
       audience: config.tokenAudience,
       lifetimeSeconds: config.accessTokenTtlSeconds,
     }),
@@ -117,6 +126,9 @@ export function createApp(deps: AppDependencies): Express {
       usage,
       revoker: deps.revoker,
       registrar: deps.registrar,
+      isRevoked: deps.isRevoked,
+      confirmCaller: deps.confirmCaller,
+      settled: deps.marker.settled,
       clock,
       onPremises: config.onPremises,
       trail: deps.audit.trail,
@@ -127,6 +139,7 @@ export function createApp(deps: AppDependencies): Express {
     createFusionAuthRouter({
       authenticate,
       signIn,
+      minting: deps.minting,
       checkToken,
       sessions: deps.sessions,
       tokens: store.tokens,
@@ -143,6 +156,7 @@ export function createApp(deps: AppDependencies): Express {
     createWoleetRouter({
       authenticate,
       issuer,
+      minting: deps.minting,
       identify: deps.verifier.identify,
       registrar: deps.registrar,
       revoker: deps.revoker,
@@ -181,6 +195,8 @@ function useDashboard(
     users,
     revoker,
     toWire,
+    confirmCaller: deps.confirmCaller,
+    settled: deps.marker.settled,
     clock,
     log,
     trail,
@@ -192,6 +208,7 @@ function useDashboard(
       signIn: passwordSignIn.signIn,
       sessions,
       issuer: deps.issuer,
+      minting: deps.minting,
       users,
       tokens,
       revoker,
@@ -216,8 +233,8 @@ function useDashboard(
   );
   const { isUsable, onStop } = deps;
   app.use(createAdminEventsRouter({ ...common, events: store.events, audit, isUsable, onStop }));
-  app.use(createAdminUsersRouter({ ...common, hasher: deps.hasher, passwordSignIn }));
-  app.use(createAdminApiKeysRouter({ ...common, apiKeys: deps.apiKeys }));
+  app.use(createAdminUsersRouter({ ...common, hasher: deps.hasher, accounts: deps.accounts }));
+  app.use(createAdminApiKeysRouter({ ...common, apiKeys: deps.apiKeys, minting: deps.minting }));
 }
 
 /** HSTS and `upgrade-insecure-requests` are the TLS proxy's business: here they would break plain-http installations. */

@@ -1,8 +1,12 @@
 /** The service on an open store: everything that one instance consists of, wired once, for the process and the tests alike. */
 import type { RequestListener } from 'node:http';
+import { type Accounts, createAccounts } from './accounts/accounts.js';
+import { createStanding } from './accounts/standing.js';
 import { createApp } from './app.js';
 import { type Audit, createAudit } from './audit/audit.js';
 import { createApiKeys } from './auth/api-keys.js';
+import { createConfirmCaller } from './auth/confirm-caller.js';
+import { createMinting } from './auth/minting.js';
 import { createCredentialsCheck } from './auth/check-credentials.js';
 import { createPasswordHasher, type PasswordHasher } from './auth/password-hash.js';
 import { createPasswordSignIn } from './auth/sign-in.js';
@@ -22,6 +26,8 @@ import { createRevocationSync, type RevocationSync } from './revocation/sync.js'
 import type { Store } from './store/connect.js';
 import { createVerifyEndpoint } from './routes/verify.js';
 import type { TokenRecord } from './store/records.js';
+import { recordOfClaims } from './tokens/record-of-claims.js';
+import { hasExpired } from './tokens/state.js';
 import { createTokenIssuer } from './tokens/issuer.js';
 import type { SigningKeys } from './tokens/keys.js';
 import { createTokenRegistrar } from './tokens/registrar.js';
@@ -39,6 +45,7 @@ export interface Service {
   readonly sessions: Sessions;
   readonly revoker: Revoker;
   readonly check: CheckToken;
+  readonly accounts: Accounts;
   readonly audit: Audit;
   /** Fills the revocation index and keeps it fresh; before that every check is refused with 503. */
   readonly sync: RevocationSync;
@@ -60,6 +67,8 @@ interface ServiceOptions {
   readonly log: Logger;
 }
 
+const ALREADY_REVOKED = 'its scope, session or id had been revoked before it was recorded';
+
 export function createService({ config, keys, store, clock, log }: ServiceOptions): Service {
   const { retentionSeconds } = config;
   const index = createRevocationIndex({
@@ -68,8 +77,6 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     staleAfterMs: config.staleAfterSeconds * 1000,
   });
   const audit = createAudit({ store, clock, log, retentionSeconds });
-  const { insert, insertSecret } = toldOf(audit, store.tokens);
-  const secrets = { ...store.tokens, insertSecret };
   const hasher = createPasswordHasher();
   const passwordSignIn = createPasswordSignIn({
     users: store.users,
@@ -77,18 +84,47 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     clock,
     attemptsPerMinute: config.signInAttemptsPerMinute,
   });
+  const marker = createCutoffMarker({ store, log, onMarked: audit.marked });
+  const revoker = createRevoker({
+    store,
+    marker,
+    index,
+    clock,
+    log,
+    ownIssuer: config.tokenIssuer,
+    onRevoked: audit.revoked,
+    onScopeRevoked: audit.scopeRevoked,
+  });
+  const standing = createStanding({
+    users: store.users,
+    tokens: store.tokens,
+    revoker,
+    index,
+    forgetVerified: passwordSignIn.forgetVerified,
+    clock,
+    log,
+    ownIssuer: config.tokenIssuer,
+  });
+  const accounts = createAccounts({
+    users: store.users,
+    revoker,
+    standing,
+    forgetVerified: passwordSignIn.forgetVerified,
+    trail: audit.trail,
+    log,
+  });
   const sync = createRevocationSync({
     store,
     index,
     clock,
     log,
+    alsoRefresh: standing.refresh,
     onForeign(revocations) {
       audit.foreign(revocations);
       // Whoever changes a password revokes what its user holds: that is how others learn of it.
       if (revocations.cutoffs.length > 0) passwordSignIn.forgetVerified();
     },
   });
-  const marker = createCutoffMarker({ store, log, onMarked: audit.marked });
   const verifier = createTokenVerifier({ keys, clock, isRevoked: index.isRevoked });
   const usage = createUsageRecorder({
     tokens: store.tokens,
@@ -96,7 +132,11 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     log,
     adopt: config.unknownTokens === 'adopt',
     retentionSeconds,
-    onAdopted: audit.issued,
+    onAdopted(record) {
+      audit.issued(record);
+      settleRecorded(record);
+    },
+    onNoted: standing.noteUse,
   });
   const checkToken = createTokenCheck({
     verifier,
@@ -105,7 +145,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     onRefused: audit.refused,
   });
   const apiKeys = createApiKeys({
-    secrets,
+    secrets: store.tokens,
     onRefused: audit.refused,
     isRevoked: index.isRevoked,
     usage,
@@ -115,14 +155,45 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
   });
   const checkCredentials = createCredentialsCheck(checkToken, apiKeys);
   const isRevoked = (record: TokenRecord) => index.isRevoked(questionOf(record));
-  const issuing = { keys, clock, issuer: config.tokenIssuer, retentionSeconds };
-  const issuer = createTokenIssuer({ ...issuing, record: insert });
+  /** Recorded only after what revoked it was: then its own record says so too, and lists find it. */
+  function settleRecorded(record: TokenRecord): void {
+    if (record.revocation !== null || !index.isFresh || !isRevoked(record)) return;
+    const context = { by: 'system', via: 'system', reason: ALREADY_REVOKED, requestId: '' };
+    revoker.revokeRecord(record, context).catch((error: unknown) => {
+      log.warn({ err: error, jti: record.jti }, 'a revoked token could not be marked as revoked');
+    });
+  }
+  const issuer = createTokenIssuer({
+    keys,
+    clock,
+    issuer: config.tokenIssuer,
+    retentionSeconds,
+    record: store.tokens.insert,
+  });
+  const confirmCaller = createConfirmCaller({
+    tokens: store.tokens,
+    cutoffs: store.cutoffs,
+    users: store.users,
+    toRecord: (claims) =>
+      recordOfClaims(claims, {
+        origin: 'adopted',
+        device: null,
+        lastUsedAt: null,
+        retentionSeconds,
+      }),
+    clock,
+    ownIssuer: config.tokenIssuer,
+  });
+  const minting = createMinting({
+    confirmCaller,
+    discard: store.tokens.discard,
+    onIssued: audit.issued,
+  });
   const sessions = createSessions({
-    secrets,
+    secrets: store.tokens,
     onRefused: audit.refused,
     findUser: store.users.findById,
-    // What it issues for the loser of a race is discarded, and nobody is told of it.
-    issuer: createTokenIssuer({ ...issuing, record: store.tokens.insert }),
+    issuer,
     discard: store.tokens.discard,
     onIssued: audit.issued,
     isRevoked,
@@ -148,15 +219,6 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     for (const each of stopFirst) each();
   };
 
-  const revoker = createRevoker({
-    store,
-    marker,
-    index,
-    clock,
-    log,
-    onRevoked: audit.revoked,
-    onScopeRevoked: audit.scopeRevoked,
-  });
   const app = createApp({
     config,
     clock,
@@ -165,10 +227,22 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     keys,
     hasher,
     passwordSignIn,
-    usage,
+    accounts,
     issuer,
+    minting,
+    confirmCaller,
+    usage,
+    marker,
     registrar: createTokenRegistrar({
-      tokens: { ...store.tokens, insert },
+      tokens: {
+        ...store.tokens,
+        async insert(record) {
+          const inserted = await store.tokens.insert(record);
+          audit.issued(inserted);
+          settleRecorded(inserted);
+          return inserted;
+        },
+      },
       identify: verifier.identify,
       retentionSeconds,
     }),
@@ -180,8 +254,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     apiKeys,
     revoker,
     audit,
-    isUsable: (claims) =>
-      (claims.expiresAt === null || claims.expiresAt > clock()) && !index.isRevoked(claims),
+    isUsable: (claims) => !hasExpired(claims.expiresAt, clock()) && !index.isRevoked(claims),
     onStop: (stop) => void stopFirst.push(stop),
     readiness: () =>
       readinessOf({
@@ -204,6 +277,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     sessions,
     revoker,
     check: checkToken,
+    accounts,
     audit,
     announceStop: beginStop,
     async stop() {
@@ -218,20 +292,5 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
         await audit.flush();
       }
     },
-  };
-}
-
-/** The same ways in, and what came in is told. */
-function toldOf(
-  audit: Audit,
-  tokens: Store['tokens'],
-): Pick<Store['tokens'], 'insert' | 'insertSecret'> {
-  const tell = (record: TokenRecord) => {
-    audit.issued(record);
-    return record;
-  };
-  return {
-    insert: async (record) => tell(await tokens.insert(record)),
-    insertSecret: async (record, hash) => tell(await tokens.insertSecret(record, hash)),
   };
 }

@@ -376,7 +376,10 @@ describe('revoking many', () => {
     expect(response.headers['content-type']).toMatch(/ndjson/);
     const lines = await linesOf(response);
     expect(lines[0]).toEqual({ done: 0, total: 30 });
-    expect(lines.at(-1)).toEqual({ result: { revoked: 30, alreadyRevoked: 0, failed: [] } });
+    const matched = { tokens: 30, users: 1, applications: 0 };
+    expect(lines.at(-1)).toEqual({
+      result: { matched, revoked: 30, alreadyRevoked: 0, failed: [] },
+    });
     expect((await listOf(admin, 'userId=u-many&state=active')).count).toBe(0);
   });
 

@@ -18,11 +18,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   store: ['errors.ts', 'clock.ts'],
   audit: ['errors.ts', 'clock.ts', 'observability', 'store'],
   tokens: ['errors.ts', 'clock.ts', 'observability', 'store'],
-  revocation: ['errors.ts', 'clock.ts', 'observability', 'store'],
+  revocation: ['errors.ts', 'clock.ts', 'observability', 'store', 'tokens'],
+  accounts: ['audit', 'clock.ts', 'observability', 'store', 'tokens', 'revocation'],
   http: ['errors.ts', 'clock.ts', 'observability', 'store', 'tokens'],
   auth: ['errors.ts', 'clock.ts', 'email.ts', 'observability', 'store', 'tokens', 'http'],
   dashboard: ['http'],
   routes: [
+    'accounts',
     'audit',
     'dashboard',
     'errors.ts',
@@ -36,6 +38,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'http',
   ],
   'app.ts': [
+    'accounts',
     'audit',
     'dashboard',
     'clock.ts',
@@ -49,6 +52,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'routes',
   ],
   'service.ts': [
+    'accounts',
     'audit',
     'routes',
     'app.ts',
@@ -73,7 +77,18 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'http',
   ],
   'main.ts': ['start.ts', 'config.ts', 'observability'],
-  cli: ['start.ts', 'config.ts', 'observability', 'store', 'auth', 'clock.ts', 'email.ts'],
+  cli: [
+    'start.ts',
+    'config.ts',
+    'observability',
+    'store',
+    'auth',
+    'accounts',
+    'audit',
+    'revocation',
+    'clock.ts',
+    'email.ts',
+  ],
 };
 
 interface Source {

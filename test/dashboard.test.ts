@@ -1,4 +1,5 @@
 /** The dashboard in a real Chromium on the real service: what people do there, with the keyboard too, on a phone, in the dark; and what hostile data must not do. */
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -14,6 +15,7 @@ import {
   type WatchedPage,
 } from './support/browser.js';
 import { freshDatabase, PASSWORD, startTestService, type TestService } from './support/harness.js';
+import { newRecord } from './support/store-conformance.js';
 
 const describeWithChromium = chromiumPath === null ? describe.skip : describe;
 if (chromiumPath === null) {
@@ -429,6 +431,36 @@ describeWithChromium('the dashboard', () => {
       expect(await violationsOf(page)).toEqual([]);
       await page.reload();
       expect(await page.locator('body').innerText()).not.toContain(key);
+    });
+
+    it('says how much a cut-off hit: of an application, of one that nobody knows, of a user', async () => {
+      const issuedAt = new Date(Date.now() - 1000);
+      for (const userId of ['u-hit-1', 'u-hit-2', 'u-hit-1']) {
+        const more = { userId, applicationId: 'hit-app', issuedAt, expiresAt: null, purgeAt: null };
+        await t.store.tokens.insert(newRecord(randomUUID(), more));
+      }
+      await t.createUser('hit@example.com');
+      await t.signIn('hit@example.com');
+      const page = await signedIn();
+      await page.goto(`${at.origin}/?view=danger`);
+      for (const [application, said] of [
+        ['hit-app', /of hit-app issued until .+ is refused everywhere: 3 tokens of 2 users\./],
+        ['hit-typo', /of hit-typo issued until .+: no token on record was still good\./],
+      ] as const) {
+        await page.getByLabel(/Application/).fill(application);
+        await page.getByLabel('Reason').selectOption('rotated');
+        await page.getByLabel(/type/i).fill('REVOKE');
+        await page.getByRole('button', { name: 'Revoke everything of this application' }).click();
+        await page.getByRole('main').getByText(said).first().waitFor();
+      }
+      await page.goto(`${at.origin}/?view=users`);
+      await page.getByRole('button', { name: 'Revoke everything of hit@example.com' }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByLabel('Reason').selectOption('left');
+      await dialog.getByRole('button', { name: 'Revoke everything' }).click();
+      await page
+        .getByText(/hit@example\.com issued until .+ is refused everywhere: 1 token$/)
+        .waitFor();
     });
 
     it('shows the danger zone without a violation, and does nothing by itself', async () => {

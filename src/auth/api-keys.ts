@@ -11,6 +11,7 @@ import {
   parseOpaqueToken,
 } from '../tokens/opaque.js';
 import { purgeTime } from '../tokens/record-of-claims.js';
+import { hasExpired } from '../tokens/state.js';
 import type { UsageRecorder } from '../tokens/usage-recorder.js';
 import type { Verification } from '../tokens/verifier.js';
 
@@ -18,7 +19,9 @@ export interface ApiKeys {
   /** May this key be used now? A promise only at its first use. @throws ServiceError 503 */
   check(key: string, device: () => Device): Verification | Promise<Verification>;
   /** A new key; its text is never to be had again. */
-  create(request: NewApiKey): Promise<{ key: string; record: TokenRecord }>;
+  create(
+    request: NewApiKey,
+  ): Promise<{ key: string; record: TokenRecord; records: readonly [TokenRecord] }>;
 }
 
 interface NewApiKey {
@@ -27,6 +30,8 @@ interface NewApiKey {
   readonly userId: string;
   readonly expiresAt: Date | null;
   readonly device: Device;
+  /** The record of the token that asked for it, with which it falls; null = asked for with a password. */
+  readonly parent: TokenRecord | null;
 }
 
 interface Dependencies {
@@ -48,14 +53,16 @@ export function createApiKeys(deps: Dependencies): ApiKeys {
   /** Keys that exist, by the hash of their secret. */
   const remembered = new LRUCache<string, Claims>({ max: MAX_REMEMBERED });
 
+  function refuseRevoked(claims: Claims): Verification {
+    deps.onRefused?.(claims);
+    return { accepted: false, reason: 'revoked', claims };
+  }
+
   function conclude(claims: Claims, device: () => Device): Verification {
-    if (claims.expiresAt !== null && claims.expiresAt <= clock()) {
+    if (hasExpired(claims.expiresAt, clock())) {
       return { accepted: false, reason: 'expired', claims };
     }
-    if (isRevoked(claims)) {
-      deps.onRefused?.(claims);
-      return { accepted: false, reason: 'revoked', claims };
-    }
+    if (isRevoked(claims)) return refuseRevoked(claims);
     usage.note(claims, device);
     return { accepted: true, claims };
   }
@@ -65,6 +72,8 @@ export function createApiKeys(deps: Dependencies): ApiKeys {
     if (found === null || found.record.kind !== 'api-key' || found.secretHash !== hash)
       return REFUSED;
     const claims = toClaims(found.record);
+    // The record, just read, may know more than memory does.
+    if (found.record.revocation !== null) return refuseRevoked(claims);
     remembered.set(`${jti}.${hash}`, claims);
     return conclude(claims, device);
   }
@@ -78,7 +87,7 @@ export function createApiKeys(deps: Dependencies): ApiKeys {
       return claims === undefined ? lookUp(parsed.jti, hash, device) : conclude(claims, device);
     },
 
-    async create({ name, userId, expiresAt, device }) {
+    async create({ name, userId, expiresAt, device, parent }) {
       const now = clock();
       const token = createOpaqueToken(now);
       const record: NewTokenRecord = {
@@ -89,8 +98,9 @@ export function createApiKeys(deps: Dependencies): ApiKeys {
         subject: userId,
         audience: null,
         userId,
-        applicationId: null,
+        applicationId: parent?.applicationId ?? null,
         sessionId: null,
+        ...(parent === null ? {} : { parentId: parent.id }),
         cdata: null,
         device: { ...device, name },
         issuedAt: new Date(now),
@@ -99,10 +109,8 @@ export function createApiKeys(deps: Dependencies): ApiKeys {
         revocation: null,
         purgeAt: purgeTime(expiresAt, deps.retentionSeconds),
       };
-      return {
-        key: formatOpaqueToken(token),
-        record: await secrets.insertSecret(record, hashSecret(token.secret)),
-      };
+      const inserted = await secrets.insertSecret(record, hashSecret(token.secret));
+      return { key: formatOpaqueToken(token), record: inserted, records: [inserted] };
     },
   };
 }

@@ -10,10 +10,12 @@ export interface PasswordHasher {
   hash(password: string): Promise<string>;
   /**
    * Takes as long for `null` (no such user) as for a wrong password against one of our own hashes
-   * (bcrypt is slower, until it has been replaced). `before` runs when its turn has come.
+   * (bcrypt is slower, until it has been replaced).
+   * @param hash a function is asked when its turn has come: what was read before the queue may have
+   *   changed in it.
    * @throws ServiceError 429 when too many wait.
    */
-  verify(hash: string | null, password: string, before?: () => Promise<void>): Promise<boolean>;
+  verify(hash: string | null | (() => Promise<string | null>), password: string): Promise<boolean>;
   /** Whether the hash should be replaced at the next chance. */
   isOutdated(hash: string): boolean;
 }
@@ -42,14 +44,13 @@ export function createPasswordHasher(): PasswordHasher {
   return {
     hash: (password) => limit(() => argon2Hash(password, OPTIONS)),
 
-    async verify(hash, password, before) {
-      // Nobody's hash: a check against it takes as long as any other, and never succeeds.
-      const matches = await limit(async () => {
-        await before?.();
-        return verifyHash(hash ?? DECOY, password);
-      });
-      return hash !== null && matches;
-    },
+    verify: (given, password) =>
+      limit(async () => {
+        const hash = typeof given === 'function' ? await given() : given;
+        // Nobody's hash: a check against it takes as long as any other, and never succeeds.
+        const matches = await verifyHash(hash ?? DECOY, password);
+        return hash !== null && matches;
+      }),
 
     isOutdated: (hash) => !hash.startsWith(CURRENT_PREFIX),
   };

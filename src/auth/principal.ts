@@ -2,9 +2,16 @@
 import type { Claims } from '../tokens/claims.js';
 import type { User } from '../store/records.js';
 
+export interface PasswordPrincipal {
+  readonly kind: 'password';
+  readonly userId: string;
+  readonly user: User;
+  /** The hash against which the password was right: whether it still is the user's can be asked. */
+  readonly passwordHash: string;
+}
+
 export type Principal =
-  | { readonly kind: 'password'; readonly userId: string; readonly user: User }
-  | { readonly kind: 'token'; readonly userId: string; readonly claims: Claims };
+  PasswordPrincipal | { readonly kind: 'token'; readonly userId: string; readonly claims: Claims };
 
 declare global {
   namespace Express {

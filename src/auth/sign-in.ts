@@ -5,16 +5,17 @@ import { RateLimiterMemory } from 'rate-limiter-flexible';
 import type { Clock } from '../clock.js';
 import { normalizeEmail } from '../email.js';
 import { ServiceError } from '../errors.js';
-import { ACTIVE_STATUS, type User } from '../store/records.js';
-import type { UserStore } from '../store/users.js';
+import { ACTIVE_STATUS } from '../store/records.js';
+import type { UserStore, UserWithPassword } from '../store/users.js';
 import type { PasswordHasher } from './password-hash.js';
+import type { PasswordPrincipal } from './principal.js';
 
 export interface PasswordSignIn {
   /**
-   * The user, or null when the e-mail or the password is wrong or the account isn't active.
+   * Who it is, or null when the e-mail or the password is wrong or the account isn't active.
    * @param address counts failures; @throws ServiceError 429 after too many of them.
    */
-  signIn(email: string, password: string, address: string): Promise<User | null>;
+  signIn(email: string, password: string, address: string): Promise<PasswordPrincipal | null>;
   /** Forgets what was verified; to be called when any password changes. */
   forgetVerified(): void;
 }
@@ -38,7 +39,9 @@ export function createPasswordSignIn({
   attemptsPerMinute,
 }: Dependencies): PasswordSignIn {
   /** Verified pairs, by an HMAC with a key that only this process knows; the password itself isn't kept. */
-  const verified = new LRUCache<string, { user: User; until: number }>({ max: 1000 });
+  const verified = new LRUCache<string, { principal: PasswordPrincipal; until: number }>({
+    max: 1000,
+  });
   const cacheKey = randomBytes(32);
   const failures = new RateLimiterMemory({ points: attemptsPerMinute, duration: WINDOW_SECONDS });
   let generation = 0;
@@ -47,26 +50,35 @@ export function createPasswordSignIn({
     email: string,
     password: string,
     address: string,
-  ): Promise<User | null> {
+  ): Promise<PasswordPrincipal | null> {
     await assertNotBlocked(failures, address);
-    const found = await users.findByEmail(email);
-    // Asked again, and counted, when its turn has come: of many parallel guesses only the first few
-    // are looked at. Given back when the password was right.
-    const matches = await hasher.verify(found?.passwordHash ?? null, password, async () => {
+    const account: { found: UserWithPassword | null } = { found: null };
+    // Everything is asked when its turn has come: of many parallel guesses only the first few are
+    // looked at, and the password may have changed in the queue.
+    const matches = await hasher.verify(async () => {
       await assertNotBlocked(failures, address);
       await failures.penalty(address);
-    });
+      account.found = await users.findByEmail(email);
+      return account.found?.passwordHash ?? null;
+    }, password);
+    const { found } = account;
     if (!found || !matches || found.user.status !== ACTIVE_STATUS) return null;
     await failures.reward(address);
+    const { user } = found;
+    const passwordHash = await upgraded(found, password);
+    return { kind: 'password', userId: user.id, user, passwordHash };
+  }
+
+  /** The hash that the user has from now on. */
+  async function upgraded(
+    { user, passwordHash }: UserWithPassword,
+    password: string,
+  ): Promise<string> {
     // bcrypt saw 72 bytes only: beyond that, what was typed now need not be the password.
-    if (hasher.isOutdated(found.passwordHash) && Buffer.byteLength(password) <= BCRYPT_BYTES) {
-      await users.replacePasswordHash(
-        found.user.id,
-        found.passwordHash,
-        await hasher.hash(password),
-      );
-    }
-    return found.user;
+    if (!hasher.isOutdated(passwordHash) || Buffer.byteLength(password) > BCRYPT_BYTES)
+      return passwordHash;
+    const next = await hasher.hash(password);
+    return (await users.replacePasswordHash(user.id, passwordHash, next)) ? next : passwordHash;
   }
 
   return {
@@ -75,13 +87,13 @@ export function createPasswordSignIn({
       const email = normalizeEmail(givenEmail);
       const key = createHmac('sha256', cacheKey).update(`${email}\0${password}`).digest('base64');
       const known = verified.get(key);
-      if (known && known.until > clock()) return known.user;
+      if (known && known.until > clock()) return known.principal;
       const startedIn = generation;
-      const user = await verifyPassword(email, password, address);
-      if (user !== null && startedIn === generation) {
-        verified.set(key, { user, until: clock() + VERIFIED_FOR_MS });
+      const principal = await verifyPassword(email, password, address);
+      if (principal !== null && startedIn === generation) {
+        verified.set(key, { principal, until: clock() + VERIFIED_FOR_MS });
       }
-      return user;
+      return principal;
     },
 
     forgetVerified() {

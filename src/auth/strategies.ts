@@ -31,9 +31,9 @@ export class PasswordStrategy extends BasicStrategy {
     const credentials = parseAuthorization(req.headers.authorization);
     if (credentials.scheme !== 'basic') return this.fail(401);
     this.signIn(credentials.email, credentials.password, clientAddress(req)).then(
-      (user) => {
-        if (user === null) this.fail(401);
-        else this.success({ principal: { kind: 'password', userId: user.id, user } });
+      (principal) => {
+        if (principal === null) this.fail(401);
+        else this.success({ principal });
       },
       (error: unknown) => this.error(error),
     );

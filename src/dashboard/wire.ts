@@ -63,6 +63,8 @@ export interface WireToken {
   readonly applicationId: string | null;
   /** The jti of the refresh token that it came from. */
   readonly sessionId: string | null;
+  /** The record of the token that it was minted with. */
+  readonly parentId: string | null;
   readonly cdata: string | null;
   readonly device: WireDevice | null;
   readonly state: State;
@@ -192,6 +194,8 @@ export type WireBulkLine =
   | { readonly done: number; readonly total: number }
   | {
       readonly result: {
+        /** What the selection held that wasn't revoked before. */
+        readonly matched: WireMatched;
         readonly revoked: number;
         readonly alreadyRevoked: number;
         readonly failed: readonly {
@@ -216,6 +220,17 @@ export interface WireCutoff {
   readonly userId: string | null;
   readonly applicationId: string | null;
   readonly at: Instant;
+}
+export interface WireCutoffDone extends WireCutoff {
+  /** The recorded tokens that it hit, and that were good before; null = they couldn't be counted in time. */
+  readonly matched: WireMatched | null;
+}
+export interface WireMatched {
+  readonly tokens: number;
+  readonly users: number;
+  readonly applications: number;
+  /** There may be more of each: counting stops at 10,000 tokens, and after a second. */
+  readonly isLowerBound?: true;
 }
 
 /** `GET /admin/summary?today=<Instant: when today began where the viewer is>`. */
@@ -271,6 +286,9 @@ export interface WireAuditEvent {
     | 'scope.revoked'
     | 'bulk.revoked'
     | 'user.created'
+    | 'user.disabled'
+    | 'user.enabled'
+    | 'user.deleted'
     | 'password.changed'
     | 'api-key.created'
     | 'export.made';

@@ -12,6 +12,8 @@ export interface CutoffMarker {
   wake(): void;
   /** Resolves when nothing is pending any more, or marking failed (it is tried again by itself). */
   idle(): Promise<void>;
+  /** The same, but no longer than some moments: lists wait for it, so that they count what is revoked. */
+  settled(): Promise<void>;
   /** Ends after the batch under way, or leaves it behind when it takes long: it can be repeated. */
   stop(): Promise<void>;
 }
@@ -26,6 +28,7 @@ interface Dependencies {
 const PROGRESS_EVERY = 100_000;
 const RETRY_AFTER_MS = 5000;
 const STOP_WITHIN_MS = 2000;
+const SETTLED_WITHIN_MS = 1000;
 
 export function createCutoffMarker({ store, log, onMarked }: Dependencies): CutoffMarker {
   let running: Promise<void> | null = null;
@@ -83,20 +86,23 @@ export function createCutoffMarker({ store, log, onMarked }: Dependencies): Cuto
     });
   }
 
+  async function idleWithin(ms: number): Promise<void> {
+    if (running === null) return;
+    let limit: NodeJS.Timeout | undefined;
+    await Promise.race([running, new Promise((resolve) => (limit = setTimeout(resolve, ms)))]);
+    clearTimeout(limit);
+  }
+
   return {
     wake,
     idle: async () => {
       await running;
     },
+    settled: () => idleWithin(SETTLED_WITHIN_MS),
     async stop() {
       stopped = true;
       if (retry !== null) clearTimeout(retry);
-      let limit: NodeJS.Timeout | undefined;
-      await Promise.race([
-        running,
-        new Promise((resolve) => (limit = setTimeout(resolve, STOP_WITHIN_MS))),
-      ]);
-      clearTimeout(limit);
+      await idleWithin(STOP_WITHIN_MS);
     },
   };
 }

@@ -13,14 +13,20 @@ export interface CutoffTable {
   effective(question: CutoffQuestion): number;
   /** Moves the scope's T forward, never back. @returns whether it moved. */
   raise(scope: CutoffScope, at: number): boolean;
+  /** What is in force for exactly this scope, as it is now. */
+  of(scope: Pick<CutoffScope, 'userId' | 'applicationId'>): CutoffTimes;
   readonly size: number;
 }
 
-/** T for any token, and T for sessions only. */
+/** T for any token, and T for sessions only; -Infinity = none. */
+export type CutoffTimes = Readonly<Times>;
+
 interface Times {
   any: number;
   sessions: number;
 }
+
+const NONE: CutoffTimes = { any: -Infinity, sessions: -Infinity };
 
 export function createCutoffTable(): CutoffTable {
   const all: Times = { any: -Infinity, sessions: -Infinity };
@@ -53,6 +59,16 @@ export function createCutoffTable(): CutoffTable {
       if (at <= times[which]) return false;
       times[which] = at;
       return true;
+    },
+
+    of({ userId, applicationId }) {
+      const [key, map] =
+        userId === null
+          ? [applicationId, applications]
+          : applicationId === null
+            ? [userId, users]
+            : [pair(userId, applicationId), both];
+      return { ...(key === null ? all : (map.get(key) ?? NONE)) };
     },
 
     get size() {

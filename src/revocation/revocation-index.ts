@@ -8,7 +8,8 @@ import { unavailable } from '../errors.js';
 import type { CutoffScope } from '../store/cutoffs.js';
 import type { TokenRecord } from '../store/records.js';
 import type { RevokedEntry } from '../store/revoked-entry.js';
-import { createCutoffTable } from './cutoff-table.js';
+import { cutoffSubjectOf, isCutOff } from '../tokens/state.js';
+import { type CutoffTimes, createCutoffTable } from './cutoff-table.js';
 import { createIdTable } from './id-table.js';
 
 /** What a check asks about: the token, its holder, and the session that it came from. */
@@ -34,6 +35,11 @@ export interface RevocationIndex {
   add(entry: RevokedEntry): boolean;
   /** @returns whether it is later than the one that was in force. */
   raiseCutoff(scope: CutoffScope, at: Date): boolean;
+  /** From now on no token of these users is good, whenever it was issued: they are disabled or gone. */
+  blockUsers(ids: Iterable<string>): void;
+  unblockUsers(ids: Iterable<string>): void;
+  /** The cut-offs in force for exactly this scope (ms since the epoch). */
+  cutoffOf(scope: Pick<CutoffScope, 'userId' | 'applicationId'>): CutoffTimes;
   /** Everything revoked before `at` (ms) is in. Never moves back, unless the clock did. */
   markSynced(at: number): void;
   /** Removes what may leave, a slice at a time. */
@@ -63,6 +69,7 @@ export function createRevocationIndex({
 }: Options): RevocationIndex {
   const ids = createIdTable();
   const cutoffs = createCutoffTable();
+  const blockedUsers = new Set<string>();
   let syncedAt = -Infinity;
 
   /** A sync from the future means that the clock was set back: then nobody knows how old it is. */
@@ -76,15 +83,13 @@ export function createRevocationIndex({
       const { issuer, jti, sessionId, userId, applicationId } = question;
       if (ids.has(issuer, jti)) return true;
       if (sessionId !== null && ids.has(issuer, sessionId, ownIssuer)) return true;
+      if (userId !== null && blockedUsers.has(userId)) return true;
       const cutoff = cutoffs.effective({
         userId,
         applicationId,
         isSession: sessionId !== null || question.isRefreshToken === true,
       });
-      if (cutoff === -Infinity) return false;
-      // A token is no younger than its session, and one that says nothing of its age is too old.
-      const { issuedAt, sessionIssuedAt } = question;
-      return issuedAt === null || Math.min(issuedAt, sessionIssuedAt ?? Infinity) <= cutoff;
+      return isCutOff(question, cutoff);
     },
 
     add({ issuer, jti, expiresAt }) {
@@ -93,6 +98,15 @@ export function createRevocationIndex({
     },
 
     raiseCutoff: (scope, at) => cutoffs.raise(scope, at.getTime()),
+
+    blockUsers(users) {
+      for (const id of users) blockedUsers.add(id);
+    },
+
+    unblockUsers(users) {
+      for (const id of users) blockedUsers.delete(id);
+    },
+    cutoffOf: cutoffs.of,
 
     markSynced(at) {
       syncedAt = syncedAt > clock() + CLOCK_SLACK_MS ? at : Math.max(syncedAt, at);
@@ -116,14 +130,15 @@ export function createRevocationIndex({
 
 /** The same question about a token that is known by its record. */
 export function questionOf(record: TokenRecord): RevocationQuestion {
+  const { userId, applicationId, issuedAt, sessionIssuedAt } = cutoffSubjectOf(record);
   return {
     issuer: record.issuer,
     jti: record.jti,
     sessionId: record.sessionId,
-    userId: record.userId,
-    applicationId: record.applicationId,
+    userId,
+    applicationId,
     isRefreshToken: record.kind === 'refresh',
-    issuedAt: record.issuedAt?.getTime() ?? null,
-    sessionIssuedAt: null,
+    issuedAt,
+    sessionIssuedAt,
   };
 }

@@ -11,7 +11,9 @@ import { DuplicateKeyError } from '../store/failures.js';
 import { ANY_ISSUER, type Revocation, type TokenRecord } from '../store/records.js';
 import { toRevokedEntry } from '../store/revoked-entry.js';
 import type { RevokeOutcome } from '../store/token-revoking.js';
+import { cutoffSubjectOf, isCutOff, isInScope } from '../tokens/state.js';
 import type { CutoffMarker } from './cutoff-marker.js';
+import { createMatchedCount, type Matched, NOTHING_MATCHED } from './matched.js';
 import type { RevocationIndex } from './revocation-index.js';
 
 /** Who revokes, why, and through which door. */
@@ -24,14 +26,32 @@ export interface RevocationContext {
 }
 
 export interface Revoker {
-  /** Revokes a record. null = there is none (any more). @throws ServiceError 503: outcome unknown, repeat it. */
-  revokeRecord(record: TokenRecord, context: RevocationContext): Promise<RevokeOutcome | null>;
+  /**
+   * Revokes a record and what came from it: a session's access tokens, and what was minted with any
+   * of them. null = there is no such record (any more).
+   * @param options.keepMinted for signing out: what was minted with the token stays good.
+   * @throws ServiceError 503: outcome unknown, repeat it.
+   */
+  revokeRecord(
+    record: TokenRecord,
+    context: RevocationContext,
+    options?: { readonly keepMinted?: boolean },
+  ): Promise<RevokeOutcome | null>;
   /**
    * Revokes everything of a scope that was issued until now: one atomic write, in force at once for
    * however many tokens; marking their records follows behind. What is issued a millisecond later works.
    * @param before only what was issued before then. @returns the cut-off now in force: issued at or before it is revoked.
    */
   revokeScope(scope: CutoffScope, context: RevocationContext, before?: Date): Promise<Date>;
+  /**
+   * The same, and how many recorded tokens it hit that were good before: counted when it is in force
+   * already, up to 10,000 and for a second at most; null = it couldn't be counted.
+   */
+  revokeScopeCounted(
+    scope: CutoffScope,
+    context: RevocationContext,
+    before?: Date,
+  ): Promise<{ readonly at: Date; readonly matched: Matched | null }>;
   /** Revokes an id without a record, for whichever issuer: that writes a record holding just the revocation. */
   revokeUnseen(jti: string, context: RevocationContext): Promise<RevokeOutcome>;
 }
@@ -42,6 +62,8 @@ interface Dependencies {
   readonly index: RevocationIndex;
   readonly clock: Clock;
   readonly log: Logger;
+  /** The issuer of our refresh tokens. */
+  readonly ownIssuer: string;
   /** A record was revoked just now, and wasn't before; neither may wait or throw. */
   readonly onRevoked?: (record: TokenRecord, context: RevocationContext) => void;
   readonly onScopeRevoked?: (cutoff: Cutoff, context: RevocationContext) => void;
@@ -58,13 +80,61 @@ export function recordVanished(): ServiceError {
 }
 
 export function createRevoker(deps: Dependencies): Revoker {
-  const { store, marker, index, clock, log } = deps;
+  const { store, marker, index, clock, log, ownIssuer } = deps;
   const { tokens, cutoffs } = store;
+  const countMatched = createMatchedCount({ tokens, index, log });
 
   async function revokeById(id: string, context: RevocationContext): Promise<RevokeOutcome | null> {
     const result = await tokens.revoke(id, toRevocation(context));
     if (result !== null) finish(result, context);
     return result;
+  }
+
+  /**
+   * Only after its own revocation is durable: whoever mints asks for that once more after the child's
+   * record is there (`auth/minting.ts`), so that either of the two sees the other.
+   */
+  async function revokeDescendants(
+    record: TokenRecord,
+    context: RevocationContext,
+    keepMinted: boolean,
+  ): Promise<void> {
+    const { ofSession, minted } = await tokens.descendantsOf(record, ownIssuer);
+    const children = keepMinted ? ofSession : [...ofSession, ...minted];
+    await Promise.all(
+      children.map(async (child) => {
+        const result = await revokeById(child.id, context);
+        if (result !== null) await revokeDescendants(result.record, context, keepMinted);
+      }),
+    );
+  }
+
+  /** A cut-off for sessions hits none of what was minted with their tokens, but it falls with them. */
+  async function revokeMintedIn(cutoff: Cutoff, context: RevocationContext): Promise<void> {
+    const minted = await tokens.mintedIn(cutoff);
+    const parents = await tokens.findByIds(minted.flatMap(({ parentId }) => parentId ?? []));
+    const hit = new Set(
+      parents
+        .map((parent) => ({ id: parent.id, ...cutoffSubjectOf(parent) }))
+        .filter((parent) => isInScope(cutoff, parent) && isCutOff(parent, cutoff.at.getTime()))
+        .map(({ id }) => id),
+    );
+    for (const child of minted.filter(({ parentId }) => hit.has(parentId ?? ''))) {
+      const result = await revokeById(child.id, context);
+      if (result !== null) await revokeDescendants(result.record, context, false);
+    }
+  }
+
+  /**
+   * Raised once more when something was recorded while the first was being written: its minter
+   * can't have seen the cut-off, and it can't be told from what came before.
+   */
+  async function raiseUntilNow(scope: CutoffScope, act: Omit<Cutoff, 'at' | keyof CutoffScope>) {
+    const raised = await cutoffs.raise({ ...scope, ...act, at: await untilNow(scope) });
+    const newest = await tokens.newestIssuedAt(scope);
+    return newest === null || newest <= raised.at
+      ? raised
+      : cutoffs.raise({ ...scope, ...act, at: newest });
   }
 
   function toRevocation({ eventInfo, ...context }: RevocationContext): Revocation {
@@ -93,20 +163,41 @@ export function createRevoker(deps: Dependencies): Revoker {
     return new Date(Math.max(clock(), newest?.getTime() ?? 0));
   }
 
+  async function raise(scope: CutoffScope, context: RevocationContext, before?: Date) {
+    const act = logged(context);
+    const raised =
+      before === undefined
+        ? await raiseUntilNow(scope, act)
+        : await cutoffs.raise({ ...scope, ...act, at: new Date(before.getTime() - 1) });
+    const earlier = index.cutoffOf(scope);
+    index.raiseCutoff(scope, raised.at);
+    if (scope.sessionsOnly) await revokeMintedIn(raised, context);
+    deps.onScopeRevoked?.(raised, context);
+    log.info({ event: 'scope.revoked', ...scope, ...act }, 'everything of a scope revoked');
+    // One that moves nothing keeps who set it.
+    return { raised, earlier, hasMoved: raised.requestId === context.requestId };
+  }
+
   return {
-    revokeRecord: (record, context) => revokeById(record.id, context),
+    async revokeRecord(record, context, { keepMinted = false } = {}) {
+      const result = await revokeById(record.id, context);
+      // Also when it was revoked before: a repeat finishes what a failed one began.
+      if (result !== null) await revokeDescendants(result.record, context, keepMinted);
+      return result;
+    },
 
     async revokeScope(scope, context, before) {
-      const at = before === undefined ? await untilNow(scope) : new Date(before.getTime() - 1);
-      const raised = await cutoffs.raise({ ...scope, at, ...logged(context) });
-      index.raiseCutoff(scope, raised.at);
-      deps.onScopeRevoked?.(raised, context);
+      const { raised } = await raise(scope, context, before);
       marker.wake();
-      log.info(
-        { event: 'scope.revoked', ...scope, ...logged(context) },
-        'everything of a scope revoked',
-      );
       return raised.at;
+    },
+
+    async revokeScopeCounted(scope, context, before) {
+      const { raised, earlier, hasMoved } = await raise(scope, context, before);
+      const matched = hasMoved ? await countMatched(raised, earlier) : NOTHING_MATCHED;
+      // Only now: marking what is being counted would slow both.
+      marker.wake();
+      return { at: raised.at, matched };
     },
 
     async revokeUnseen(jti, context) {

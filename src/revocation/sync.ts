@@ -29,6 +29,8 @@ interface Dependencies {
   readonly index: RevocationIndex;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What else must be up to date for checks to be answered from memory. @throws ServiceError 503 */
+  readonly alsoRefresh?: () => Promise<void>;
   /** What other instances revoked since the last time. */
   readonly onForeign?: (revocations: ForeignRevocations) => void;
 }
@@ -52,6 +54,7 @@ export function createRevocationSync({
   index,
   clock,
   log,
+  alsoRefresh,
   onForeign,
 }: Dependencies): RevocationSync {
   const rereading = createReread({
@@ -99,6 +102,7 @@ export function createRevocationSync({
         log.info({ count }, 'loading the revocation list');
       }
     }
+    await alsoRefresh?.();
     cursor = databaseTime;
     lastClock = startedAt;
     index.markSynced(startedAt);

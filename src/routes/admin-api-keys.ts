@@ -3,6 +3,7 @@ import { type RequestHandler, Router } from 'express';
 import { z } from 'zod';
 import type { ApiKeys } from '../auth/api-keys.js';
 import { principalOf } from '../auth/authenticate.js';
+import type { Minting } from '../auth/minting.js';
 import type { Clock } from '../clock.js';
 import { clientDevice } from '../http/client.js';
 import { dateField, noteField, parseBody, parseJsonBody } from '../http/input.js';
@@ -16,13 +17,14 @@ interface Dependencies {
   readonly authenticate: RequestHandler;
   readonly requireAdministrator: RequestHandler;
   readonly apiKeys: ApiKeys;
+  readonly minting: Minting;
   readonly clock: Clock;
   readonly log: Logger;
   readonly trail: Pick<Trail, 'record'>;
 }
 
 export function createAdminApiKeysRouter(deps: Dependencies): Router {
-  const { authenticate, requireAdministrator, apiKeys, clock, log, trail } = deps;
+  const { authenticate, requireAdministrator, apiKeys, minting, clock, log, trail } = deps;
   const newKeyBody = z.strictObject({
     name: noteField(100),
     expiresAt: dateField()
@@ -38,13 +40,20 @@ export function createAdminApiKeysRouter(deps: Dependencies): Router {
     parseJsonBody,
     async (req, res) => {
       const { name, expiresAt } = parseBody(req, newKeyBody);
-      const by = principalOf(req).userId;
-      const { key, record } = await apiKeys.create({
-        name,
-        userId: by,
-        expiresAt: expiresAt ?? null,
-        device: clientDevice(req),
-      });
+      const principal = principalOf(req);
+      const by = principal.userId;
+      const { key, record } = await minting.mint(
+        principal,
+        ({ parent }) =>
+          apiKeys.create({
+            name,
+            userId: by,
+            expiresAt: expiresAt ?? null,
+            device: clientDevice(req),
+            parent,
+          }),
+        'administrator',
+      );
       const { id: tokenId, jti, userId } = record;
       const requestId = requestIdOf(res);
       trail.record({ type: 'api-key.created', by, via: 'admin', requestId, tokenId, jti, userId });
@@ -52,7 +61,7 @@ export function createAdminApiKeysRouter(deps: Dependencies): Router {
       res
         .status(201)
         .set('Cache-Control', 'no-store')
-        .json({ key, ...toWireRecord(record, clock()) });
+        .json({ key, ...toWireRecord(record, 'active') });
     },
   );
   router.all('/admin/api-keys', methodNotAllowed('POST'));

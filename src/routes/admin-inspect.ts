@@ -9,6 +9,7 @@ import { methodNotAllowed } from '../http/problem.js';
 import { ANY_ISSUER, type TokenRecord } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
 import { hashSecret, type OpaqueToken, parseOpaqueToken } from '../tokens/opaque.js';
+import { stateOf } from '../tokens/state.js';
 import type { RefusalReason, TokenVerifier } from '../tokens/verifier.js';
 import type { ToAdminWire } from './admin-wire.js';
 
@@ -68,6 +69,12 @@ export function createAdminInspectRouter(deps: Dependencies): Router {
       records.find(({ issuer }) => issuer === ANY_ISSUER) ??
       null;
     if (!verification.accepted) return { reason: verification.reason, record };
+    // The records, just read, may know more than memory does.
+    const isRevoked = records.some(
+      ({ issuer, revocation }) =>
+        revocation !== null && (issuer === claims.issuer || issuer === ANY_ISSUER),
+    );
+    if (isRevoked) return { reason: 'revoked', record };
     const isUnknown = record === null && deps.unknownTokens === 'deny';
     return { reason: isUnknown ? 'unknown' : null, record };
   }
@@ -77,9 +84,8 @@ export function createAdminInspectRouter(deps: Dependencies): Router {
     if (found === null) return { reason: 'unknown', record: null };
     const { record, secretHash } = found;
     if (secretHash !== hashSecret(secret)) return { reason: 'bad-signature', record };
-    if (record.revocation !== null || deps.isRevoked(record)) return { reason: 'revoked', record };
-    const hasExpired = record.expiresAt !== null && record.expiresAt.getTime() <= deps.clock();
-    return { reason: hasExpired ? 'expired' : null, record };
+    const state = stateOf(record, deps.clock(), deps.isRevoked);
+    return { reason: state === 'active' ? null : state, record };
   }
 
   const inspect: RequestHandler = async (req, res) => {

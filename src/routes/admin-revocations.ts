@@ -94,13 +94,11 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
   const preview: RequestHandler = async (req, res) => {
     const asOf = new Date(clock());
     const selected = await findSelected(parseBody(req, selection), await callerOf(req, users));
-    const distinct = (field: 'userId' | 'applicationId') =>
-      new Set(selected.flatMap((record) => record[field] ?? [])).size;
     const lastUsed = selected.flatMap(({ lastUsedAt }) => lastUsedAt?.getTime() ?? []);
     res.set('Cache-Control', 'no-store').json({
       count: selected.length,
-      users: distinct('userId'),
-      applications: distinct('applicationId'),
+      users: distinct(selected, 'userId'),
+      applications: distinct(selected, 'applicationId'),
       lastUsedAt:
         lastUsed.length === 0 ? null : new Date(lastUsed.reduce((a, b) => Math.max(a, b))),
       includesThisSession: selected.some(({ jti }) => jti === ownJti(req)),
@@ -122,6 +120,11 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
     const context = contextOf(req, res, toReason(body));
     // What came in the place of something that has gone meanwhile was in no preview.
     const isDue = ({ createdAt }: TokenRecord) => createdAt.getTime() <= asOf;
+    const matched = {
+      tokens: selected.length,
+      users: distinct(selected, 'userId'),
+      applications: distinct(selected, 'applicationId'),
+    };
     const result = await revokeAll(selected.filter(isDue), context, res);
     for (const { id, jti } of selected.filter((record) => !isDue(record))) {
       const message = 'was recorded after the preview, and is still good; look again.';
@@ -137,7 +140,7 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
       },
       'tokens revoked in bulk',
     );
-    res.end(`${JSON.stringify({ result })}\n`);
+    res.end(`${JSON.stringify({ result: { matched, ...result } })}\n`);
   };
 
   /** Goes on to the end even when nobody listens any more: what was asked for is done. */
@@ -204,8 +207,9 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
     if (before !== undefined && before.getTime() > clock())
       throw invalidInput('before', 'must not be in the future.');
     const scope = { userId, applicationId, sessionsOnly: false };
-    const at = await revoker.revokeScope(scope, contextOf(req, res, toReason(body)), before);
-    res.status(201).set('Cache-Control', 'no-store').json({ userId, applicationId, at });
+    const context = contextOf(req, res, toReason(body));
+    const { at, matched } = await revoker.revokeScopeCounted(scope, context, before);
+    res.status(201).set('Cache-Control', 'no-store').json({ userId, applicationId, at, matched });
   };
 
   router.post('/admin/revocations/preview', authenticate, parseJsonBody, preview);
@@ -216,6 +220,10 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
     methodNotAllowed('POST'),
   );
   return router;
+}
+
+function distinct(records: readonly TokenRecord[], field: 'userId' | 'applicationId'): number {
+  return new Set(records.flatMap((record) => record[field] ?? [])).size;
 }
 
 function contextOf(req: Request, res: Response, reason: string): RevocationContext {

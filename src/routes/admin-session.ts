@@ -3,6 +3,7 @@ import { type Request, type RequestHandler, Router } from 'express';
 import { z } from 'zod';
 import { principalOf } from '../auth/authenticate.js';
 import { csrfTokenOf, type DashboardSessions, signedOut } from '../auth/dashboard-session.js';
+import type { Minting } from '../auth/minting.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
 import { isEmailAddress } from '../email.js';
 import { clientAddress, clientDevice } from '../http/client.js';
@@ -21,6 +22,7 @@ interface Dependencies {
   readonly signIn: PasswordSignIn['signIn'];
   readonly sessions: DashboardSessions;
   readonly issuer: TokenIssuer;
+  readonly minting: Minting;
   readonly users: UserStore;
   readonly tokens: TokenStore;
   readonly revoker: Revoker;
@@ -58,18 +60,21 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
 
   const signIn: RequestHandler = async (req, res) => {
     const { email, password } = parseBody(req, signInBody);
-    const user = await deps.signIn(email, password, clientAddress(req));
-    if (user === null) throw signedOut('Wrong e-mail or password.');
+    const principal = await deps.signIn(email, password, clientAddress(req));
+    if (principal === null) throw signedOut('Wrong e-mail or password.');
+    const { user } = principal;
     const { id, firstname, lastname } = user;
-    const { token, record } = await deps.issuer.issueAccessToken({
-      origin: 'signin',
-      userId: id,
-      subject: 'user',
-      audience: deps.audience,
-      lifetimeSeconds: deps.lifetimeSeconds,
-      device: { ...clientDevice(req), description: 'Dashboard' },
-      claims: { _id: id, email: user.email, firstname, lastname },
-    });
+    const { token, record } = await deps.minting.mint(principal, () =>
+      deps.issuer.issueAccessToken({
+        origin: 'signin',
+        userId: id,
+        subject: 'user',
+        audience: deps.audience,
+        lifetimeSeconds: deps.lifetimeSeconds,
+        device: { ...clientDevice(req), description: 'Dashboard' },
+        claims: { _id: id, email: user.email, firstname, lastname },
+      }),
+    );
     sessions.start(req, res, token);
     res
       .status(201)
@@ -84,7 +89,8 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
       tokens.findByJti(claims.jti),
     ]);
     const record = records.find(({ issuer }) => issuer === claims.issuer);
-    if (user === null || record === undefined) throw signedOut();
+    const isOver = user?.status !== ACTIVE_STATUS || record?.revocation !== null;
+    if (user === null || record === undefined || isOver) throw signedOut();
     sessions.renew(req, res);
     res.set('Cache-Control', 'no-store').json(toWireSession(user, record, sessions.csrfToken(req)));
   };
@@ -101,7 +107,8 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
     const own = records.find(({ issuer }) => issuer === claims.issuer);
     // A token of another service may not have its record yet.
     const record = own ?? (await registrar.register({ token: sessions.tokenOf(req) })).record;
-    if ((await revoker.revokeRecord(record, context)) === null) throw recordVanished();
+    const revoked = await revoker.revokeRecord(record, context, { keepMinted: true });
+    if (revoked === null) throw recordVanished();
     // Not before: without its cookie the page could not ask again after a failure.
     sessions.end(req, res);
     res.status(204).set('Cache-Control', 'no-store').end();

@@ -13,6 +13,8 @@ interface Dependencies {
   readonly authenticate: RequestHandler;
   readonly tokens: Pick<TokenStore, 'countMatching'>;
   readonly users: UserStore;
+  /** What was revoked just now says so in its record, so that it is counted as revoked. */
+  readonly settled: () => Promise<void>;
   readonly clock: Clock;
 }
 
@@ -20,7 +22,13 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const IDLE_MS = 30 * DAY_MS;
 
-export function createAdminSummaryRouter({ authenticate, tokens, users, clock }: Dependencies) {
+export function createAdminSummaryRouter({
+  authenticate,
+  tokens,
+  users,
+  settled,
+  clock,
+}: Dependencies) {
   const summaryQuery = z.strictObject({
     /** When today began where the viewer is. */
     today: dateField().optional(),
@@ -30,6 +38,7 @@ export function createAdminSummaryRouter({ authenticate, tokens, users, clock }:
   router.get('/admin/summary', authenticate, async (req, res) => {
     const { today } = parseQuery(req, summaryQuery);
     const caller = await callerOf(req, users);
+    await settled();
     const now = clock();
     const ago = (ms: number) => new Date(now - ms);
     const startOfDay = today ?? new Date(now - (now % DAY_MS));

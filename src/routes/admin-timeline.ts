@@ -1,11 +1,12 @@
 /** What happened to a token, oldest first: for the dashboard's detail view. */
-import type { Cutoff, CutoffStore } from '../store/cutoffs.js';
+import type { CutoffStore } from '../store/cutoffs.js';
 import type { Revocation, TokenRecord } from '../store/records.js';
 import type { UserStore } from '../store/users.js';
+import { cutoffSubjectOf, hasExpired, isCutOff, isInScope } from '../tokens/state.js';
 
 interface Context {
   readonly users: Pick<UserStore, 'findById'>;
-  readonly cutoffs: Pick<CutoffStore, 'all'>;
+  readonly cutoffs: Pick<CutoffStore, 'matching'>;
   readonly now: number;
   /** Who did it, by e-mail, and why everybody's were revoked, is for administrators. */
   readonly isAdministrator: boolean;
@@ -39,7 +40,7 @@ export async function timelineOf(
     ...(lastRefusedAt
       ? [{ at: lastRefusedAt, what: 'refused' as const, count: refusedCount }]
       : []),
-    ...(expiresAt && expiresAt.getTime() <= context.now
+    ...(expiresAt && hasExpired(expiresAt, context.now)
       ? [{ at: expiresAt, what: 'expired' as const }]
       : []),
   ];
@@ -63,7 +64,10 @@ async function endOf(
       },
     ];
   }
-  const matching = (await cutoffs.all()).filter((cutoff) => applies(cutoff, record));
+  const subject = cutoffSubjectOf(record);
+  const matching = (await cutoffs.matching(record.userId, record.applicationId)).filter(
+    (cutoff) => isInScope(cutoff, subject) && isCutOff(subject, cutoff.at.getTime()),
+  );
   const [newest] = matching.toSorted((a, b) => b.at.getTime() - a.at.getTime());
   if (newest === undefined) return [];
   const isForOthersToo = newest.userId === null && !isAdministrator;
@@ -84,15 +88,6 @@ async function endEntry(
     via,
     reason,
   };
-}
-
-function applies(cutoff: Cutoff, record: TokenRecord): boolean {
-  return (
-    (cutoff.userId === null || cutoff.userId === record.userId) &&
-    (cutoff.applicationId === null || cutoff.applicationId === record.applicationId) &&
-    (!cutoff.sessionsOnly || record.kind === 'refresh' || record.sessionId !== null) &&
-    (record.issuedAt === null || record.issuedAt <= cutoff.at)
-  );
 }
 
 /** A user's e-mail; else the id as it is: an API key's, or of a user who is gone. */

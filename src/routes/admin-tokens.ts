@@ -25,8 +25,10 @@ interface Dependencies {
   readonly users: UserStore;
   readonly usage: UsageRecorder;
   readonly revoker: Revoker;
-  readonly cutoffs: Pick<CutoffStore, 'all'>;
+  readonly cutoffs: Pick<CutoffStore, 'matching'>;
   readonly toWire: ToAdminWire;
+  /** What was revoked just now says so in its record, so that it is found and counted as revoked. */
+  readonly settled: () => Promise<void>;
   readonly clock: Clock;
 }
 
@@ -54,7 +56,7 @@ export function createAdminTokensRouter(deps: Dependencies): Router {
     const from = parseCursor(cursor, order);
     const filter = await toTokenSearch(input, await callerOf(req, users), users);
     // What was seen for the first time just now belongs into the list; without the database there is none.
-    if (cursor === undefined) await usage.flush();
+    if (cursor === undefined) await Promise.all([usage.flush(), deps.settled()]);
     const [found, count] = await Promise.all([
       tokens.search(filter, { ...order, ...from, limit }),
       tokens.countMatching(filter),
@@ -76,8 +78,9 @@ export function createAdminTokensRouter(deps: Dependencies): Router {
   const show: RequestHandler = async (req, res) => {
     await usage.flush();
     const { record, caller } = await findOwn(req);
-    const [sessions, children] = await Promise.all([
+    const [sessions, minted, children] = await Promise.all([
       record.sessionId === null ? [] : tokens.findByJti(record.sessionId),
+      tokens.mintedWith(record.id, MAX_CHILDREN),
       record.kind === 'refresh'
         ? tokens.search(
             { userIds: null, sessionId: record.jti },
@@ -93,7 +96,7 @@ export function createAdminTokensRouter(deps: Dependencies): Router {
     ]);
     const isOwn = (other: TokenRecord) => other.userId === record.userId;
     const session = sessions.filter(({ kind }) => kind === 'refresh').find(isOwn) ?? null;
-    const shown = children.records.filter(isOwn);
+    const shown = [...children.records, ...minted].filter(isOwn);
     const [wire, sessionWire, ...childrenWire] = await toWire(
       [record, session ?? record, ...shown],
       ownJti(req),
@@ -102,7 +105,7 @@ export function createAdminTokensRouter(deps: Dependencies): Router {
       token: wire,
       session: session === null ? null : sessionWire,
       children: childrenWire,
-      moreChildren: children.next !== null,
+      moreChildren: children.next !== null || minted.length === MAX_CHILDREN,
       timeline: await timelineOf(record, session, {
         users,
         cutoffs: deps.cutoffs,

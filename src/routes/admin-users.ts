@@ -1,9 +1,10 @@
-/** `/admin/users`: administrators list and create users, and set their passwords. */
-import { type RequestHandler, Router } from 'express';
+/** `/admin/users`: administrators list and create users, set their passwords, disable, enable and delete them. */
+import { type Request, type RequestHandler, Router } from 'express';
 import { z } from 'zod';
 import type { PasswordHasher } from '../auth/password-hash.js';
+import type { Accounts } from '../accounts/accounts.js';
 import { principalOf } from '../auth/authenticate.js';
-import type { PasswordSignIn } from '../auth/sign-in.js';
+import type { ConfirmCaller } from '../auth/confirm-caller.js';
 import { isEmailAddress, normalizeEmail } from '../email.js';
 import { notFound, ServiceError } from '../errors.js';
 import {
@@ -19,9 +20,10 @@ import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
 import type { Trail } from '../audit/trail.js';
 import type { Logger } from '../observability/logger.js';
-import type { Revoker } from '../revocation/revoke.js';
+import type { RevocationContext } from '../revocation/revoke.js';
 import { DuplicateKeyError } from '../store/failures.js';
 import type { NewUser, UserStore } from '../store/users.js';
+import { revokeBody, toReason } from './admin-reason.js';
 import { toWireUser } from './user-wire.js';
 
 interface Dependencies {
@@ -29,8 +31,8 @@ interface Dependencies {
   readonly requireAdministrator: RequestHandler;
   readonly users: UserStore;
   readonly hasher: PasswordHasher;
-  readonly passwordSignIn: Pick<PasswordSignIn, 'forgetVerified'>;
-  readonly revoker: Revoker;
+  readonly accounts: Accounts;
+  readonly confirmCaller: ConfirmCaller;
   readonly log: Logger;
   readonly trail: Pick<Trail, 'record'>;
 }
@@ -64,7 +66,7 @@ const userListQuery = z.strictObject({
 });
 
 export function createAdminUsersRouter(deps: Dependencies): Router {
-  const { authenticate, requireAdministrator, users, hasher, passwordSignIn, revoker, log, trail } =
+  const { authenticate, requireAdministrator, users, hasher, accounts, confirmCaller, log, trail } =
     deps;
   const router = Router();
 
@@ -83,9 +85,13 @@ export function createAdminUsersRouter(deps: Dependencies): Router {
     parseJsonBody,
     async (req, res) => {
       const { password, email, firstname, lastname, role } = parseBody(req, newUserBody);
+      await confirmCaller(principalOf(req), 'administrator');
+      // Hashing waits for its turn, and whoever asked for it may have been revoked meanwhile.
+      const passwordHash = await hasher.hash(password);
+      await confirmCaller(principalOf(req), 'administrator');
       const user = await insertUser({
         email,
-        passwordHash: await hasher.hash(password),
+        passwordHash,
         firstname: firstname ?? null,
         lastname: lastname ?? null,
         role: role ?? null,
@@ -97,37 +103,44 @@ export function createAdminUsersRouter(deps: Dependencies): Router {
     },
   );
 
-  router.post(
-    '/admin/users/:id/password',
-    authenticate,
-    requireAdministrator,
-    parseJsonBody,
-    async (req, res) => {
-      const { password } = parseBody(req, passwordBody);
-      const id = parseIdParameter(req, 'id');
-      const user = await users.setPassword(id, await hasher.hash(password));
-      if (user === null) throw notFound('user');
-      passwordSignIn.forgetVerified();
-      const context = {
-        by: principalOf(req).userId,
-        via: 'dashboard',
-        reason: 'password changed',
-        requestId: requestIdOf(res),
-      };
-      // Whoever knew the old password may hold tokens. When this fails, asking again is safe.
-      await revoker.revokeScope(
-        { userId: user.id, applicationId: null, sessionsOnly: false },
-        context,
-      );
-      const { by, via, requestId } = context;
-      trail.record({ type: 'password.changed', userId: user.id, by, via, requestId });
-      log.info({ event: 'password.changed', userId: user.id, by, requestId }, 'password changed');
-      res.status(204).set('Cache-Control', 'no-store').end();
-    },
-  );
+  const setPassword: RequestHandler = async (req, res) => {
+    const { password } = parseBody(req, passwordBody);
+    const id = parseIdParameter(req, 'id');
+    await confirmCaller(principalOf(req), 'administrator');
+    // Hashing waits for its turn, and whoever asked for it may have been revoked meanwhile.
+    const passwordHash = await hasher.hash(password);
+    await confirmCaller(principalOf(req), 'administrator');
+    const user = await accounts.setPassword(id, passwordHash, contextOf(req, 'password changed'));
+    if (user === null) throw notFound('user');
+    res.status(204).set('Cache-Control', 'no-store').end();
+  };
 
+  /** Disabling, enabling, deleting: not one's own account, so that an administrator is always left. */
+  function act(name: 'disable' | 'enable' | 'remove'): RequestHandler {
+    return async function actOnUser(req, res) {
+      const reason = toReason(parseBody(req, revokeBody));
+      const id = parseIdParameter(req, 'id');
+      await confirmCaller(principalOf(req), 'administrator');
+      if (id.toLowerCase() === principalOf(req).userId.toLowerCase()) {
+        throw new ServiceError('conflict', 'This is your own account; ask another administrator.');
+      }
+      const user = await accounts[name](id, contextOf(req, reason));
+      if (user === null) throw notFound('user');
+      res.set('Cache-Control', 'no-store');
+      if (name === 'remove') res.status(204).end();
+      else res.json(toWireUser(user));
+    };
+  }
+
+  const steps = [authenticate, requireAdministrator, parseJsonBody];
+  router.post('/admin/users/:id/password', steps, setPassword);
+  router.post('/admin/users/:id/disable', steps, act('disable'));
+  router.post('/admin/users/:id/enable', steps, act('enable'));
+  router.delete('/admin/users/:id', steps, act('remove'));
   router.all('/admin/users', methodNotAllowed('GET', 'HEAD', 'POST'));
-  router.all('/admin/users/:id/password', methodNotAllowed('POST'));
+  router.all('/admin/users/:id', methodNotAllowed('DELETE'));
+  for (const name of ['password', 'disable', 'enable'])
+    router.all(`/admin/users/:id/${name}`, methodNotAllowed('POST'));
   return router;
 
   async function insertUser(user: NewUser) {
@@ -140,4 +153,13 @@ export function createAdminUsersRouter(deps: Dependencies): Router {
       });
     }
   }
+}
+
+function contextOf(req: Request, reason: string): RevocationContext {
+  return {
+    by: principalOf(req).userId,
+    via: 'dashboard',
+    reason,
+    requestId: req.res === undefined ? '' : requestIdOf(req.res),
+  };
 }

@@ -1,9 +1,10 @@
 /** A token record as the dashboard shows it: what every answer shows, and who holds it, on what, refused how often. */
 import { deviceLabel } from '../http/device-label.js';
 import type { Clock } from '../clock.js';
-import { ServiceError } from '../errors.js';
 import type { TokenRecord, User } from '../store/records.js';
+import type { TokenState } from '../store/token-list.js';
 import type { UserStore } from '../store/users.js';
+import { stateOf } from '../tokens/state.js';
 import { toWireRecord } from './token-wire.js';
 
 /** @param ownJti the id of the token that the viewer's own request came with. */
@@ -27,34 +28,27 @@ export function createAdminWire({ users, isRevoked, clock }: Dependencies): ToAd
     const found = ids.size === 0 ? [] : await users.findByIds([...ids]);
     const holders = new Map(found.map((user) => [user.id, user]));
     const now = clock();
-    return records.map((record) => {
-      const wire = toAdminWireRecord(record, holders.get(record.userId ?? ''), ownJti, now);
-      return wire.state === 'active' && isRevokedAsFarAsKnown(record)
-        ? { ...wire, state: 'revoked' as const }
-        : wire;
-    });
+    return records.map((record) =>
+      toAdminWireRecord(
+        record,
+        stateOf(record, now, isRevoked),
+        holders.get(record.userId ?? ''),
+        ownJti,
+      ),
+    );
   };
-
-  /** A list that is out of date is still worth showing; checks are refused meanwhile. */
-  function isRevokedAsFarAsKnown(record: TokenRecord): boolean {
-    try {
-      return isRevoked(record);
-    } catch (error) {
-      if (!(error instanceof ServiceError)) throw error;
-      return false;
-    }
-  }
 }
 
 function toAdminWireRecord(
   record: TokenRecord,
+  state: TokenState,
   holder: User | undefined,
   ownJti: string | null,
-  now: number,
 ) {
   const { revocation, device } = record;
   return {
-    ...toWireRecord(record, now),
+    ...toWireRecord(record, state),
+    parentId: record.parentId,
     firstUsedAt: record.firstUsedAt,
     revokedVia: revocation?.via ?? null,
     revokedRequestId: revocation?.requestId ?? null,

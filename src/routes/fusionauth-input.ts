@@ -3,6 +3,7 @@ import type { Request } from 'express';
 import { z } from 'zod';
 import { ServiceError } from '../errors.js';
 import { idField, parseBody, textField } from '../http/input.js';
+import { fromFusionAuthId } from './fusionauth-ids.js';
 
 const absent = (value: unknown) =>
   value === undefined ||
@@ -12,6 +13,9 @@ const absent = (value: unknown) =>
   value === 'null';
 const optional = <T extends z.ZodType>(schema: T) =>
   z.preprocess((value) => (absent(value) ? undefined : value), schema.optional());
+
+/** As this dialect shows it, or as it is stored. */
+const userIdField = () => idField().transform(fromFusionAuthId);
 
 const MAX_EVENT_INFO = 4096;
 /** Kept as given, whatever its fields, up to a size. */
@@ -66,7 +70,7 @@ export const parseExchange = (req: Request) => parseBody(req, exchangeBody);
 /** Strict: a misspelt name must not widen what is revoked. */
 const criteria = z.strictObject({
   token,
-  userId: optional(idField()),
+  userId: optional(userIdField()),
   applicationId: optional(idField()),
   eventInfo,
 });
@@ -105,7 +109,7 @@ function readCriteria(input: unknown): RevokeCriteria {
   return parseBody({ body: input }, criteria);
 }
 
-const userIdQuery = z.object({ userId: idField() });
+const userIdQuery = z.object({ userId: userIdField() });
 /** @throws ServiceError 400 without a user id. */
 export const parseUserId = (req: Request) =>
   parseBody({ body: absent(req.query['userId']) ? {} : req.query }, userIdQuery).userId;

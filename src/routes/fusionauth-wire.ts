@@ -1,12 +1,13 @@
-/** Refresh tokens and users in FusionAuth's shape; instants are milliseconds. */
+/** Refresh tokens and users in FusionAuth's shape: instants are milliseconds, users' ids are UUIDs. */
 import type { TokenRecord, User } from '../store/records.js';
+import { toFusionAuthId } from './fusionauth-ids.js';
 
 export function toFusionAuthToken(record: TokenRecord) {
   const { device } = record;
   return {
     id: record.jti,
     applicationId: record.applicationId ?? undefined,
-    userId: record.userId,
+    userId: record.userId === null ? undefined : toFusionAuthId(record.userId),
     insertInstant: record.createdAt.getTime(),
     startInstant: (record.issuedAt ?? record.createdAt).getTime(),
     metaData: {
@@ -24,7 +25,7 @@ export function toFusionAuthToken(record: TokenRecord) {
 
 export function toFusionAuthUser(user: User) {
   return {
-    id: user.id,
+    id: toFusionAuthId(user.id),
     email: user.email,
     firstName: user.firstname ?? undefined,
     lastName: user.lastname ?? undefined,

@@ -2,6 +2,7 @@
 import express, { type Request, type RequestHandler, Router } from 'express';
 import { isAdministrator, principalOf } from '../auth/authenticate.js';
 import { parseAuthorization } from '../auth/credentials.js';
+import type { Minting } from '../auth/minting.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
 import type { Clock } from '../clock.js';
 import { notFound, ServiceError, unauthenticated } from '../errors.js';
@@ -18,6 +19,7 @@ import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
 import type { PublicJwk } from '../tokens/keys.js';
 import type { Session, Sessions } from '../tokens/session.js';
+import { stateOf } from '../tokens/state.js';
 import type { CheckToken } from '../tokens/token-check.js';
 import {
   parseExchange,
@@ -26,11 +28,13 @@ import {
   parseRevoke,
   parseUserId,
 } from './fusionauth-input.js';
+import { createIsKnown } from './fusionauth-known.js';
 import { toFusionAuthToken, toFusionAuthUser } from './fusionauth-wire.js';
 
 interface Dependencies {
   readonly authenticate: RequestHandler;
   readonly signIn: PasswordSignIn['signIn'];
+  readonly minting: Minting;
   readonly checkToken: CheckToken;
   readonly sessions: Sessions;
   readonly tokens: TokenStore;
@@ -50,6 +54,7 @@ const readJson = express.json({ limit: '100kb' });
 
 export function createFusionAuthRouter(deps: Dependencies): Router {
   const { authenticate, sessions, tokens, users, revoker } = deps;
+  const isKnown = createIsKnown({ users, tokens });
 
   const context = (
     req: Request,
@@ -77,30 +82,29 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
   }
 
   function isLive(record: TokenRecord): boolean {
-    const isExpired = record.expiresAt !== null && record.expiresAt.getTime() <= deps.clock();
-    return record.revocation === null && !isExpired && !deps.isRevoked(record);
+    return stateOf(record, deps.clock(), deps.isRevoked) === 'active';
   }
 
   const login: RequestHandler = async (req, res) => {
     const { loginId, password, applicationId, noJWT, metaData } = parseLogin(req);
-    const user = await deps.signIn(loginId, password, clientAddress(req));
-    if (user === null) throw notFound('user');
+    const principal = await deps.signIn(loginId, password, clientAddress(req));
+    if (principal === null) throw notFound('user');
+    const { user } = principal;
     res.set('Cache-Control', 'no-store');
     if (noJWT === true) {
       res.json({ user: toFusionAuthUser(user) });
       return;
     }
     const { name, description, type } = metaData?.device ?? {};
-    const session = await sessions.open({
-      user,
-      applicationId: applicationId ?? null,
-      device: {
-        ...clientDevice(req),
-        name: name ?? null,
-        description: description ?? null,
-        type: type ?? null,
-      },
-    });
+    const device = {
+      ...clientDevice(req),
+      name: name ?? null,
+      description: description ?? null,
+      type: type ?? null,
+    };
+    const session = await deps.minting.mint(principal, () =>
+      sessions.open({ user, applicationId: applicationId ?? null, device }),
+    );
     setSessionCookies(req, res, session);
     res.json({
       token: session.accessToken,
@@ -180,6 +184,7 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     } else {
       const principal = principalOf(req);
       if (!(await isAdministrator(principal, users))) throw unauthenticated();
+      if (!(await isKnown({ userId, applicationId }))) throw notFound('user or application');
       await revoker.revokeScope(
         { userId: userId ?? null, applicationId: applicationId ?? null, sessionsOnly: true },
         context(req, principal.userId, details),
@@ -207,7 +212,8 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     const record = presented === undefined ? null : await sessions.find(presented);
     if (record !== null && record.userId !== null) {
       const by = context(req, record.userId, { reason: 'logout' });
-      if ((await revoker.revokeRecord(record, by)) === null) throw recordVanished();
+      const revoked = await revoker.revokeRecord(record, by, { keepMinted: true });
+      if (revoked === null) throw recordVanished();
       if (input.global) {
         await revoker.revokeScope(
           { userId: record.userId, applicationId: null, sessionsOnly: true },

@@ -4,6 +4,7 @@
  */
 import { type Request, type RequestHandler, Router } from 'express';
 import { isAdministrator, principalOf } from '../auth/authenticate.js';
+import type { ConfirmCaller } from '../auth/confirm-caller.js';
 import type { Principal } from '../auth/principal.js';
 import type { Clock } from '../clock.js';
 import { forbidden, invalidInput, notFound } from '../errors.js';
@@ -21,6 +22,7 @@ import type { TokenRecord } from '../store/records.js';
 import { isRecordId } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
+import { stateOf } from '../tokens/state.js';
 import type { TokenRegistrar } from '../tokens/registrar.js';
 import type { UsageRecorder } from '../tokens/usage-recorder.js';
 import { historyQuery, parseRegistration, toTokenFilter } from './jwt-history-input.js';
@@ -33,6 +35,10 @@ interface Dependencies {
   readonly usage: UsageRecorder;
   readonly revoker: Revoker;
   readonly registrar: TokenRegistrar;
+  readonly isRevoked: (record: TokenRecord) => boolean;
+  readonly confirmCaller: ConfirmCaller;
+  /** What was revoked just now says so in its record, so that it is found and counted as revoked. */
+  readonly settled: () => Promise<void>;
   readonly clock: Clock;
   readonly onPremises: boolean;
   readonly trail: Pick<Trail, 'record'>;
@@ -49,6 +55,10 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
     return { userId: principal.userId, isAdministrator: await isAdministrator(principal, users) };
   }
 
+  /** With the state that a check would answer. */
+  const toWire = (record: TokenRecord) =>
+    toWireRecord(record, stateOf(record, clock(), deps.isRevoked));
+
   const isOwn = (principal: Principal, record: TokenRecord) => record.userId === principal.userId;
 
   /** Whether all of them are the caller's, or else the caller is an administrator: only then is that asked. */
@@ -61,18 +71,17 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
     const query = parseQuery(req, historyQuery(caller.isAdministrator));
     const filter = toTokenFilter(query, caller.userId);
     // The caller's own token may have been seen for the first time just now.
-    await usage.flush();
+    await Promise.all([usage.flush(), deps.settled()]);
     const { sortField, direction, page, limit } = query;
     const [records, count] = await Promise.all([
       tokens.list(filter, { sortField, direction, skip: page * limit, limit }),
       tokens.count(filter),
     ]);
-    const now = clock();
     res.set('Cache-Control', 'no-store').json({
       perPage: limit,
       ...count,
       page,
-      jwts: records.map((record) => toWireRecord(record, now)),
+      jwts: records.map(toWire),
     });
   };
 
@@ -98,7 +107,7 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
     const first = outcomes.find((outcome) => outcome !== null);
     if (!first) throw notFound('token');
     if (outcomes.includes(null)) throw recordVanished();
-    res.set('Cache-Control', 'no-store').json(toWireRecord(first.record, clock()));
+    res.set('Cache-Control', 'no-store').json(toWire(first.record));
   };
 
   const revokeById: RequestHandler = async (req, res) => {
@@ -116,13 +125,16 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
       requestId: requestIdOf(res),
     });
     if (revoked === null) throw notFound('token');
-    res.set('Cache-Control', 'no-store').json(toWireRecord(revoked.record, clock()));
+    res.set('Cache-Control', 'no-store').json(toWire(revoked.record));
   };
 
   const register: RequestHandler = async (req, res) => {
     const caller = await callerOf(req);
     if (!caller.isAdministrator) throw forbidden();
-    const { outcome, record } = await registrar.register(parseRegistration(req));
+    const registration = parseRegistration(req);
+    // Registering lets a token in where unknown ones are denied.
+    await deps.confirmCaller(principalOf(req), 'administrator');
+    const { outcome, record } = await registrar.register(registration);
     if (outcome === 'registered') {
       const { id: tokenId, jti, userId, applicationId } = record;
       deps.trail.record({
@@ -139,7 +151,7 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
     res
       .status(outcome === 'registered' ? 201 : 200)
       .set('Cache-Control', 'no-store')
-      .json(toWireRecord(record, clock()));
+      .json(toWire(record));
   };
 
   const router = Router();

@@ -2,6 +2,7 @@
 import { Router } from 'express';
 import { z } from 'zod';
 import { isEmailAddress } from '../email.js';
+import type { Minting } from '../auth/minting.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
 import { ServiceError } from '../errors.js';
 import { clientAddress, clientDevice } from '../http/client.js';
@@ -13,6 +14,7 @@ import { toWireUser } from './user-wire.js';
 interface Dependencies {
   readonly signIn: PasswordSignIn['signIn'];
   readonly issuer: TokenIssuer;
+  readonly minting: Minting;
   readonly audience: string;
   /** 0 = never expires. */
   readonly lifetimeSeconds: number;
@@ -32,6 +34,7 @@ const signInBody = z.looseObject({
 export function createSignInRouter({
   signIn,
   issuer,
+  minting,
   audience,
   lifetimeSeconds,
 }: Dependencies): Router {
@@ -39,18 +42,21 @@ export function createSignInRouter({
 
   router.post('/auth/signin', parseJsonBody, async (req, res) => {
     const { email, password } = parseBody(req, signInBody);
-    const user = await signIn(email, password, clientAddress(req));
-    if (user === null) throw wrongCredentials();
+    const principal = await signIn(email, password, clientAddress(req));
+    if (principal === null) throw wrongCredentials();
+    const { user } = principal;
     const { id, firstname, lastname } = user;
-    const { token } = await issuer.issueAccessToken({
-      origin: 'signin',
-      userId: id,
-      subject: 'user',
-      audience,
-      lifetimeSeconds: lifetimeSeconds === 0 ? null : lifetimeSeconds,
-      device: clientDevice(req),
-      claims: { _id: id, email: user.email, firstname, lastname },
-    });
+    const { token } = await minting.mint(principal, () =>
+      issuer.issueAccessToken({
+        origin: 'signin',
+        userId: id,
+        subject: 'user',
+        audience,
+        lifetimeSeconds: lifetimeSeconds === 0 ? null : lifetimeSeconds,
+        device: clientDevice(req),
+        claims: { _id: id, email: user.email, firstname, lastname },
+      }),
+    );
     res
       .set('Cache-Control', 'no-store')
       .json({ success: true, token: `JWT ${token}`, user: toWireUser(user) });

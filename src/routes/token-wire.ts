@@ -2,7 +2,8 @@
 import type { TokenRecord } from '../store/records.js';
 import type { TokenState } from '../store/token-list.js';
 
-export function toWireRecord(record: TokenRecord, now: number) {
+/** @param state as `tokens/state.ts` says: what the check would answer. */
+export function toWireRecord(record: TokenRecord, state: TokenState) {
   return {
     _id: record.id,
     jti: record.jti,
@@ -16,7 +17,7 @@ export function toWireRecord(record: TokenRecord, now: number) {
     sessionId: record.sessionId,
     cdata: record.cdata,
     device: record.device,
-    state: stateOf(record, now),
+    state,
     issuedAt: record.issuedAt,
     expiresAt: record.expiresAt,
     lastUsedAt: record.lastUsedAt,
@@ -26,10 +27,4 @@ export function toWireRecord(record: TokenRecord, now: number) {
     createdAt: record.createdAt,
     updatedAt: record.updatedAt,
   };
-}
-
-/** Revoked counts before expired. */
-export function stateOf(record: TokenRecord, now: number): TokenState {
-  if (record.revocation !== null) return 'revoked';
-  return record.expiresAt !== null && record.expiresAt.getTime() <= now ? 'expired' : 'active';
 }

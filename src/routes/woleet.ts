@@ -2,6 +2,7 @@
 import express, { type Request, type RequestHandler, Router } from 'express';
 import { z } from 'zod';
 import { isAdministrator, principalOf } from '../auth/authenticate.js';
+import type { Minting } from '../auth/minting.js';
 import { tokenOfParameter } from '../auth/credentials.js';
 import { invalidInput } from '../errors.js';
 import { clientDevice } from '../http/client.js';
@@ -17,6 +18,7 @@ import type { TokenRegistrar } from '../tokens/registrar.js';
 interface Dependencies {
   readonly authenticate: RequestHandler;
   readonly issuer: TokenIssuer;
+  readonly minting: Minting;
   readonly identify: (token: string) => Claims | null;
   readonly registrar: TokenRegistrar;
   readonly revoker: Revoker;
@@ -42,21 +44,24 @@ const tokenInput = z.object({
 });
 
 export function createWoleetRouter(deps: Dependencies): Router {
-  const { authenticate, issuer, identify, registrar, revoker, users, audience } = deps;
+  const { authenticate, issuer, minting, identify, registrar, revoker, users, audience } = deps;
 
   const mint: RequestHandler = async (req, res) => {
     const { cdata } = parseQuery(req, mintQuery);
-    const { userId } = principalOf(req);
-    const { token } = await issuer.issueAccessToken({
-      origin: 'woleet',
-      userId,
-      subject: userId,
-      audience,
-      lifetimeSeconds: null,
-      device: clientDevice(req),
-      claims: { _id: userId },
-      ...(cdata === undefined ? {} : { cdata }),
-    });
+    const { token } = await minting.mint(principalOf(req), ({ userId, parent }) =>
+      issuer.issueAccessToken({
+        origin: 'woleet',
+        userId,
+        subject: userId,
+        audience,
+        lifetimeSeconds: null,
+        device: clientDevice(req),
+        claims: { _id: userId },
+        ...(parent === null ? {} : { parentId: parent.id }),
+        ...(parent?.applicationId ? { applicationId: parent.applicationId } : {}),
+        ...(cdata === undefined ? {} : { cdata }),
+      }),
+    );
     res.set('Cache-Control', 'no-store').json({ token });
   };
 

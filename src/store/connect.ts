@@ -80,10 +80,11 @@ export async function openStore({ uri, clock, database }: StoreOptions): Promise
     const { run } = operations;
     const writeConcern = await run(() => writeConcernFor(connection));
     const context = { connection, writeConcern, clock, run };
+    const cutoffs = createCutoffStore(context);
     const collections = {
-      tokens: createTokenStore(context),
+      tokens: createTokenStore({ ...context, unmarked: cutoffs.unmarked }),
       users: createUserStore(context),
-      cutoffs: createCutoffStore(context),
+      cutoffs,
       events: createEventStore(context),
       activity: createActivityStore(context),
       identity: createIdentityStore(context),

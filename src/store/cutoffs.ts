@@ -27,6 +27,10 @@ export interface CutoffStore {
   /** Moves the scope's cut-off to `at`, never back: one atomic, durable write. The cut-off now in force. */
   raise(cutoff: Cutoff): Promise<Cutoff>;
   all(): Promise<Cutoff[]>;
+  /** Those whose scope a token of this user and application may be in. */
+  matching(userId: string | null, applicationId: string | null): Promise<Cutoff[]>;
+  /** Those whose records were not all marked yet when this process last looked; from memory. */
+  unmarked(): readonly Cutoff[];
   /** Those whose records are still to be marked. */
   pending(): Promise<Cutoff[]>;
   /** Notes that everything up to this cut-off is marked. */
@@ -73,6 +77,20 @@ export function createCutoffStore({
     cutoffSchema(writeConcern),
   ) as unknown as Model<CutoffDocument>;
 
+  const unmarkedByKey = new Map<string, Cutoff>();
+
+  /** A read that began earlier may end later: nothing older replaces what is known. */
+  function noteMarking(found: CutoffDocument): Cutoff {
+    const cutoff = toCutoff(found);
+    const known = unmarkedByKey.get(found._id);
+    if (isUnmarked(found)) {
+      if (known === undefined || known.at <= cutoff.at) unmarkedByKey.set(found._id, cutoff);
+    } else if (known !== undefined && known.at <= cutoff.at) {
+      unmarkedByKey.delete(found._id);
+    }
+    return cutoff;
+  }
+
   return {
     async raise(cutoff) {
       const { at, userId, applicationId, sessionsOnly, by, reason, via, requestId } = cutoff;
@@ -96,18 +114,35 @@ export function createCutoffStore({
           )
           .lean(),
       );
-      return toCutoff(found);
+      return noteMarking(found);
     },
 
     async all() {
-      return (await run(() => model.find().lean())).map(toCutoff);
+      return (await run(() => model.find().lean())).map(noteMarking);
     },
+
+    async matching(userId, applicationId) {
+      const keys = [true, false].flatMap((sessionsOnly) =>
+        [userId, null].flatMap((user) =>
+          [applicationId, null].map((application) =>
+            scopeKey({ userId: user, applicationId: application, sessionsOnly }),
+          ),
+        ),
+      );
+      const found = await run(() =>
+        model
+          .find({ _id: { $in: [...new Set(keys)] } })
+          .hint({ _id: 1 })
+          .lean(),
+      );
+      return found.map(toCutoff);
+    },
+
+    unmarked: () => [...unmarkedByKey.values()],
 
     async pending() {
       const found = await run(() => model.find().lean());
-      return found
-        .filter(({ at, markedUntil }) => (markedUntil?.getTime() ?? -Infinity) < at.getTime())
-        .map(toCutoff);
+      return found.filter(isUnmarked).map(toCutoff);
     },
 
     async setMarked(cutoff) {
@@ -118,8 +153,15 @@ export function createCutoffStore({
           { writeConcern },
         ),
       );
+      const key = scopeKey(cutoff);
+      const known = unmarkedByKey.get(key);
+      if (known !== undefined && known.at <= cutoff.at) unmarkedByKey.delete(key);
     },
   };
+}
+
+function isUnmarked({ at, markedUntil }: CutoffDocument): boolean {
+  return (markedUntil?.getTime() ?? -Infinity) < at.getTime();
 }
 
 function literals(values: Readonly<Record<string, unknown>>): Record<string, unknown> {

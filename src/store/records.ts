@@ -48,6 +48,8 @@ export interface NewTokenRecord {
   readonly userId: string | null;
   readonly applicationId: string | null;
   readonly sessionId: string | null;
+  /** The record (its `id`) of the token with which this one was minted; null = with a password, or elsewhere. */
+  readonly parentId?: string | null;
   readonly cdata: string | null;
   readonly device: Device | null;
   readonly issuedAt: Date | null;
@@ -61,6 +63,7 @@ export interface NewTokenRecord {
 
 export interface TokenRecord extends NewTokenRecord {
   readonly id: string;
+  readonly parentId: string | null;
   /** As far as it was noted. */
   readonly firstUsedAt: Date | null;
   /** When the token, revoked by then, was last tried. */

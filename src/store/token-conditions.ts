@@ -3,6 +3,8 @@
  * by the search and by the lists; which of the indexes to use is decided in `token-plan.ts`.
  */
 import type { QueryFilter } from 'mongoose';
+import { hitBy } from './cutoff-filter.js';
+import type { Cutoff } from './cutoffs.js';
 import {
   type Times,
   ALL_TIMES,
@@ -25,6 +27,9 @@ import {
   USER_INDEX,
 } from './token-model.js';
 import type { DateRange, TokenSearch } from './token-search.js';
+
+/** More are marked within moments, unless their scopes are large, and of these there are few. */
+const MAX_UNMARKED = 50;
 
 export type Where = QueryFilter<TokenDocument>;
 
@@ -57,7 +62,13 @@ export interface Conditions {
   readonly impossible: boolean;
 }
 
-export function conditionsOf(filter: TokenSearch, now: number, minJtiPrefix: number): Conditions {
+/** @param unmarked cut-offs whose records don't all say yet that they are revoked. */
+export function conditionsOf(
+  filter: TokenSearch,
+  now: number,
+  minJtiPrefix: number,
+  unmarked: readonly Cutoff[] = [],
+): Conditions {
   const { userIds, kind, origin, applicationId, sessionId, address, device, text } = filter;
   const times = timesOf(filter, now);
   const dated = [...times].filter(([, { nulls }]) => !nulls);
@@ -76,6 +87,7 @@ export function conditionsOf(filter: TokenSearch, now: number, minJtiPrefix: num
     ...open.map(([field, each]) => during(field, each)),
     ...(filter.idleSince === undefined ? [] : [idle(filter.idleSince)]),
     ...(device === undefined ? [] : [withDevice(device)]),
+    ...(filter.state === 'active' && unmarked.length > 0 ? [unhit(unmarked)] : []),
   ];
   const impossible = userIds?.length === 0 || [...times.values()].some(isEmpty);
   return { all, times, impossible };
@@ -135,6 +147,11 @@ function unindexed(where: Where): Condition {
 function idle(since: Date): Condition {
   const before = { $lt: since };
   return unindexed({ $or: [{ lastUsedAt: before }, { issuedAt: before }] });
+}
+
+/** What a cut-off revoked isn't active, before its record says so. */
+function unhit(cutoffs: readonly Cutoff[]): Condition {
+  return unindexed({ $nor: cutoffs.slice(0, MAX_UNMARKED).map(hitBy) });
 }
 
 function withDevice(part: string): Condition {

@@ -1,5 +1,5 @@
 /** Lists of token records: filters, sorts and pages, each backed by an index, and counts that stay cheap. */
-import type { StoreContext } from './context.js';
+import type { SearchContext } from './context.js';
 import type { TokenKind, TokenRecord } from './records.js';
 import { allOf, type Branch, conditionsOf, type Where } from './token-conditions.js';
 import { DATE_INDEXES, type Index, JTI_INDEX, type TokenModel, toRecord } from './token-model.js';
@@ -58,13 +58,18 @@ const MAX_TIME_MS = 5000;
 
 export function createTokenList(
   model: TokenModel,
-  { clock, run }: Pick<StoreContext, 'clock' | 'run'>,
+  { clock, run, unmarked }: SearchContext,
 ): TokenList {
   const plans = createPlans(model, run, MAX_TIME_MS);
 
   /** An index that finds few records, which are sorted in memory; or else the one that has them in order. */
   async function queryFor(filter: TokenFilter, page: TokenPage): Promise<Query | null> {
-    const { all, impossible } = conditionsOf(searchOf(filter), clock(), MIN_JTI_PREFIX);
+    const { all, impossible } = conditionsOf(
+      searchOf(filter),
+      clock(),
+      MIN_JTI_PREFIX,
+      unmarked?.(),
+    );
     if (impossible) return null;
     const order = { field: page.sortField };
     // One condition whose index has the order: nothing can be better.
@@ -94,7 +99,12 @@ export function createTokenList(
     },
 
     async count(filter) {
-      const { all, impossible } = conditionsOf(searchOf(filter), clock(), MIN_JTI_PREFIX);
+      const { all, impossible } = conditionsOf(
+        searchOf(filter),
+        clock(),
+        MIN_JTI_PREFIX,
+        unmarked?.(),
+      );
       return impossible ? NONE : plans.total(all, { indexed: COUNT_CAP, bounded: false });
     },
 

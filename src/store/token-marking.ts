@@ -1,8 +1,9 @@
 /** What a cut-off needs of the collection `tokens`: the newest token of its scope, and marking what it revoked. */
 import { unavailable } from '../errors.js';
 import type { StoreContext } from './context.js';
+import { hitBy, indexOfScope, within } from './cutoff-filter.js';
 import type { Cutoff, CutoffScope } from './cutoffs.js';
-import { APPLICATION_INDEX, type TokenModel, USER_INDEX } from './token-model.js';
+import type { TokenModel } from './token-model.js';
 
 export interface MarkingStore {
   /** The latest `issuedAt` among the newest records of the scope; null when there are none. */
@@ -13,7 +14,7 @@ export interface MarkingStore {
 
 const BATCH = 500;
 /** Instances' clocks differ a little: the newest record need not be the one with the latest time. */
-const NEWEST = 20;
+const NEWEST = 50;
 const SCAN_MS = 3_600_000;
 /** Work behind the requests may take its time: on a busy machine, or to pass by a million that are marked already. */
 const PATIENCE_MS = 300_000;
@@ -28,7 +29,7 @@ export function createMarkingStore(
         model
           .find(within(scope))
           .sort({ createdAt: -1, _id: -1 })
-          .hint(indexOf(scope))
+          .hint(indexOfScope(scope))
           .limit(NEWEST)
           .select({ issuedAt: 1 })
           .lean(),
@@ -42,16 +43,13 @@ export function createMarkingStore(
       const at = cutoff.setAt ?? cutoff.at;
       const revocation = { at, by, reason, via, ...(requestId === undefined ? {} : { requestId }) };
       const cursor = model.collection.find<{ _id: unknown }>(
+        { ...hitBy(cutoff), revocation: null },
         {
-          ...within(cutoff),
-          revocation: null,
-          // One whose age nobody knows is too old, as for the check.
-          issuedAt: { $not: { $gt: cutoff.at } },
-          ...(cutoff.sessionsOnly
-            ? { $or: [{ kind: 'refresh' }, { sessionId: { $type: 'string' } }] }
-            : {}),
+          projection: { _id: 1 },
+          hint: indexOfScope(cutoff),
+          batchSize: BATCH,
+          maxTimeMS: SCAN_MS,
         },
-        { projection: { _id: 1 }, hint: indexOf(cutoff), batchSize: BATCH, maxTimeMS: SCAN_MS },
       );
       try {
         while (await run(() => cursor.hasNext(), PATIENCE_MS)) {
@@ -75,16 +73,4 @@ export function createMarkingStore(
       }
     },
   };
-}
-
-function within({ userId, applicationId }: CutoffScope): Record<string, string> {
-  return {
-    ...(userId === null ? {} : { userId }),
-    ...(applicationId === null ? {} : { applicationId }),
-  };
-}
-
-function indexOf({ userId, applicationId }: CutoffScope) {
-  if (userId !== null) return USER_INDEX;
-  return applicationId === null ? { createdAt: -1, _id: -1 } : APPLICATION_INDEX;
 }

@@ -4,7 +4,7 @@ import { type Revocation, TOKEN_KINDS, TOKEN_ORIGINS, type TokenRecord } from '.
 import type { WriteConcern } from './write-concern.js';
 
 /** A document as it is stored: a record, and what must not leave the store. */
-export type TokenDocument = Omit<TokenRecord, 'id' | 'revocation' | keyof Uses> &
+export type TokenDocument = Omit<TokenRecord, 'id' | 'parentId' | 'revocation' | keyof Uses> &
   Uses &
   Secrets & {
     readonly _id: Types.ObjectId;
@@ -13,6 +13,7 @@ export type TokenDocument = Omit<TokenRecord, 'id' | 'revocation' | keyof Uses> 
 
 /** Absent until it happens, so that it costs nothing elsewhere. */
 interface Uses {
+  readonly parentId?: string | null;
   readonly firstUsedAt?: Date;
   readonly lastRefusedAt?: Date;
   readonly refusedCount?: number;
@@ -64,6 +65,11 @@ export const RECORDED_INDEX = {
 } as const;
 export const JTI_INDEX = { jti: 1, issuer: 1 } as const;
 
+/** Only of tokens that were minted with another one. */
+export const PARENT_INDEX = { parentId: 1, userId: 1 } as const;
+/** The same, by whose they are. */
+export const MINTED_INDEX = { userId: 1, parentId: 1 } as const;
+
 /** Only of records that were refused, so that it costs nothing elsewhere. */
 const REFUSED_INDEX = { lastRefusedAt: -1, _id: -1 } as const;
 
@@ -87,6 +93,7 @@ export function toRecord({
   usedSecretHashes: _usedSecretHashes,
   grace: _grace,
   revocation,
+  parentId,
   firstUsedAt,
   lastRefusedAt,
   refusedCount,
@@ -96,6 +103,7 @@ export function toRecord({
   return {
     id: _id.toHexString(),
     ...rest,
+    parentId: parentId ?? null,
     firstUsedAt: firstUsedAt ?? null,
     lastRefusedAt: lastRefusedAt ?? null,
     refusedCount: refusedCount ?? 0,
@@ -151,6 +159,7 @@ function tokenSchema(writeConcern: WriteConcern) {
       userId: nullableString,
       applicationId: nullableString,
       sessionId: nullableString,
+      parentId: { type: String },
       cdata: nullableString,
       device: { type: deviceSchema, default: null },
       issuedAt: nullableDate,
@@ -190,6 +199,9 @@ function tokenSchema(writeConcern: WriteConcern) {
     schema.index(index);
   }
   schema.index(ADDRESS_INDEX, { partialFilterExpression: { 'device.ip': { $exists: true } } });
+  for (const index of [PARENT_INDEX, MINTED_INDEX]) {
+    schema.index(index, { partialFilterExpression: { parentId: { $exists: true } } });
+  }
   schema.index(REFUSED_INDEX, { partialFilterExpression: { lastRefusedAt: { $exists: true } } });
   schema.index({ purgeAt: 1 }, { expireAfterSeconds: 0 });
   return schema;

@@ -1,5 +1,5 @@
 /** The search over all token records: any filter in any order, page by page from a position, each answer with bounded work. */
-import type { StoreContext } from './context.js';
+import type { SearchContext } from './context.js';
 import type { TokenKind, TokenOrigin, TokenRecord } from './records.js';
 import { allOf, type Condition, type Conditions, conditionsOf } from './token-conditions.js';
 import type { TokenState } from './token-list.js';
@@ -133,7 +133,7 @@ const MAX_TIME_MS = 5000;
 
 export function createTokenSearch(
   model: TokenModel,
-  { clock, run }: Pick<StoreContext, 'clock' | 'run'>,
+  { clock, run, unmarked }: SearchContext,
   limits: SearchLimits = LIMITS,
 ): TokenSearches {
   const plans = createPlans(model, run, MAX_TIME_MS);
@@ -185,7 +185,7 @@ export function createTokenSearch(
     const { limit, from, backwards } = page;
     const field = FIELDS[page.sortField];
     const direction = backwards ? opposite(page.direction) : page.direction;
-    const conditions = conditionsOf(filter, clock(), MIN_JTI_PREFIX);
+    const conditions = conditionsOf(filter, clock(), MIN_JTI_PREFIX, unmarked?.());
     const { documents, stoppedAt }: Walked = conditions.impossible
       ? { documents: [], stoppedAt: null }
       : await collect(conditions, { field, direction }, from, limit + 1);
@@ -206,7 +206,7 @@ export function createTokenSearch(
     search,
 
     async countMatching(filter) {
-      const { all, impossible } = conditionsOf(filter, clock(), MIN_JTI_PREFIX);
+      const { all, impossible } = conditionsOf(filter, clock(), MIN_JTI_PREFIX, unmarked?.());
       return impossible ? NONE : plans.total(all, { indexed: limits.indexed, bounded: true });
     },
 

@@ -64,6 +64,7 @@ export function createUseStore(
           return {
             ...record,
             id: String(id),
+            parentId: null,
             firstUsedAt: lastUsedAt,
             lastUsedAt,
             lastRefusedAt: null,

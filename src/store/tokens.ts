@@ -1,10 +1,12 @@
 /** The collection `tokens`: one record for every token the service hands out or has seen. Listing is in `token-list.ts`, searching in `token-search.ts`. */
-import type { StoreContext } from './context.js';
+import type { SearchContext, StoreContext } from './context.js';
 import { createGrouping } from './grouping.js';
 import { ANY_ISSUER, isRecordId, type Revocation, type TokenRecord } from './records.js';
+import { createDescendantStore, type DescendantStore } from './token-descendants.js';
 import { createInsertToken, type InsertToken } from './token-inserts.js';
 import { createTokenList, type TokenList } from './token-list.js';
 import { createLookupStore, type LookupStore } from './token-lookup.js';
+import { createHitStore, type HitStore } from './token-hits.js';
 import { createMarkingStore, type MarkingStore } from './token-marking.js';
 import { createTokenModel, JTI_INDEX, toRecord } from './token-model.js';
 import { createRevokedStore, type RevokedStore } from './token-revoked.js';
@@ -14,12 +16,22 @@ import { createSecretStore, type SecretStore } from './token-secrets.js';
 import { createUseStore, type UseStore } from './token-uses.js';
 
 export interface TokenStore
-  extends LookupStore, TokenList, TokenSearches, UseStore, SecretStore, MarkingStore, RevokedStore {
+  extends
+    LookupStore,
+    TokenList,
+    TokenSearches,
+    UseStore,
+    SecretStore,
+    MarkingStore,
+    HitStore,
+    RevokedStore,
+    DescendantStore {
   readonly insert: InsertToken;
   /** Deletes the record of a token that was never handed out; one that was revoked meanwhile stays. */
   discard(record: Pick<TokenRecord, 'id'>): Promise<void>;
   findById(id: string): Promise<TokenRecord | null>;
-  isRecorded(jti: string, issuer: string): Promise<boolean>;
+  /** Whether a token has a record, and whether that says that it is revoked. */
+  isRecorded(jti: string, issuer: string): Promise<'recorded' | 'revoked' | 'unknown'>;
   /** All records with this jti, of whichever issuer, oldest first. */
   findByJti(jti: string): Promise<TokenRecord[]>;
   /**
@@ -36,7 +48,7 @@ export interface TokenStore
 const INDEX_BUILD_MS = 3_600_000;
 
 export function createTokenStore(
-  context: StoreContext,
+  context: StoreContext & SearchContext,
 ): TokenStore & { createIndexes(): Promise<void> } {
   const { connection, writeConcern, clock, run } = context;
   const model = createTokenModel(connection, writeConcern);
@@ -69,16 +81,16 @@ export function createTokenStore(
     { most: 100 },
   );
 
-  async function isRecorded(jti: string, issuer: string): Promise<boolean> {
-    assertText('jti', jti);
-    const found = await run(() =>
-      model
-        .findOne({ jti, $or: [{ issuer }, { issuer: ANY_ISSUER, userId: { $type: 'string' } }] })
-        .hint(JTI_INDEX)
-        .select({ _id: 1 })
-        .lean(),
+  async function isRecorded(
+    jti: string,
+    issuer: string,
+  ): Promise<'recorded' | 'revoked' | 'unknown'> {
+    const found = (await findByJti(jti)).filter(
+      (record) => record.issuer === issuer || record.issuer === ANY_ISSUER,
     );
-    return found !== null;
+    if (found.some(({ revocation }) => revocation !== null)) return 'revoked';
+    // One without a user holds just the revocation of an id that nobody had seen.
+    return found.some((record) => record.userId !== null) ? 'recorded' : 'unknown';
   }
 
   async function revoke(id: string, revocation: Revocation): Promise<RevokeOutcome | null> {
@@ -106,7 +118,9 @@ export function createTokenStore(
     ...createUseStore(model, context),
     ...createSecretStore(model, context),
     ...createMarkingStore(model, context),
+    ...createHitStore(model, context),
     ...createRevokedStore(model, context),
+    ...createDescendantStore(model, context),
     insert: createInsertToken(model, context),
     findById,
     findByJti,

@@ -29,6 +29,13 @@ export interface UserStore {
   /** Those that there are, in any order. */
   findByIds(ids: readonly string[]): Promise<User[]>;
   findByEmail(email: string): Promise<UserWithPassword | null>;
+  findWithPassword(id: string): Promise<UserWithPassword | null>;
+  /** The ids of those who are disabled: whose status isn't the active one. */
+  inactiveIds(): Promise<string[]>;
+  /** null = there is no such user. */
+  setStatus(id: string, status: number): Promise<User | null>;
+  /** Deletes the user for good. @returns whether there was one. */
+  remove(id: string): Promise<boolean>;
   /** The ids of users whose e-mail begins with this text, in any case; in the order of their e-mails. */
   idsByText(text: string, limit: number): Promise<string[]>;
   hasAdministrator(): Promise<boolean>;
@@ -39,7 +46,7 @@ export interface UserStore {
     emailPrefix?: string | undefined;
   }): Promise<{ users: User[]; count: number }>;
   /** Makes this user an administrator with this password; creates it if need be. */
-  setAdministrator(email: string, passwordHash: string): Promise<void>;
+  setAdministrator(email: string, passwordHash: string): Promise<User>;
   /** null = there is no such user. */
   setPassword(id: string, passwordHash: string): Promise<User | null>;
   /** Replaces the hash if it still is `current`, so that an upgrade never undoes a change of password. */
@@ -47,6 +54,7 @@ export interface UserStore {
 }
 
 const EMAIL_INDEX = { email: 1 } as const;
+const STATUS_INDEX = { status: 1, _id: 1 } as const;
 
 type UserDocument = Omit<User, 'id'> & {
   readonly _id: Types.ObjectId;
@@ -78,6 +86,7 @@ function userSchema(writeConcern: WriteConcern) {
     },
   );
   schema.index(EMAIL_INDEX, { unique: true });
+  schema.index(STATUS_INDEX);
   return schema;
 }
 
@@ -141,6 +150,44 @@ export function createUserStore({
       return found === null ? null : { user: toUser(found), passwordHash: found.password };
     },
 
+    async findWithPassword(id) {
+      if (!isRecordId(id)) return null;
+      const found = await run(() => model.findOne({ _id: id }).hint({ _id: 1 }).lean());
+      return found === null ? null : { user: toUser(found), passwordHash: found.password };
+    },
+
+    async inactiveIds() {
+      const ranges = [{ $lt: ACTIVE_STATUS }, { $gt: ACTIVE_STATUS }];
+      const found = await Promise.all(
+        ranges.map((status) =>
+          run(() => model.find({ status }).hint(STATUS_INDEX).select({ _id: 1 }).lean()),
+        ),
+      );
+      return found.flat().map(({ _id }) => _id.toHexString());
+    },
+
+    async setStatus(id, status) {
+      if (!isRecordId(id)) return null;
+      const found = await run(() =>
+        model
+          .findOneAndUpdate(
+            { _id: id },
+            { $set: { status, updatedAt: new Date(clock()) } },
+            { returnDocument: 'after', writeConcern },
+          )
+          .lean(),
+      );
+      return found === null ? null : toUser(found);
+    },
+
+    async remove(id) {
+      if (!isRecordId(id)) return false;
+      const { deletedCount } = await run(() =>
+        model.deleteOne({ _id: id }, { hint: { _id: 1 }, writeConcern }),
+      );
+      return deletedCount === 1;
+    },
+
     async idsByText(text, limit) {
       if (text === '') return [];
       const begin = text.toLowerCase();
@@ -181,21 +228,29 @@ export function createUserStore({
 
     async setAdministrator(email, passwordHash) {
       const now = new Date(clock());
-      await run(() =>
-        model.updateOne(
-          { email: { $eq: email } },
-          {
-            $set: { password: passwordHash, role: 'admin', status: ACTIVE_STATUS, updatedAt: now },
-            $setOnInsert: {
-              firstname: 'Administrator',
-              lastname: null,
-              emailverified: false,
-              createdAt: now,
+      const user = await run(() =>
+        model
+          .findOneAndUpdate(
+            { email: { $eq: email } },
+            {
+              $set: {
+                password: passwordHash,
+                role: 'admin',
+                status: ACTIVE_STATUS,
+                updatedAt: now,
+              },
+              $setOnInsert: {
+                firstname: 'Administrator',
+                lastname: null,
+                emailverified: false,
+                createdAt: now,
+              },
             },
-          },
-          { upsert: true, writeConcern },
-        ),
+            { upsert: true, returnDocument: 'after', writeConcern },
+          )
+          .lean(),
       );
+      return toUser(user);
     },
 
     async setPassword(id, passwordHash) {
@@ -214,7 +269,11 @@ export function createUserStore({
 
     async replacePasswordHash(id, current, next) {
       const replaced = await run(() =>
-        model.updateOne({ _id: id, password: { $eq: current } }, { $set: { password: next } }),
+        model.updateOne(
+          { _id: id, password: { $eq: current } },
+          { $set: { password: next } },
+          { writeConcern },
+        ),
       );
       return replaced.modifiedCount === 1;
     },

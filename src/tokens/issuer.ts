@@ -19,6 +19,8 @@ export interface AccessTokenRequest {
   readonly device: Device | null;
   readonly applicationId?: string;
   readonly sessionId?: string;
+  /** The record (its `id`) of the token that it is minted with, and with which it falls. */
+  readonly parentId?: string;
   readonly cdata?: string;
   /** Further claims; none of them may be one that this function sets. */
   readonly claims?: Readonly<Record<string, unknown>>;
@@ -27,6 +29,8 @@ export interface AccessTokenRequest {
 export interface IssuedToken {
   readonly token: string;
   readonly record: TokenRecord;
+  /** The same: what `auth/minting.ts` asks for. */
+  readonly records: readonly [TokenRecord];
 }
 
 export interface TokenIssuer {
@@ -80,6 +84,7 @@ export function createTokenIssuer(deps: Dependencies): TokenIssuer {
         userId: request.userId,
         applicationId: applicationId ?? null,
         sessionId: sessionId ?? null,
+        ...(request.parentId === undefined ? {} : { parentId: request.parentId }),
         cdata: cdata ?? null,
         device: request.device,
         issuedAt: new Date(now),
@@ -88,7 +93,7 @@ export function createTokenIssuer(deps: Dependencies): TokenIssuer {
         revocation: null,
         purgeAt: purgeTime(expiresAt, deps.retentionSeconds),
       });
-      return { token, record };
+      return { token, record, records: [record] };
     },
   };
 }

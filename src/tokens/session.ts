@@ -22,6 +22,7 @@ import {
   sealSuccessor,
 } from './opaque.js';
 import { purgeTime } from './record-of-claims.js';
+import { hasExpired } from './state.js';
 
 export interface Session {
   readonly accessToken: string;
@@ -29,6 +30,11 @@ export interface Session {
   readonly refreshToken: string;
   readonly refreshTokenId: string;
   readonly refreshTokenExpiresAt: Date;
+}
+
+/** A session that was opened: the records of its two tokens are what `auth/minting.ts` asks for. */
+export interface OpenedSession extends Session {
+  readonly records: readonly TokenRecord[];
 }
 
 export interface OpenRequest {
@@ -45,7 +51,7 @@ export type ExchangeResult =
   | { readonly outcome: 'reused'; readonly record: TokenRecord };
 
 export interface Sessions {
-  open(request: OpenRequest): Promise<Session>;
+  open(request: OpenRequest): Promise<OpenedSession>;
   /** @param maxAccessSeconds may shorten the access token's lifetime, never lengthen it. */
   exchange(refreshToken: string, maxAccessSeconds: number | null): Promise<ExchangeResult>;
   /** The record of a refresh token whose current secret this is, in whatever state; null = none. */
@@ -128,8 +134,8 @@ export function createSessions(deps: Dependencies): Sessions {
         hashSecret(token.secret),
       );
       const access = await issueAccess(user, record, expiresAt, null);
-      deps.onIssued?.(access.record);
       return {
+        records: [record, access.record],
         accessToken: access.token,
         accessTokenExpiresAt: access.expiresAt,
         refreshToken: formatOpaqueToken(token),
@@ -180,7 +186,7 @@ export function createSessions(deps: Dependencies): Sessions {
   }
 
   function isOver(record: TokenRecord): boolean {
-    return (record.expiresAt?.getTime() ?? 0) <= clock();
+    return record.expiresAt === null || hasExpired(record.expiresAt, clock());
   }
 
   function makeGrace(secret: string, secretHash: string, successor: string): Grace {

@@ -35,8 +35,10 @@ export function createTokenCheck(deps: Dependencies): CheckToken {
   async function checkRecorded(token: string, device: () => Device): Promise<Verification> {
     const first = verifier.check(token);
     if (!first.accepted) return refuse(first);
-    if (!(await usage.isRecorded(first.claims))) {
-      return refuse({ accepted: false, reason: 'unknown', claims: first.claims });
+    const found = await usage.isRecorded(first.claims);
+    if (found !== 'recorded') {
+      // Its record may say more than memory does, on an instance that hasn't heard of it yet.
+      return refuse({ accepted: false, reason: found, claims: first.claims });
     }
     // The look-up took time: what was revoked meanwhile is refused.
     const second = verifier.check(token);

@@ -17,8 +17,8 @@ export interface UsageRecorder {
   note(claims: Claims, device: () => Device): void;
   /** Whether this process knows that the token has a record. */
   isKnown(claims: Claims): boolean;
-  /** Looks the record up. @throws ServiceError 503 */
-  isRecorded(claims: Claims): Promise<boolean>;
+  /** Looks the record up, and what it says. @throws ServiceError 503 */
+  isRecorded(claims: Claims): Promise<'recorded' | 'revoked' | 'unknown'>;
   /** Resolves when everything noted before is durable. @throws ServiceError 503; it stays noted. */
   flush(): Promise<void>;
   /** Resolves when a token with this jti that was seen before has its record. @throws ServiceError 503 */
@@ -34,6 +34,8 @@ interface Dependencies {
   readonly retentionSeconds: number;
   /** A token got its record just now; it may neither wait nor throw. */
   readonly onAdopted?: (record: TokenRecord) => void;
+  /** The use of a token was noted (once a minute each); it may neither wait nor throw. */
+  readonly onNoted?: (claims: Claims) => void;
 }
 
 const NOTE_EVERY_MS = 60_000;
@@ -119,6 +121,7 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
       const now = clock();
       const last = noted.get(key);
       if (last !== undefined && now - last < NOTE_EVERY_MS && now >= last) return;
+      deps.onNoted?.(claims);
       const mustBeAdopted = adopt && !known.has(key) && !waiting.has(key);
       if (!mustBeAdopted && waiting.size >= MAX_PENDING_USES) return;
       if (waiting.size >= MAX_PENDING) {
@@ -142,9 +145,9 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
     isKnown: (claims) => known.has(keyOf(claims)),
 
     async isRecorded(claims) {
-      const recorded = await tokens.isRecorded(claims.jti, claims.issuer);
-      if (recorded) known.set(keyOf(claims), true);
-      return recorded;
+      const found = await tokens.isRecorded(claims.jti, claims.issuer);
+      if (found === 'recorded') known.set(keyOf(claims), true);
+      return found;
     },
 
     flush,

@@ -8,6 +8,7 @@ import type { Clock } from '../clock.js';
 import { type Claims, parseClaims } from './claims.js';
 import { isCompactJws } from './compact-jws.js';
 import type { SigningKeys } from './keys.js';
+import { hasExpired } from './state.js';
 
 export type RefusalReason =
   | 'malformed'
@@ -101,7 +102,7 @@ export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): T
     if (typeof signed === 'string') return refuse(signed, null);
     const { claims, notBefore } = signed;
     const now = clock();
-    if (claims.expiresAt !== null && claims.expiresAt <= now) return refuse('expired', claims);
+    if (hasExpired(claims.expiresAt, now)) return refuse('expired', claims);
     if (startsAfter(notBefore, now) || (claims.issuedAt ?? 0) > now + MAX_ISSUED_AHEAD_MS) {
       return refuse('not-yet-valid', claims);
     }

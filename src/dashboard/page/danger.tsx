@@ -1,10 +1,10 @@
 /** The danger zone: everything issued before a moment is refused, whoever holds it, this session included. */
 import { useState } from 'preact/hooks';
-import type { CutoffBody, WireCutoff } from '../wire.ts';
+import type { CutoffBody, WireCutoffDone } from '../wire.ts';
 import { call } from './api.ts';
 import { leaveIfRevoked } from './tokens/own.ts';
 import { NO_REASON, ReasonFields, toRevokeBody } from './tokens/reason.tsx';
-import { momentOf } from './tokens/wording.ts';
+import { hitsOf, momentOf } from './tokens/wording.ts';
 import { Field, TypeToConfirm, useAction } from './ui/form.tsx';
 import { Problem } from './ui/problem.tsx';
 import { toast } from './ui/toast.tsx';
@@ -30,9 +30,9 @@ export function DangerView() {
       ...(applicationId === '' ? { everything: true } : { applicationId }),
       ...(until === 'now' ? {} : { before: new Date(moment).toISOString() }),
     };
-    const { at } = await call<WireCutoff>('POST', '/admin/cutoffs', order);
+    const { at, matched } = await call<WireCutoffDone>('POST', '/admin/cutoffs', order);
     const scope = applicationId === '' ? 'Everything' : `Everything of ${applicationId}`;
-    const sentence = `${scope} issued until ${momentOf(at)} is refused everywhere.`;
+    const sentence = `${scope} issued until ${momentOf(at)} is refused everywhere${hitsOf(matched)}.`;
     toast(sentence);
     setDone(sentence);
     setTyped('');

@@ -1,6 +1,6 @@
 /** "Revoke everything of this user": also what has never been seen, and its own confirmation. */
 import { useState } from 'preact/hooks';
-import type { CutoffBody, WireCutoff } from '../../wire.ts';
+import type { CutoffBody, WireCutoffDone } from '../../wire.ts';
 import { call, session } from '../api.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import { Actions, useAction } from '../ui/form.tsx';
@@ -8,7 +8,7 @@ import { Problem } from '../ui/problem.tsx';
 import { toast } from '../ui/toast.tsx';
 import { leave } from './own.ts';
 import { NO_REASON, ReasonFields, toRevokeBody } from './reason.tsx';
-import { momentOf } from './wording.ts';
+import { hitsOf, momentOf } from './wording.ts';
 
 interface CutoffDialogProps {
   readonly userId: string;
@@ -27,8 +27,10 @@ export function CutoffDialog({ userId, name, onClose, onDone }: CutoffDialogProp
     const body = toRevokeBody(why);
     if (body === null) return;
     const order: CutoffBody = { ...body, userId };
-    const { at } = await call<WireCutoff>('POST', '/admin/cutoffs', order);
-    toast(`Everything of ${name} issued until ${momentOf(at)} is refused everywhere`);
+    const { at, matched } = await call<WireCutoffDone>('POST', '/admin/cutoffs', order);
+    toast(
+      `Everything of ${name} issued until ${momentOf(at)} is refused everywhere${hitsOf(matched)}`,
+    );
     onDone();
     if (isSelf) leave();
   };

@@ -93,7 +93,7 @@ function Contents(props: DrawerProps & { onName(name: string): void }) {
           ) : (
             <Related label="What came from it" tokens={children} onOpen={onOpen} />
           )}
-          {moreChildren && (
+          {moreChildren && token.kind === 'refresh' && (
             <button
               type="button"
               class="v-button"

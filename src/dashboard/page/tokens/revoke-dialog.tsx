@@ -98,29 +98,22 @@ export function RevokeDialog({ token, onClose, onRevoked }: RevokeDialogProps) {
 }
 
 function consequence(token: WireToken, related: WireTokenDetail | null): ComponentChildren {
+  const count = related?.token._id === token._id ? related.children.length : 0;
+  const known = `${related?.moreChildren === true ? 'more than ' : ''}${counted(count, 'is', 'are')} known`;
   switch (token.kind) {
-    case 'refresh': {
-      const children = related?.token._id === token._id ? related.children.length : 0;
-      return (
-        <>
-          This ends the session: the refresh token and every access token that came from it
-          {children > 0 && (
-            <>
-              {' '}
-              ({related?.moreChildren === true ? 'more than ' : ''}
-              {counted(children, 'is', 'are')} known)
-            </>
-          )}{' '}
-          are refused everywhere, at once.
-        </>
-      );
-    }
+    case 'refresh':
+      return `This ends the session: the refresh token and everything that came from it${count > 0 ? ` (${known})` : ''} are refused everywhere, at once.`;
     case 'api-key':
-      return 'Every script and service that uses this key is refused everywhere, at once. Make and distribute a new key first, if they must go on.';
-    case 'access':
+      return `Every script and service that uses this key${count > 0 ? `, and every token minted with it (${known}),` : ''} is refused everywhere, at once. Make and distribute a new key first, if they must go on.`;
+    case 'access': {
+      const what =
+        count > 0
+          ? `This token and what was minted with it (${known}) are refused`
+          : 'This token alone is refused';
       return token.sessionId === null
-        ? 'This token alone is refused everywhere, at once. Other tokens of the same user go on working.'
-        : 'This token alone is refused everywhere, at once. The refresh token of its session goes on working, and can fetch a new one.';
+        ? `${what} everywhere, at once. Other tokens of the same user go on working.`
+        : `${what} everywhere, at once. The refresh token of its session goes on working, and can fetch a new one.`;
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 /** The words for tokens: kinds, reasons, and what stops working when one is revoked. */
-import type { Reason, WireToken } from '../../wire.ts';
+import type { Reason, WireMatched, WireToken } from '../../wire.ts';
 import { KINDS } from './columns.tsx';
 
 export const REASONS: Record<Reason, string> = {
@@ -42,4 +42,13 @@ export function momentOf(at: string): string {
 
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
+}
+
+/** ": at least 10,000 tokens of 12 users", to go on with after what was done; '' where nobody counted. */
+export function hitsOf(matched: WireMatched | null): string {
+  if (matched === null) return '';
+  const { tokens, users, isLowerBound } = matched;
+  if (tokens === 0) return ': no token on record was still good';
+  const holders = users > 1 ? ` of ${counted(users, 'user')}` : '';
+  return `: ${isLowerBound ? 'at least ' : ''}${counted(tokens, 'token')}${holders}`;
 }

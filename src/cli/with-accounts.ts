@@ -1,0 +1,61 @@
+/** What the commands about accounts work with: the store of the configured installation, and what revokes in it. */
+import { type Accounts, createAccounts } from '../accounts/accounts.js';
+import { createTrail } from '../audit/trail.js';
+import { systemClock } from '../clock.js';
+import { loadConfig } from '../config.js';
+import { createLogger } from '../observability/logger.js';
+import { createCutoffMarker } from '../revocation/cutoff-marker.js';
+import { createRevocationIndex } from '../revocation/revocation-index.js';
+import { createRevoker } from '../revocation/revoke.js';
+import { openStore } from '../store/connect.js';
+import { startEngine } from '../store/embedded/engine.js';
+import { assertSameDatabase } from '../store/embedded/initialized.js';
+import type { UserStore } from '../store/users.js';
+
+export interface AccountTools {
+  readonly accounts: Accounts;
+  readonly users: UserStore;
+}
+
+/**
+ * Runs `work` on the configured database. Instances that run on it learn of what is revoked as of
+ * each other's revokes, within about a second.
+ * @throws what `work` throws, and Error when the database can't be opened.
+ */
+export async function withAccounts<T>(work: (tools: AccountTools) => Promise<T>): Promise<T> {
+  const { mongodbUri, dataDir, tokenIssuer, retentionSeconds } = loadConfig();
+  const log = createLogger({ level: 'silent' });
+  const engine = mongodbUri === null ? await startEngine({ dataDir }) : null;
+  try {
+    const clock = systemClock;
+    const store = await openStore({ uri: mongodbUri ?? engine?.uri ?? '', clock });
+    // Nobody asks this one: what is revoked is for the instances to read.
+    const index = createRevocationIndex({ clock, ownIssuer: tokenIssuer, staleAfterMs: 0 });
+    const marker = createCutoffMarker({ store, log });
+    const trail = createTrail({ events: store.events, clock, log, retentionSeconds });
+    const accounts = createAccounts({
+      users: store.users,
+      revoker: createRevoker({ store, marker, index, clock, log, ownIssuer: tokenIssuer }),
+      standing: {
+        block: (id) => index.blockUsers([id]),
+        unblock: (id) => index.unblockUsers([id]),
+      },
+      forgetVerified: () => undefined,
+      trail,
+      log,
+    });
+    try {
+      // An administrator in it would make an emptied database look like one that holds data.
+      if (engine !== null) await assertSameDatabase(dataDir, store);
+      return await work({ accounts, users: store.users });
+    } finally {
+      // What isn't marked by then is marked by the service, at its next start at the latest.
+      await marker.settled();
+      await marker.stop();
+      await trail.flush();
+      await store.close();
+    }
+  } finally {
+    await engine?.stop();
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * The one rule for "is this token still good": whether it has expired, whether a cut-off hits it,
+ * what state its record is in. Pure; every decider, list, inspector and timeline asks here.
+ */
+import type { CutoffScope } from '../store/cutoffs.js';
+import type { TokenRecord } from '../store/records.js';
+import type { TokenState } from '../store/token-list.js';
+import { timeOfJti } from './jti.js';
+
+/** What a cut-off asks of a token. */
+export interface CutoffSubject {
+  readonly userId: string | null;
+  readonly applicationId: string | null;
+  /** A refresh token, or what came from one. */
+  readonly isSession: boolean;
+  /** ms since the epoch; null = nobody knows. */
+  readonly issuedAt: number | null;
+  /** When its session began (ms), where the session's id tells. */
+  readonly sessionIssuedAt: number | null;
+}
+
+/** @param expiresAt (ms or Date) null = never. RFC 7519 section 4.1.4: not good on or after it. */
+export function hasExpired(expiresAt: Date | number | null, now: number): boolean {
+  return expiresAt !== null && Number(expiresAt) <= now;
+}
+
+/** Whether a cut-off of this scope speaks of this token at all. */
+export function isInScope(scope: CutoffScope, token: CutoffSubject): boolean {
+  return (
+    (scope.userId === null || scope.userId === token.userId) &&
+    (scope.applicationId === null || scope.applicationId === token.applicationId) &&
+    (!scope.sessionsOnly || token.isSession)
+  );
+}
+
+/**
+ * Whether a token of the cut-off's scope is as old as the cut-off (ms) or older. A token is no
+ * younger than its session, and one that says nothing of its age is too old.
+ */
+export function isCutOff(
+  { issuedAt, sessionIssuedAt }: Pick<CutoffSubject, 'issuedAt' | 'sessionIssuedAt'>,
+  at: number,
+): boolean {
+  if (at === -Infinity) return false;
+  return issuedAt === null || Math.min(issuedAt, sessionIssuedAt ?? Infinity) <= at;
+}
+
+/** What cut-offs ask, of a token that is known by its record. */
+export function cutoffSubjectOf(
+  record: Pick<TokenRecord, 'kind' | 'userId' | 'applicationId' | 'sessionId' | 'issuedAt'>,
+): CutoffSubject {
+  return {
+    userId: record.userId,
+    applicationId: record.applicationId,
+    isSession: record.kind === 'refresh' || record.sessionId !== null,
+    issuedAt: record.issuedAt?.getTime() ?? null,
+    sessionIssuedAt: record.sessionId === null ? null : timeOfJti(record.sessionId),
+  };
+}
+
+/**
+ * Revoked counts before expired, and what the record doesn't say yet (its session, a cut-off) is
+ * asked of `isRevoked` last, so that lists show what the check would answer.
+ * @throws what `isRevoked` throws (503 when it can't know).
+ */
+export function stateOf(
+  record: TokenRecord,
+  now: number,
+  isRevoked: (record: TokenRecord) => boolean,
+): TokenState {
+  if (record.revocation !== null) return 'revoked';
+  if (hasExpired(record.expiresAt, now)) return 'expired';
+  return isRevoked(record) ? 'revoked' : 'active';
+}
