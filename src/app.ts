@@ -15,6 +15,7 @@ import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { createPageRouter } from './dashboard/assets.js';
 import { createProblemHandler, refuseUnknownPath } from './http/problem.js';
+import type { Readiness } from './http/readiness.js';
 import { assignRequestId } from './http/request-id.js';
 import { createRequestLog } from './http/request-log.js';
 import type { Logger } from './observability/logger.js';
@@ -31,7 +32,7 @@ import { createAdminTokensRouter } from './routes/admin-tokens.js';
 import { createAdminUsersRouter } from './routes/admin-users.js';
 import { createAdminWire } from './routes/admin-wire.js';
 import { createFusionAuthRouter } from './routes/fusionauth.js';
-import { createHealthRouter, type Readiness } from './routes/health.js';
+import { createHealthRouter } from './routes/health.js';
 import { createJwtHistoryRouter } from './routes/jwt-history.js';
 import { createSignInRouter } from './routes/sign-in.js';
 import { createWoleetRouter } from './routes/woleet.js';
@@ -78,7 +79,7 @@ export interface AppDependencies {
   readonly apiKeys: ApiKeys;
   readonly usage: UsageRecorder;
   readonly revoker: Revoker;
-  readonly readiness: Readiness;
+  readonly readiness: () => Readiness;
   readonly audit: Audit;
   /** Neither expired nor revoked. @throws ServiceError 503 when that can't be known. */
   readonly isUsable: (claims: Claims) => boolean;
@@ -211,6 +212,7 @@ function useDashboard(
       users,
       tokens,
       revoker,
+      registrar: deps.registrar,
       audience: config.tokenAudience,
       lifetimeSeconds: config.dashboardSessionSeconds,
       idleSeconds: config.dashboardIdleSeconds,

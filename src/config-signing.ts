@@ -63,9 +63,11 @@ function rs256(
   try {
     const key = createPrivateKey(privateKey);
     const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
-    if (key.asymmetricKeyType !== 'rsa' || bits < 2048) throw new TypeError('not RSA of 2048 bits');
+    if (key.asymmetricKeyType !== 'rsa' || bits < 2048)
+      throw new UnusableKey('not RSA of 2048 bits');
     publicKey = createPublicKey(key).export({ type: 'spki', format: 'pem' }) as string;
-  } catch {
+  } catch (error) {
+    if (!isUnusableKey(error)) throw error;
     problems.push(
       'GLOBAL_SECRET_OR_PRIVATE_KEY must be an RSA private key in PEM of 2048 bits or more. Make one with: openssl genrsa 3072',
     );
@@ -74,14 +76,24 @@ function rs256(
   if (given !== '') {
     try {
       const spki = createPublicKey(given).export({ type: 'spki', format: 'pem' });
-      if (spki !== publicKey) throw new TypeError('another key');
-    } catch {
+      if (spki !== publicKey) throw new UnusableKey('another key');
+    } catch (error) {
+      if (!isUnusableKey(error)) throw error;
       problems.push(
         'GLOBAL_SECRET_OR_PUB_KEY is not the public half (PEM) of GLOBAL_SECRET_OR_PRIVATE_KEY: unset it, and it is taken from the private key.',
       );
     }
   }
   return { algorithm: 'RS256', privateKey, publicKey };
+}
+
+class UnusableKey extends Error {}
+
+/** What Node's crypto says of keys that it can't read: an error code. */
+function isUnusableKey(error: unknown): boolean {
+  if (error instanceof UnusableKey) return true;
+  const code = (error as { code?: unknown }).code;
+  return typeof code === 'string' && /^ERR_(OSSL|CRYPTO|INVALID_ARG|MISSING_PASSPHRASE)/.test(code);
 }
 
 const WELL_KNOWN_SECRETS = new Set([

@@ -12,6 +12,8 @@ import { createPasswordHasher, type PasswordHasher } from './auth/password-hash.
 import { createPasswordSignIn } from './auth/sign-in.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
+import { readinessOf } from './http/readiness.js';
+import { createDatabaseProbe, type DatabaseProbe } from './observability/database-probe.js';
 import type { Logger } from './observability/logger.js';
 import { createCutoffMarker, type CutoffMarker } from './revocation/cutoff-marker.js';
 import {
@@ -49,6 +51,8 @@ export interface Service {
   readonly sync: RevocationSync;
   /** Marks what cut-offs revoked; wake it once after the start. */
   readonly marker: CutoffMarker;
+  /** Whether the database answers, for `/readyz`. */
+  readonly probe: DatabaseProbe;
   /** From now on `/readyz` says no, so that load balancers send nothing new. */
   announceStop(): void;
   /** Writes what is still to be written. The store stays open. */
@@ -211,6 +215,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     log,
     trustProxyHops: config.trustProxyHops,
   });
+  const probe = createDatabaseProbe({ ping: store.ping, log });
   let stopping = false;
   const stopFirst: (() => void)[] = [];
   const beginStop = () => {
@@ -255,11 +260,12 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     audit,
     isUsable: (claims) => !hasExpired(claims.expiresAt, clock()) && !index.isRevoked(claims),
     onStop: (stop) => void stopFirst.push(stop),
-    readiness: async () => ({
-      running: !stopping,
-      revocationIndex: index.isFresh,
-      store: await store.ping(),
-    }),
+    readiness: () =>
+      readinessOf({
+        running: !stopping,
+        revocationIndex: index.isFresh,
+        store: probe.answers,
+      }),
   });
 
   return {
@@ -271,6 +277,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     usage,
     sync,
     marker,
+    probe,
     sessions,
     revoker,
     check: checkToken,
@@ -279,6 +286,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     announceStop: beginStop,
     async stop() {
       beginStop();
+      probe.stop();
       await sync.stop();
       await marker.stop();
       try {

@@ -56,7 +56,8 @@ function parseBasic(encoded: string): Credentials {
   let decoded: string;
   try {
     decoded = utf8.decode(Buffer.from(encoded, 'base64'));
-  } catch {
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'ERR_ENCODING_INVALID_ENCODED_DATA') throw error;
     return MALFORMED;
   }
   const colon = decoded.indexOf(':');

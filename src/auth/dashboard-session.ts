@@ -22,6 +22,8 @@ export interface DashboardSessions {
   /** The idle time begins anew. */
   renew(req: Request, res: Response): void;
   end(req: Request, res: Response): void;
+  /** The session's own token, from its cookie. */
+  tokenOf(req: Request): string;
   /** Only a page of ours can know it: it's derived from the token in the cookie, which no script can read. */
   csrfToken(req: Request): string;
 }
@@ -84,6 +86,7 @@ export function createDashboardSessions(deps: Dependencies): DashboardSessions {
     },
     start,
     end: (req, res) => clearCookie(req, res, SESSION_COOKIE),
+    tokenOf: (req) => readCookie(req, SESSION_COOKIE) ?? '',
     csrfToken: (req) => csrfTokenOf(readCookie(req, SESSION_COOKIE) ?? ''),
   };
 }

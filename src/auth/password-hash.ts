@@ -64,6 +64,8 @@ const MAX_DECOY_COST = 14;
 const BCRYPT_BYTES = 72;
 /** How long the answer about the others' form counts. */
 const FORM_FOR_MS = 60_000;
+/** What argon2 says of a hash that it can't read. */
+const DAMAGED = 'InvalidArg';
 /** One: two fill a small machine's cores, and every other request waits (and fewer sign in). */
 const MAX_AT_ONCE = 1;
 const MAX_WAITING = 200;
@@ -139,13 +141,16 @@ function assertHashable(password: string, form: PasswordForm, field: string): vo
 }
 
 async function verifyHash(hash: string, password: string): Promise<boolean> {
+  // To it, a damaged hash is one that doesn't match.
+  if (BCRYPT.test(hash)) return bcrypt.compare(password, hash.replace(/^\$2y/, '$2b'));
+  if (!hash.startsWith('$argon2')) return false;
   try {
-    if (BCRYPT.test(hash)) return await bcrypt.compare(password, hash.replace(/^\$2y/, '$2b'));
-    if (hash.startsWith('$argon2')) return await argon2Verify(hash, password);
-  } catch {
+    return await argon2Verify(hash, password);
+  } catch (error) {
     // A damaged hash matches nothing; the same answer as for a wrong password, or it would tell.
+    if ((error as { code?: unknown }).code !== DAMAGED) throw error;
+    return false;
   }
-  return false;
 }
 
 function decoyLike(bcryptCost: number | null): string {

@@ -3,6 +3,7 @@
  * second, answer third; a failed write is a failed request (promises R1 and R3).
  */
 import type { Clock } from '../clock.js';
+import { type ServiceError, unavailable } from '../errors.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/connect.js';
 import type { Cutoff, CutoffScope } from '../store/cutoffs.js';
@@ -66,6 +67,16 @@ interface Dependencies {
   /** A record was revoked just now, and wasn't before; neither may wait or throw. */
   readonly onRevoked?: (record: TokenRecord, context: RevocationContext) => void;
   readonly onScopeRevoked?: (cutoff: Cutoff, context: RevocationContext) => void;
+}
+
+/**
+ * 503: the record was there and is not any more, so nothing says that its token was revoked. Its
+ * token may be good, and is recorded again when it is seen.
+ */
+export function recordVanished(): ServiceError {
+  return unavailable(
+    'The record of the token has just gone. Nothing is confirmed; repeat the request.',
+  );
 }
 
 export function createRevoker(deps: Dependencies): Revoker {

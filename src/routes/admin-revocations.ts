@@ -2,7 +2,7 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { z } from 'zod';
 import { type Caller, callerOf, ownJti, principalOf } from '../auth/authenticate.js';
-import { forbidden, invalidInput, ServiceError } from '../errors.js';
+import { forbidden, invalidInput, ServiceError, unavailable } from '../errors.js';
 import { dateField, idField, parseBody, parseJsonBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
@@ -169,7 +169,9 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
         next += 1;
         try {
           const outcome = await revoker.revokeRecord(record, context);
-          if (outcome?.outcome === 'revoked') result.revoked += 1;
+          // Its token may be good all the same, and then gets another record.
+          if (outcome === null) throw unavailable('has no record any more; look again.');
+          if (outcome.outcome === 'revoked') result.revoked += 1;
           else result.alreadyRevoked += 1;
         } catch (error) {
           result.failed.push({

@@ -10,11 +10,12 @@ import { clientAddress, clientDevice } from '../http/client.js';
 import { parseBody, parseJsonBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
-import type { Revoker } from '../revocation/revoke.js';
+import { recordVanished, type Revoker } from '../revocation/revoke.js';
 import { ACTIVE_STATUS, type TokenRecord, type User } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
 import type { TokenIssuer } from '../tokens/issuer.js';
+import type { TokenRegistrar } from '../tokens/registrar.js';
 import { toWireUser } from './user-wire.js';
 
 interface Dependencies {
@@ -25,6 +26,7 @@ interface Dependencies {
   readonly users: UserStore;
   readonly tokens: TokenStore;
   readonly revoker: Revoker;
+  readonly registrar: TokenRegistrar;
   readonly audience: string;
   readonly lifetimeSeconds: number;
   readonly idleSeconds: number;
@@ -42,7 +44,7 @@ const signInBody = z.strictObject({
 });
 
 export function createAdminSessionRouter(deps: Dependencies): Router {
-  const { sessions, users, tokens, revoker } = deps;
+  const { sessions, users, tokens, revoker, registrar } = deps;
   const router = Router();
 
   function toWireSession(user: User, record: TokenRecord, csrfToken: string) {
@@ -102,10 +104,11 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
       requestId: requestIdOf(res),
     };
     const records = await tokens.findByJti(claims.jti);
-    const own = records.filter(({ issuer }) => issuer === claims.issuer);
-    await Promise.all(
-      own.map((record) => revoker.revokeRecord(record, context, { keepMinted: true })),
-    );
+    const own = records.find(({ issuer }) => issuer === claims.issuer);
+    // A token of another service may not have its record yet.
+    const record = own ?? (await registrar.register({ token: sessions.tokenOf(req) })).record;
+    const revoked = await revoker.revokeRecord(record, context, { keepMinted: true });
+    if (revoked === null) throw recordVanished();
     // Not before: without its cookie the page could not ask again after a failure.
     sessions.end(req, res);
     res.status(204).set('Cache-Control', 'no-store').end();

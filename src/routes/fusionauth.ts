@@ -13,7 +13,7 @@ import { parseIdParameter, parseJsonBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
 import type { Logger } from '../observability/logger.js';
-import type { RevocationContext, Revoker } from '../revocation/revoke.js';
+import { recordVanished, type RevocationContext, type Revoker } from '../revocation/revoke.js';
 import type { TokenRecord } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
@@ -122,13 +122,14 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
       throw refreshTokenError('blank', 'is needed, in the body or as the cookie refresh_token.');
     const result = await sessions.exchange(presented, body.timeToLiveInSeconds ?? null);
     if (result.outcome === 'reused') {
-      await revoker.revokeRecord(
+      const revoked = await revoker.revokeRecord(
         result.record,
         context(req, 'system', {
           reason: 'a used refresh token came back',
           ...(body.eventInfo ? { eventInfo: body.eventInfo } : {}),
         }),
       );
+      if (revoked === null) throw recordVanished();
     }
     if (result.outcome !== 'exchanged')
       throw refreshTokenError(undefined, 'is not valid (any more). Log in again.');
@@ -204,14 +205,15 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     if (revoked === null) throw notFound('refresh token');
   }
 
-  /** Always 200, whatever the token was: whoever logs out is to end up logged out. */
+  /** 200 whatever the token was: whoever logs out is to end up logged out. Not when that failed. */
   const logout: RequestHandler = async (req, res) => {
     const input = parseLogout(req);
     const presented = input.refreshToken ?? readCookie(req, 'refresh_token');
     const record = presented === undefined ? null : await sessions.find(presented);
     if (record !== null && record.userId !== null) {
       const by = context(req, record.userId, { reason: 'logout' });
-      await revoker.revokeRecord(record, by, { keepMinted: true });
+      const revoked = await revoker.revokeRecord(record, by, { keepMinted: true });
+      if (revoked === null) throw recordVanished();
       if (input.global) {
         await revoker.revokeScope(
           { userId: record.userId, applicationId: null, sessionsOnly: true },

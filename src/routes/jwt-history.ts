@@ -17,7 +17,7 @@ import {
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
 import type { Trail } from '../audit/trail.js';
-import type { Revoker } from '../revocation/revoke.js';
+import { recordVanished, type Revoker } from '../revocation/revoke.js';
 import type { TokenRecord } from '../store/records.js';
 import { isRecordId } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
@@ -106,6 +106,7 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
         : await Promise.all(records.map((record) => revoker.revokeRecord(record, context)));
     const first = outcomes.find((outcome) => outcome !== null);
     if (!first) throw notFound('token');
+    if (outcomes.includes(null)) throw recordVanished();
     res.set('Cache-Control', 'no-store').json(toWire(first.record));
   };
 

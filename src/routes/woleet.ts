@@ -9,7 +9,7 @@ import { clientDevice } from '../http/client.js';
 import { parseBody, parseQuery, textField } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
-import type { Revoker } from '../revocation/revoke.js';
+import { recordVanished, type Revoker } from '../revocation/revoke.js';
 import { bareIdOf } from '../store/ids.js';
 import type { UserStore } from '../store/users.js';
 import type { Claims } from '../tokens/claims.js';
@@ -79,12 +79,14 @@ export function createWoleetRouter(deps: Dependencies): Router {
       throw invalidInput('token', 'must be a token of yours, issued by this service.');
     }
     const { record } = await registrar.register({ token });
-    await revoker.revokeRecord(record, {
+    const revoked = await revoker.revokeRecord(record, {
       by: principal.userId,
       via: 'woleet',
       reason: null,
       requestId: requestIdOf(res),
     });
+    // Repeated, it is registered again.
+    if (revoked === null) throw recordVanished();
     res.set('Cache-Control', 'no-store').end();
   };
 

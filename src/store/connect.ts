@@ -1,12 +1,14 @@
 /** Opens the store: the connection, its time limits, the collections and their indexes. */
 import mongoose, { type Connection } from 'mongoose';
 import type { Clock } from '../clock.js';
+import { ServiceError } from '../errors.js';
 import { type ActivityStore, createActivityStore } from './activity.js';
 import { createCutoffStore, type CutoffStore } from './cutoffs.js';
 import { createEventStore, type EventStore } from './events.js';
 import type { Report } from './indexes.js';
 import { ID_MENDINGS } from './mend-ids.js';
 import { type MendingProgress, mendStore } from './mending.js';
+import { createIdentityStore, type IdentityStore } from './identity.js';
 import { createOperations, MAX_TIME_MS, type Operations } from './operations.js';
 import { toRefusal } from './refusals.js';
 import { createTokenStore, type TokenStore } from './tokens.js';
@@ -20,6 +22,7 @@ export interface Store {
   readonly cutoffs: CutoffStore;
   readonly events: EventStore;
   readonly activity: ActivityStore;
+  readonly identity: IdentityStore;
   /** The time by the database's clock. @throws ServiceError 503 */
   time(): Promise<Date>;
   /** Whether there is neither a token nor a user. */
@@ -97,6 +100,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       cutoffs,
       events: createEventStore(context),
       activity: createActivityStore(context),
+      identity: createIdentityStore(context),
     };
     const { tokens, users, events } = collections;
     await Promise.all([tokens, users, events].map(({ createIndexes }) => createIndexes()));
@@ -147,7 +151,8 @@ function lifecycle(
       try {
         await run(async () => connection.db?.command({ ping: 1 }));
         return connection.readyState === mongoose.ConnectionStates.connected;
-      } catch {
+      } catch (error) {
+        if (!(error instanceof ServiceError)) throw error;
         return false;
       }
     },

@@ -37,7 +37,8 @@ export interface TokenStore
   findByJti(jti: string): Promise<TokenRecord[]>;
   /**
    * Sets the revocation unless there is one: one atomic, durable write, so that of two concurrent
-   * calls exactly one says `revoked`. The first revocation's values are kept. null = no such record.
+   * calls exactly one says `revoked`. The first revocation's values are kept; repeated, it is read
+   * once more by all who follow. null = no such record.
    */
   revoke(id: string, revocation: Revocation): Promise<RevokeOutcome | null>;
   /** Deletes what `purgeAt` says is due; for engines whose TTL monitor does not run. */

@@ -39,6 +39,14 @@ interface Dependencies {
 
 /** A token that claims to come from further in the future than this would slip under every cut-off. */
 const MAX_ISSUED_AHEAD_MS = 300_000;
+/** What jsonwebtoken says of tokens, as opposed to keys and options. */
+const BAD_TOKEN: ReadonlySet<string> = new Set([
+  'jwt malformed',
+  'jwt signature is required',
+  'invalid token',
+  'invalid algorithm',
+  'invalid signature',
+]);
 const TOKEN_TYPES = new Set(['JWT', 'AT+JWT', 'APPLICATION/AT+JWT']);
 
 /** What a correct signature vouches for; the same at every use. */
@@ -70,7 +78,8 @@ export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): T
       if (header.crit !== undefined || 'b64' in header) return null;
       if (header.typ !== undefined && !isTokenType(header.typ)) return null;
       return payload as Record<string, unknown>;
-    } catch {
+    } catch (error) {
+      if (!isBadToken(error)) throw error;
       return null;
     }
   }
@@ -106,6 +115,13 @@ export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): T
   }
 
   return { check, identify };
+}
+
+/** Whatever else fails says nothing about the token: it is a bug, or a key that can't be used. */
+function isBadToken(error: unknown): boolean {
+  if (error instanceof jwt.JsonWebTokenError) return BAD_TOKEN.has(error.message);
+  // The payload is no JSON.
+  return error instanceof SyntaxError;
 }
 
 function refuse(reason: RefusalReason, claims: Claims | null): Verification {
