@@ -11,6 +11,8 @@ const QUIET = new Set(['/healthz', '/readyz']);
 export function createRequestLog(log: Logger): RequestHandler {
   return function logRequest(req, res, next) {
     const startedAt = performance.now();
+    // Now: a connection that has been closed doesn't tell any more whose it was.
+    const address = clientAddress(req) ?? 'unknown';
     res.once('close', () => {
       const pattern = (req.route as { path?: unknown } | undefined)?.path;
       const route = typeof pattern === 'string' ? pattern : 'unmatched';
@@ -23,7 +25,7 @@ export function createRequestLog(log: Logger): RequestHandler {
           route,
           status: res.writableFinished ? res.statusCode : 499,
           ms: Math.round((performance.now() - startedAt) * 10) / 10,
-          address: clientAddress(req),
+          address,
           userId: req.user?.principal.userId,
         },
         'request',

@@ -7,9 +7,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CheckCredentials } from '../auth/check-credentials.js';
 import { parseAuthorization } from '../auth/credentials.js';
 import { ServiceError, unauthenticated } from '../errors.js';
-import { cleanAddress, cleanText } from '../http/client.js';
+import { cleanText, deviceBehind } from '../http/client.js';
 import type { Logger } from '../observability/logger.js';
-import type { Device } from '../store/records.js';
 import type { Claims } from '../tokens/claims.js';
 import type { Verification } from '../tokens/verifier.js';
 
@@ -74,7 +73,7 @@ export function createVerifyEndpoint({
     }
     try {
       const credentials = parseAuthorization(req.headers.authorization);
-      const checked = checkCredentials(credentials, () => deviceOf(req, trustProxyHops));
+      const checked = checkCredentials(credentials, () => deviceBehind(req, trustProxyHops));
       if (checked === null) {
         refuse(res);
       } else if (checked instanceof Promise) {
@@ -134,24 +133,6 @@ function refuse(res: ServerResponse): void {
     'Content-Length': 0,
   });
   res.end();
-}
-
-/** The client behind the proxy, where the proxy is believed. */
-function deviceOf(req: IncomingMessage, hops: number): Device {
-  const list = (hops > 0 ? (header(req, 'x-forwarded-for') ?? '') : '')
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter(Boolean);
-  // As Express counts: the entry that the outermost of our proxies wrote.
-  const forwarded = list[Math.max(0, list.length - hops)];
-  return {
-    name: null,
-    description: null,
-    type: null,
-    userAgent: cleanText(req.headers['user-agent'], 512),
-    ip: cleanAddress(forwarded) ?? cleanAddress(req.socket.remoteAddress),
-    location: null,
-  };
 }
 
 /** What the proxy says that was asked for: nginx `X-Original-URI`, Traefik and Caddy `X-Forwarded-Uri`. Without the query, which can hold a token. */

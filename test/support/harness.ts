@@ -34,6 +34,7 @@ export interface TestService {
   signIn(email: string): Promise<string>;
   /** A second instance on the same database. */
   sibling(env?: Record<string, string>): Promise<TestService>;
+  /** @throws when anything was logged that isn't on the log's allow-list. */
   close(): Promise<void>;
 }
 
@@ -54,8 +55,10 @@ export async function startTestService(
 ): Promise<TestService> {
   const config = parseConfig({ GLOBAL_SECRET: SECRET, STALE_AFTER: '3650d', ...env });
   const lines: string[] = [];
+  const unknownFields = new Set<string>();
   const log = createLogger({
     level: 'trace',
+    onUnknownField: (name) => unknownFields.add(name),
     destination: new Writable({
       write(chunk, _encoding, done) {
         lines.push(String(chunk));
@@ -100,6 +103,9 @@ export async function startTestService(
     async close() {
       await service.stop();
       await store.close();
+      if (unknownFields.size > 0) {
+        throw new Error(`the log dropped ${[...unknownFields].join(', ')}: see ALLOWED_FIELDS`);
+      }
     },
   };
   return instance;
