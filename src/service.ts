@@ -8,7 +8,9 @@ import { createPasswordHasher, type PasswordHasher } from './auth/password-hash.
 import { createPasswordSignIn } from './auth/sign-in.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
+import { createCors } from './http/cors.js';
 import type { Logger } from './observability/logger.js';
+import { createRepeatedLines } from './observability/repeated-lines.js';
 import { createCutoffMarker, type CutoffMarker } from './revocation/cutoff-marker.js';
 import {
   createRevocationIndex,
@@ -18,6 +20,7 @@ import {
 import { createRevoker, type Revoker } from './revocation/revoke.js';
 import { createRevocationSync, type RevocationSync } from './revocation/sync.js';
 import type { Store } from './store/connect.js';
+import { createRefusalLog } from './routes/refusal-log.js';
 import { createVerifyEndpoint } from './routes/verify.js';
 import type { TokenRecord } from './store/records.js';
 import { createTokenIssuer } from './tokens/issuer.js';
@@ -47,6 +50,9 @@ export interface Service {
   /** Writes what is still to be written. The store stays open. */
   stop(): Promise<void>;
 }
+
+/** Of one kind and one address; the further ones are counted. */
+const REFUSED_LINES_A_MINUTE = 100;
 
 interface ServiceOptions {
   readonly config: Config;
@@ -131,10 +137,14 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     oneTimeUse: config.refreshTokenUsage === 'one-time',
     graceSeconds: config.refreshTokenGraceSeconds,
   });
-  const verify = createVerifyEndpoint({
-    checkCredentials,
-    log,
-    trustProxyHops: config.trustProxyHops,
+  const { trustProxyHops } = config;
+  const cors = createCors(config.corsOrigins);
+  const refusals = createRefusalLog({ log, clock, trustProxyHops });
+  const verify = createVerifyEndpoint({ checkCredentials, cors, refusals, log, trustProxyHops });
+  const requestLines = createRepeatedLines({
+    // Of the process: a line is written when all is over, and nothing may go wrong then.
+    clock: () => performance.now(),
+    atOnce: REFUSED_LINES_A_MINUTE,
   });
   let stopping = false;
   const stopFirst: (() => void)[] = [];
@@ -156,6 +166,8 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     config,
     clock,
     log,
+    cors,
+    requestLines,
     store,
     keys,
     hasher,
@@ -201,6 +213,8 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     announceStop: beginStop,
     async stop() {
       beginStop();
+      refusals.flush();
+      requestLines.flush();
       await sync.stop();
       await marker.stop();
       try {

@@ -63,6 +63,7 @@ const DEFAULTS: Config = {
   onPremises: true,
   signInAttemptsPerMinute: 30,
   trustProxyHops: 0,
+  corsOrigins: [],
   logLevel: 'info',
 };
 
@@ -107,6 +108,12 @@ describe('values', () => {
     [{ ON_PREMISES: 'false' }, { onPremises: false }],
     [{ SIGN_IN_ATTEMPTS: '1' }, { signInAttemptsPerMinute: 1 }],
     [{ TRUST_PROXY: '2' }, { trustProxyHops: 2 }],
+    [{ CORS_ORIGINS: 'https://app.example.com' }, { corsOrigins: ['https://app.example.com'] }],
+    [
+      { CORS_ORIGINS: ' https://A.example/ ,http://localhost:4200,https://a.example:443,' },
+      { corsOrigins: ['https://a.example', 'http://localhost:4200'] },
+    ],
+    [{ CORS_ORIGINS: 'http://[2001:DB8::1]:8080' }, { corsOrigins: ['http://[2001:db8::1]:8080'] }],
     [{ LOG_LEVEL: 'silent' }, { logLevel: 'silent' }],
   ];
   it.each(set)('%j', (env, expected) => {
@@ -193,6 +200,23 @@ describe('problems', () => {
     ['ALLOW_WEAK_SECRET', ['1', 'yes', 'TRUE'], 'true or false'],
     ['ON_PREMISES', ['0', 'no', 'False'], 'true or false'],
     ['UNKNOWN_TOKENS', ['ADOPT', 'reject'], 'adopt, allow, deny'],
+    [
+      'CORS_ORIGINS',
+      [
+        '*',
+        'null',
+        'app.example.com',
+        'https://*.example.com',
+        'https://a.example/path',
+        'https://a.example?x',
+        'https://a.example#',
+        'https://user@a.example',
+        'ftp://a.example',
+        'https://a.example https://b.example',
+        'https://a.example,*',
+      ],
+      'https://host',
+    ],
     ['LOG_LEVEL', ['verbose', 'INFO'], 'trace, debug, info'],
     ['ADMIN_EMAIL', ['root', 'a b@c', '@c', 'a@', ' a@b', 'a@b, c@d'], 'e-mail address'],
     ['ADMIN_PASSWORD', ['short', '1234567'], 'at least 8'],

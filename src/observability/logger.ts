@@ -54,7 +54,7 @@ interface LoggerOptions {
   readonly level: string;
   readonly destination?: DestinationStream;
   /** Told of each field that is left out, by its name; unset = the log itself says so, once for each. */
-  readonly onUnknownField?: (name: string) => void;
+  readonly onUnknownField?: ((name: string) => void) | undefined;
 }
 
 export function createLogger(options: LoggerOptions): Logger {

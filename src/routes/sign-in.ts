@@ -3,7 +3,7 @@ import { Router } from 'express';
 import { z } from 'zod';
 import { isEmailAddress } from '../email.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
-import { ServiceError } from '../errors.js';
+import { unauthenticatedWithoutBasic } from '../errors.js';
 import { clientAddress, clientDevice } from '../http/client.js';
 import { parseBody, parseJsonBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
@@ -40,7 +40,8 @@ export function createSignInRouter({
   router.post('/auth/signin', parseJsonBody, async (req, res) => {
     const { email, password } = parseBody(req, signInBody);
     const user = await signIn(email, password, clientAddress(req));
-    if (user === null) throw wrongCredentials();
+    // The same for an unknown user, a wrong password and an inactive account.
+    if (user === null) throw unauthenticatedWithoutBasic('Wrong e-mail or password.');
     const { id, firstname, lastname } = user;
     const { token } = await issuer.issueAccessToken({
       origin: 'signin',
@@ -58,11 +59,4 @@ export function createSignInRouter({
   router.all('/auth/signin', methodNotAllowed('POST'));
 
   return router;
-}
-
-/** The same for an unknown user, a wrong password and an inactive account. */
-function wrongCredentials(): ServiceError {
-  return new ServiceError('unauthenticated', 'Wrong e-mail or password.', {
-    headers: { 'WWW-Authenticate': 'Basic realm="Users", charset="UTF-8"' },
-  });
 }

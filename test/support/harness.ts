@@ -4,7 +4,7 @@ import { Writable } from 'node:stream';
 import jwt from 'jsonwebtoken';
 import request from 'supertest';
 import { type Config, parseConfig } from '../../src/config.js';
-import { createLogger } from '../../src/observability/logger.js';
+import { createLogger, type Logger } from '../../src/observability/logger.js';
 import { createService, type Service } from '../../src/service.js';
 import { openStore, type Store } from '../../src/store/connect.js';
 import type { User } from '../../src/store/records.js';
@@ -26,6 +26,8 @@ export interface TestService {
   readonly store: Store;
   readonly config: Config;
   readonly clock: { now: number };
+  /** The service's own. */
+  readonly logger: Logger;
   /** Everything logged so far, as text. */
   log(): string;
   http(): ReturnType<typeof request>;
@@ -80,6 +82,7 @@ export async function startTestService(
     store,
     config,
     clock,
+    logger: log,
     log: () => lines.join(''),
     http: () => request(service.handler),
     async createUser(email, role) {
