@@ -14,12 +14,16 @@ import { createDashboardSessions } from './auth/dashboard-session.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { createPageRouter } from './dashboard/assets.js';
+import type { Cors } from './http/cors.js';
+import { readCharset } from './http/input.js';
 import { createProblemHandler, refuseUnknownPath } from './http/problem.js';
 import type { Readiness } from './http/readiness.js';
 import { assignRequestId } from './http/request-id.js';
+import { closeAfterOddBody, refuseTooManyHeaders } from './http/request-limits.js';
 import { createRequestLog } from './http/request-log.js';
 import type { Logger } from './observability/logger.js';
 import type { CutoffMarker } from './revocation/cutoff-marker.js';
+import type { RepeatedLines } from './observability/repeated-lines.js';
 import type { Revoker } from './revocation/revoke.js';
 import { createAdminApiKeysRouter } from './routes/admin-api-keys.js';
 import { createAdminEventsRouter } from './routes/admin-events.js';
@@ -61,6 +65,9 @@ export interface AppDependencies {
   >;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly cors: Cors;
+  /** What refused requests leave in the log. */
+  readonly requestLines: RepeatedLines;
   readonly store: Store;
   readonly keys: SigningKeys;
   readonly hasher: PasswordHasher;
@@ -105,8 +112,14 @@ export function createApp(deps: AppDependencies): Express {
   app.set('trust proxy', config.trustProxyHops);
 
   app.use(assignRequestId);
-  app.use(createRequestLog(log));
+  app.use(createRequestLog({ log, lines: deps.requestLines }));
   app.use(securityHeaders());
+  app.use((req, res, next) => {
+    if (!deps.cors(req, res)) next();
+  });
+  app.use(refuseTooManyHeaders);
+  app.use(closeAfterOddBody);
+  app.use(readCharset);
 
   app.use(createHealthRouter({ readiness: deps.readiness }));
   app.use(

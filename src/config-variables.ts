@@ -40,6 +40,25 @@ const mongodbUri = text.regex(/^mongodb(\+srv)?:\/\/./, {
   error: 'give an address that begins with mongodb:// or mongodb+srv://',
 });
 
+/** As browsers write them: scheme, host, and the port where it isn't the usual one. */
+const origins = z.string().transform((value, context) => {
+  const given = value.split(',').flatMap((each) => each.trim() || []);
+  const found = given.map((each) => (isOrigin(each) ? new URL(each).origin : null));
+  if (found.every((each) => each !== null)) return [...new Set(found)];
+  context.addIssue({
+    code: 'custom',
+    message:
+      'give origins, separated by commas: each https://host or https://host:port, no path, no *',
+  });
+  return z.NEVER;
+});
+
+function isOrigin(given: string): boolean {
+  if (!/^https?:\/\/[^*?#]+$/i.test(given) || !URL.canParse(given)) return false;
+  const { href, origin } = new URL(given);
+  return href === `${origin}/`;
+}
+
 interface Variable<T> {
   readonly schema: z.ZodType<T, string>;
   /** The default, as one would write it in the environment; absent = unset. */
@@ -198,6 +217,11 @@ export const variables = {
     schema: wholeNumber(0, 16),
     fallback: '0',
     about: 'how many reverse proxies stand in front (their `X-Forwarded-For` is believed)',
+  }),
+  CORS_ORIGINS: variable({
+    schema: origins,
+    about:
+      'origins whose pages may use the API, separated by commas (`https://app.example.com`); unset = none',
   }),
   LOG_LEVEL: withDefault({
     schema: oneOf([

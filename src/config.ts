@@ -34,6 +34,7 @@ export interface Config {
   readonly onPremises: boolean;
   readonly signInAttemptsPerMinute: number;
   readonly trustProxyHops: number;
+  readonly corsOrigins: readonly string[];
   readonly logLevel: Values['LOG_LEVEL'];
 }
 
@@ -123,6 +124,7 @@ function assemble(
     onPremises: values.ON_PREMISES,
     signInAttemptsPerMinute: values.SIGN_IN_ATTEMPTS,
     trustProxyHops: values.TRUST_PROXY,
+    corsOrigins: values.CORS_ORIGINS ?? [],
     logLevel: values.LOG_LEVEL,
   });
 }

@@ -14,7 +14,9 @@ import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { readinessOf } from './http/readiness.js';
 import { createDatabaseProbe, type DatabaseProbe } from './observability/database-probe.js';
+import { createCors } from './http/cors.js';
 import type { Logger } from './observability/logger.js';
+import { createRepeatedLines } from './observability/repeated-lines.js';
 import { createCutoffMarker, type CutoffMarker } from './revocation/cutoff-marker.js';
 import {
   createRevocationIndex,
@@ -24,6 +26,7 @@ import {
 import { createRevoker, type Revoker } from './revocation/revoke.js';
 import { createRevocationSync, type RevocationSync } from './revocation/sync.js';
 import type { Store } from './store/connect.js';
+import { createRefusalLog } from './routes/refusal-log.js';
 import { createVerifyEndpoint } from './routes/verify.js';
 import type { TokenRecord } from './store/records.js';
 import { recordOfClaims } from './tokens/record-of-claims.js';
@@ -58,6 +61,9 @@ export interface Service {
   /** Writes what is still to be written. The store stays open. */
   stop(): Promise<void>;
 }
+
+/** Of one kind and one address; the further ones are counted. */
+const REFUSED_LINES_A_MINUTE = 100;
 
 interface ServiceOptions {
   readonly config: Config;
@@ -210,10 +216,14 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     oneTimeUse: config.refreshTokenUsage === 'one-time',
     graceSeconds: config.refreshTokenGraceSeconds,
   });
-  const verify = createVerifyEndpoint({
-    checkCredentials,
-    log,
-    trustProxyHops: config.trustProxyHops,
+  const { trustProxyHops } = config;
+  const cors = createCors(config.corsOrigins);
+  const refusals = createRefusalLog({ log, clock, trustProxyHops });
+  const verify = createVerifyEndpoint({ checkCredentials, cors, refusals, log, trustProxyHops });
+  const requestLines = createRepeatedLines({
+    // Of the process: a line is written when all is over, and nothing may go wrong then.
+    clock: () => performance.now(),
+    atOnce: REFUSED_LINES_A_MINUTE,
   });
   const probe = createDatabaseProbe({ ping: store.ping, log });
   let stopping = false;
@@ -227,6 +237,8 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     config,
     clock,
     log,
+    cors,
+    requestLines,
     store,
     keys,
     hasher,
@@ -287,6 +299,8 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     async stop() {
       beginStop();
       probe.stop();
+      refusals.flush();
+      requestLines.flush();
       await sync.stop();
       await marker.stop();
       try {

@@ -220,7 +220,9 @@ async function listen(server: Server, { port, host }: Config): Promise<void> {
   server.headersTimeout = 10_000;
   server.requestTimeout = 30_000;
   server.keepAliveTimeout = 65_000;
-  server.maxHeadersCount = 100;
+  // Any other number would make those past it vanish without a word; the size is limited by Node,
+  // and what is too many is refused (http/request-limits.ts).
+  server.maxHeadersCount = 0;
   server.maxConnections = 10_000;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>

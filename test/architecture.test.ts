@@ -14,7 +14,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'config-variables.ts': ['email.ts'],
   'config-signing.ts': ['config-variables.ts'],
   'config.ts': ['config-signing.ts', 'config-variables.ts', 'email.ts'],
-  observability: [],
+  observability: ['clock.ts'],
   store: ['errors.ts', 'clock.ts'],
   audit: ['errors.ts', 'clock.ts', 'observability', 'store'],
   tokens: ['errors.ts', 'clock.ts', 'observability', 'store'],

@@ -487,7 +487,7 @@ it('refresh tokens: exchanged, revoked and logged out with, from every place', a
     ['array', 400, 'POST', REFRESH, exchange({ refreshToken: [a.refresh] })],
     ['wrong name', 400, 'POST', REFRESH, exchange({ refresh_token: a.refresh })],
     ['as name', 400, 'POST', REFRESH, exchange({ [a.refresh]: 1 })],
-    ['query', 415, 'POST', `${REFRESH}?refreshToken=${a.refresh}`],
+    ['query', 400, 'POST', `${REFRESH}?refreshToken=${a.refresh}`],
     ['form', 415, 'POST', REFRESH, { headers: FORM, raw: `refreshToken=${a.refresh}` }],
     ['truncated', 400, 'POST', REFRESH, { headers: JSON_TYPE, raw: `{"x":"${a.refresh}` }],
     ['bare', 400, 'POST', REFRESH, { headers: JSON_TYPE, raw: a.refresh }],

@@ -16,7 +16,6 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { unauthenticated } from '../src/errors.js';
 import type { User } from '../src/store/records.js';
 import { createJti } from '../src/tokens/jti.js';
 import { jtiOf, mint, startTestService, type TestService } from './support/harness.js';
@@ -25,7 +24,7 @@ import { makeFolder, removeFolder } from './support/process.js';
 const docs = (name: string) =>
   readFileSync(fileURLToPath(new URL(`../docs/${name}`, import.meta.url)), 'utf8');
 const NGINX_CONF = docs('nginx.conf');
-const CHALLENGE = unauthenticated().headers['WWW-Authenticate'];
+const CHALLENGE = 'Bearer realm="Users"';
 const SPOOFED = {
   'X-User-Id': 'spoofed',
   'X-Subject-Type': 'spoofed',

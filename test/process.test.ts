@@ -67,6 +67,17 @@ const jti = (token: string) =>
     .jti;
 
 describe('starting', () => {
+  it('reads the headers past the hundredth, or says that it does not', async () => {
+    const service = await start();
+    const filler = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`x-${i}`, '1']));
+    const ask = (count: number, path: string) =>
+      fetch(`${service.address}${path}`, { headers: { ...filler(count), authorization: basic } });
+    expect((await ask(80, '/v3/jwt/history')).status).toBe(200);
+    for (const path of ['/v3/jwt/history', '/auth/verify'])
+      expect((await ask(150, path)).status).toBe(431);
+  });
+
   it('prints the first administrator once, with a curl line that works as pasted', async () => {
     const env = { DATA_DIR: dataDir() };
     const first = await startProcess(env);

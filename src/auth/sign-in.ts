@@ -13,9 +13,14 @@ import type { PasswordPrincipal } from './principal.js';
 export interface PasswordSignIn {
   /**
    * Who it is, or null when the e-mail or the password is wrong or the account isn't active.
-   * @param address counts failures; @throws ServiceError 429 after too many of them.
+   * @param address counts failures; null = nobody can tell it, and the account counts them instead.
+   * @throws ServiceError 429 after too many of them.
    */
-  signIn(email: string, password: string, address: string): Promise<PasswordPrincipal | null>;
+  signIn(
+    email: string,
+    password: string,
+    address: string | null,
+  ): Promise<PasswordPrincipal | null>;
   /** Forgets what was verified; to be called when any password changes. */
   forgetVerified(): void;
 }
@@ -30,6 +35,8 @@ interface Dependencies {
 const VERIFIED_FOR_MS = 30_000;
 const WINDOW_SECONDS = 60;
 const MAX_PASSWORD_LENGTH = 256;
+const ACCOUNT = 'account ';
+const MAX_ACCOUNT_LENGTH = 254;
 
 export function createPasswordSignIn({
   users,
@@ -80,9 +87,11 @@ export function createPasswordSignIn({
   }
 
   return {
-    async signIn(givenEmail, password, address) {
+    async signIn(givenEmail, password, givenAddress) {
       if (password.length > MAX_PASSWORD_LENGTH || password.includes('\0')) return null;
       const email = normalizeEmail(givenEmail);
+      // Clients without an address must not share one count: any of them could lock all others out.
+      const address = givenAddress ?? `${ACCOUNT}${email.slice(0, MAX_ACCOUNT_LENGTH)}`;
       const key = createHmac('sha256', cacheKey).update(`${email}\0${password}`).digest('base64');
       const known = verified.get(key);
       if (known && known.until > clock()) return known.principal;
@@ -106,9 +115,10 @@ async function assertNotBlocked(failures: RateLimiterMemory, address: string): P
   const count = await failures.get(address);
   if (count === null || count.remainingPoints > 0) return;
   const seconds = Math.max(1, Math.ceil(count.msBeforeNext / 1000));
+  const where = address.startsWith(ACCOUNT) ? 'to this account' : 'from this address';
   throw new ServiceError(
     'too-many-requests',
-    `Too many failed sign-ins from this address. Try again in ${seconds} s.`,
+    `Too many failed sign-ins ${where}. Try again in ${seconds} s.`,
     { headers: { 'Retry-After': String(seconds) } },
   );
 }

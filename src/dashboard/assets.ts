@@ -71,7 +71,11 @@ function readAsset(name: string, type: string): Asset | null {
 
 function sendAsset(req: Request, res: Response, asset: Asset | null): void {
   if (asset === null) {
-    res.status(503).type('text').send('The page has not been built: run "npm run build".\n');
+    res
+      .status(503)
+      .set('Retry-After', '60')
+      .type('text')
+      .send('The page has not been built: run "npm run build".\n');
     return;
   }
   res.set({

@@ -1,13 +1,24 @@
 /** Input at the edge: query, path and body → typed values, or a 400 that names every offending field and what is allowed. */
-import express, { type Request, type RequestHandler } from 'express';
+import express, { type NextFunction, type Request, type RequestHandler } from 'express';
 import { z } from 'zod';
 import { type FieldError, invalidInput, ServiceError } from '../errors.js';
 import { canonicalId } from '../store/ids.js';
 import { isId, isPrintable } from '../tokens/jti.js';
+import { announcesBody } from './request-limits.js';
 
 const MAX_BODY = '100kb';
 
 const readJson = express.json({ limit: MAX_BODY });
+const readAnyJson = express.json({ limit: MAX_BODY, strict: false });
+const readForm = express.urlencoded({ extended: false, limit: MAX_BODY });
+
+/** `utf8` is what many write for `utf-8`; there is no other charset of that name. */
+export const readCharset: RequestHandler = function readCharset(req, _res, next) {
+  const type = req.headers['content-type'];
+  if (type !== undefined)
+    req.headers['content-type'] = type.replace(/(;\s*charset="?)utf8(?="?\s*(?:;|$))/i, '$1utf-8');
+  next();
+};
 
 /** Reads a JSON object; anything else is 400 or 415. */
 export const parseJsonBody: RequestHandler = function parseJsonBody(req, res, next) {
@@ -18,6 +29,36 @@ export const parseJsonBody: RequestHandler = function parseJsonBody(req, res, ne
     else next(invalidInput('body', 'must be a JSON object.'));
   });
 };
+
+/**
+ * Reads a JSON object where there may be none: no body, an empty one, `null` and `[]` are `{}`. What
+ * can't be read is 415, because without it the request could mean more than was meant.
+ */
+export const parseOptionalJson: RequestHandler = function parseOptionalJson(req, res, next) {
+  readAnyJson(req, res, concludeOptional(req, next, notJson));
+};
+
+/** The same, or a form. */
+export const parseOptionalBody: RequestHandler = function parseOptionalBody(req, res, next) {
+  const conclude = concludeOptional(req, next, notJsonNorForm);
+  readAnyJson(req, res, (error?: unknown) => {
+    if (error !== undefined || req.body !== undefined) conclude(error);
+    else readForm(req, res, conclude);
+  });
+};
+
+function concludeOptional(req: Request, next: NextFunction, refusal: () => ServiceError) {
+  return function conclude(error?: unknown): void {
+    if (error !== undefined) return next(error);
+    if (req.body === undefined && announcesBody(req)) return next(refusal());
+    if (isNothing(req.body)) req.body = {};
+    next(isPlainObject(req.body) ? undefined : invalidInput('body', 'must be a JSON object.'));
+  };
+}
+
+function isNothing(body: unknown): boolean {
+  return body === undefined || body === null || (Array.isArray(body) && body.length === 0);
+}
 
 function isPlainObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -35,7 +76,14 @@ export const requireJsonContentType: RequestHandler = function requireJsonConten
 };
 
 function notJson(): ServiceError {
-  const message = 'send it with Content-Type: application/json.';
+  return wrongContentType('must be application/json.');
+}
+
+function notJsonNorForm(): ServiceError {
+  return wrongContentType('must be application/json or application/x-www-form-urlencoded.');
+}
+
+function wrongContentType(message: string): ServiceError {
   return new ServiceError('unsupported-media-type', `Content-Type: ${message}`, {
     fields: [{ field: 'Content-Type', message }],
   });
@@ -72,25 +120,57 @@ function isTokenText(value: string): boolean {
 }
 
 function parse<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
-  const result = schema.safeParse(input);
+  const result = schema.safeParse(input, { error: describeIssue });
   if (result.success) return result.data;
-  const fields = result.error.issues.flatMap(toFieldErrors);
+  const fields = withoutRepeats(worthTelling(result.error.issues).flatMap(toFieldErrors));
   const first = fields[0] ?? { field: 'input', message: 'is not as it must be.' };
-  throw new ServiceError(
-    'invalid-input',
-    fields.map((f) => `${f.field}: ${f.message}`).join(' ') || first.message,
-    { fields },
+  throw new ServiceError('invalid-input', summarize(fields) || first.message, { fields });
+}
+
+/** For what a schema has no words of its own. */
+function describeIssue(issue: z.core.$ZodRawIssue): string {
+  if (issue.code !== 'invalid_type') return 'is not as it must be.';
+  return `must be ${/^[aeiou]/.test(issue.expected) ? 'an' : 'a'} ${issue.expected}.`;
+}
+
+/** Of what is no text at all nobody needs to hear that it is also too short. */
+function worthTelling(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] {
+  const mistyped = new Set(
+    issues.filter(({ code }) => code === 'invalid_type').map(({ path }) => path.join('.')),
+  );
+  return issues.filter(
+    ({ code, path }) => code === 'invalid_type' || !mistyped.has(path.join('.')),
   );
 }
 
+/** Each message once, after all the fields that it is about. */
+function summarize(fields: readonly FieldError[]): string {
+  const names = new Map<string, string[]>();
+  for (const { field, message } of fields)
+    names.set(message, [...(names.get(message) ?? []), field]);
+  return [...names]
+    .map(([message, about]) => {
+      const said =
+        about.length > 1 ? message.replace(NOT_HERE, 'are not parameters here.') : message;
+      return `${about.join(', ')}: ${said}`;
+    })
+    .join(' ');
+}
+
+/** Several rules about one field can say the same. */
+function withoutRepeats(fields: readonly FieldError[]): FieldError[] {
+  return [...new Map(fields.map((each) => [`${each.field}: ${each.message}`, each])).values()];
+}
+
 const MAX_NAME = 24;
+const NOT_HERE = 'is not a parameter here.';
 
 function toFieldErrors(issue: z.core.$ZodIssue): FieldError[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.slice(0, 5).map((key) => ({
       // Longer than any name here: it may be a value in the place of the name.
       field: key.length > MAX_NAME ? '…' : cleanName(key),
-      message: 'is not a parameter here.',
+      message: NOT_HERE,
     }));
   }
   return [{ field: cleanName(issue.path.join('.')) || 'body', message: issue.message }];
@@ -139,7 +219,9 @@ export function wholeNumberField(min: number, max: number) {
 }
 
 export function choiceField<const T extends readonly string[]>(values: T) {
-  return z.enum(values, { error: `must be one of ${values.join(', ')}.` });
+  return z.enum(values, {
+    error: `must be ${values.length > 1 ? 'one of ' : ''}${values.join(', ')}.`,
+  });
 }
 
 /** A point in time, as ISO 8601 with a zone. */

@@ -80,6 +80,8 @@ export function toServiceError(error: unknown): ServiceError {
   );
 }
 
+const ENCODINGS = 'must be UTF-8, without compression or with gzip, deflate or br.';
+
 /** What Express and its body parsers throw. Their messages quote the input, so they're not passed on. */
 function fromHttpParser(error: unknown): ServiceError | null {
   if (!(error instanceof Error)) return null;
@@ -94,15 +96,9 @@ function fromHttpParser(error: unknown): ServiceError | null {
       });
     case 'encoding.unsupported':
     case 'charset.unsupported':
-      return new ServiceError(
-        'unsupported-media-type',
-        'body: send it as UTF-8, without compression or with gzip.',
-        {
-          fields: [
-            { field: 'body', message: 'send it as UTF-8, without compression or with gzip.' },
-          ],
-        },
-      );
+      return new ServiceError('unsupported-media-type', `body: ${ENCODINGS}`, {
+        fields: [{ field: 'body', message: ENCODINGS }],
+      });
     case 'entity.parse.failed':
       return invalidInput('body', 'must be a JSON object.');
     case 'too.many.parameters':

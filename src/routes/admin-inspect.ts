@@ -37,7 +37,8 @@ const EXPLANATIONS: Readonly<Record<RefusalReason, string>> = {
   'bad-claims':
     'The signature is right, but its claims are not as they must be: it needs a jti and somebody it belongs to.',
   expired: 'It has expired. Its holder needs a new one.',
-  'not-yet-valid': 'It is from the future: check nbf and iat, and the clock of its issuer.',
+  'not-yet-valid':
+    'It is from more than 5 minutes in the future: check nbf and iat, and the clock of its issuer.',
   unknown:
     'It is signed rightly, but this service has no record of it, and UNKNOWN_TOKENS is deny.',
   revoked: 'It was revoked: itself, its session, or everything of its scope up to its time.',

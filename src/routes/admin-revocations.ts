@@ -35,13 +35,14 @@ const BATCH = 500;
 const AT_ONCE = 16;
 const PROGRESS_EVERY_MS = 200;
 
+const IDS = `must be 1 to ${MAX_IDS} record ids.`;
 const selection = z.union(
   [
     z.strictObject({
       ids: z
-        .array(z.string().refine(isRecordId, { error: 'must be record ids.' }))
-        .min(1)
-        .max(MAX_IDS),
+        .array(z.string().refine(isRecordId, { error: 'must be a record id.' }), { error: IDS })
+        .min(1, { error: IDS })
+        .max(MAX_IDS, { error: IDS }),
     }),
     z.strictObject({ filter: filterBody }),
   ],
@@ -51,9 +52,13 @@ const selection = z.union(
 );
 type Selection = z.output<typeof selection>;
 
+const EXPECTED = `must be the count of the preview, at most ${MAX_BULK}.`;
 const bulkBody = withReason({
   selection,
-  expectedCount: z.int({ error: 'must be the count of the preview.' }).min(0).max(MAX_BULK),
+  expectedCount: z
+    .int({ error: EXPECTED })
+    .min(0, { error: EXPECTED })
+    .max(MAX_BULK, { error: EXPECTED }),
   asOf: dateField(),
 });
 

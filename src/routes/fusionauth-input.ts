@@ -27,7 +27,9 @@ const eventInfo = optional(
     }),
 );
 
-const token = optional(z.string({ error: 'must be a text.' }).max(512, { error: 'is too long.' }));
+const token = optional(
+  z.string({ error: 'must be a text.' }).max(512, { error: 'must be at most 512 characters.' }),
+);
 
 const loginBody = z.looseObject({
   loginId: z
@@ -82,7 +84,7 @@ export type RevokeCriteria = z.output<typeof criteria>;
  */
 export function parseRevoke(req: Request): RevokeCriteria {
   const query = readCriteria(req.query);
-  const body = readCriteria(req.body ?? {});
+  const body = readCriteria(req.body);
   for (const name of ['token', 'userId', 'applicationId'] as const) {
     if (query[name] !== undefined && body[name] !== undefined && query[name] !== body[name]) {
       throw new ServiceError('invalid-input', `${name}: differs between the query and the body.`, {
@@ -125,7 +127,7 @@ const logoutInput = z.object({
 /** Parameter before body. */
 export function parseLogout(req: Request) {
   const query = parseBody({ body: req.query }, logoutInput);
-  const body = parseBody({ body: req.body ?? {} }, logoutInput);
+  const body = parseBody({ body: req.body }, logoutInput);
   return {
     global: query.global ?? body.global ?? false,
     refreshToken: query.refreshToken ?? body.refreshToken,

@@ -1,15 +1,20 @@
 /** FusionAuth's refresh-token API: login, exchange, list, revoke, logout, validate, and the public keys. */
-import express, { type Request, type RequestHandler, Router } from 'express';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { isAdministrator, principalOf } from '../auth/authenticate.js';
 import { parseAuthorization } from '../auth/credentials.js';
 import type { Minting } from '../auth/minting.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
 import type { Clock } from '../clock.js';
-import { notFound, ServiceError, unauthenticated } from '../errors.js';
+import { notFound, ServiceError, unauthenticated, unauthenticatedWithoutBasic } from '../errors.js';
 import { clientAddress, clientDevice } from '../http/client.js';
 import { clearCookie, readCookie, setCookie } from '../http/cookies.js';
 import { createFusionAuthErrorHandler } from '../http/fusionauth-errors.js';
-import { parseIdParameter, parseJsonBody } from '../http/input.js';
+import {
+  parseIdParameter,
+  parseJsonBody,
+  parseOptionalBody,
+  parseOptionalJson,
+} from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
 import type { Logger } from '../observability/logger.js';
@@ -49,8 +54,6 @@ interface Dependencies {
 
 const REFRESH = '/api/jwt/refresh';
 const MAX_LISTED = 1000;
-const readForm = express.urlencoded({ extended: false, limit: '100kb' });
-const readJson = express.json({ limit: '100kb' });
 
 export function createFusionAuthRouter(deps: Dependencies): Router {
   const { authenticate, sessions, tokens, users, revoker } = deps;
@@ -232,21 +235,22 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
       credentials.scheme === 'token' ? credentials.token : readCookie(req, 'access_token');
     const checked =
       token === undefined ? null : await deps.checkToken(token, () => clientDevice(req));
-    if (token === undefined || checked === null || !checked.accepted) throw unauthenticated();
+    if (token === undefined || checked === null || !checked.accepted)
+      throw unauthenticatedWithoutBasic();
     res.set('Cache-Control', 'no-store').json({ jwt: payloadOf(token) });
   };
 
   const router = Router();
   router.post('/api/login', parseJsonBody, login);
   router.all('/api/login', methodNotAllowed('POST'));
-  router.post(REFRESH, parseJsonBody, exchange);
+  router.post(REFRESH, parseOptionalJson, exchange);
   router.get(REFRESH, authenticate, listOfUser);
-  router.delete(REFRESH, authenticate, readJson, readForm, revokeByCriteria);
+  router.delete(REFRESH, authenticate, parseOptionalBody, revokeByCriteria);
   router.all(REFRESH, methodNotAllowed('GET', 'HEAD', 'POST', 'DELETE'));
   router.get(`${REFRESH}/:id`, authenticate, retrieve);
   router.delete(`${REFRESH}/:id`, authenticate, revokeOne);
   router.all(`${REFRESH}/:id`, methodNotAllowed('GET', 'HEAD', 'DELETE'));
-  router.post('/api/logout', readJson, logout);
+  router.post('/api/logout', parseOptionalBody, logout);
   router.all('/api/logout', methodNotAllowed('POST'));
   router.get('/api/jwt/validate', validate);
   router.all('/api/jwt/validate', methodNotAllowed('GET', 'HEAD'));
@@ -257,7 +261,7 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
   return router;
 }
 
-function setSessionCookies(req: Request, res: express.Response, session: Session): void {
+function setSessionCookies(req: Request, res: Response, session: Session): void {
   setCookie(req, res, 'access_token', session.accessToken);
   setCookie(req, res, 'refresh_token', session.refreshToken, session.refreshTokenExpiresAt);
 }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { isEmailAddress } from '../email.js';
 import type { Minting } from '../auth/minting.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
-import { ServiceError } from '../errors.js';
+import { unauthenticatedWithoutBasic } from '../errors.js';
 import { clientAddress, clientDevice } from '../http/client.js';
 import { parseBody, parseJsonBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
@@ -43,7 +43,8 @@ export function createSignInRouter({
   router.post('/auth/signin', parseJsonBody, async (req, res) => {
     const { email, password } = parseBody(req, signInBody);
     const principal = await signIn(email, password, clientAddress(req));
-    if (principal === null) throw wrongCredentials();
+    // The same for an unknown user, a wrong password and an inactive account.
+    if (principal === null) throw unauthenticatedWithoutBasic('Wrong e-mail or password.');
     const { user } = principal;
     const { id, firstname, lastname } = user;
     const { token } = await minting.mint(principal, () =>
@@ -64,11 +65,4 @@ export function createSignInRouter({
   router.all('/auth/signin', methodNotAllowed('POST'));
 
   return router;
-}
-
-/** The same for an unknown user, a wrong password and an inactive account. */
-function wrongCredentials(): ServiceError {
-  return new ServiceError('unauthenticated', 'Wrong e-mail or password.', {
-    headers: { 'WWW-Authenticate': 'Basic realm="Users", charset="UTF-8"' },
-  });
 }

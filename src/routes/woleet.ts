@@ -1,12 +1,12 @@
 /** Woleet's token API: mint a JWT that never expires, revoke one by its value. */
-import express, { type Request, type RequestHandler, Router } from 'express';
+import { type Request, type RequestHandler, Router } from 'express';
 import { z } from 'zod';
 import { isAdministrator, principalOf, userPrincipalOf } from '../auth/authenticate.js';
 import type { Minting } from '../auth/minting.js';
 import { tokenOfParameter } from '../auth/credentials.js';
 import { invalidInput } from '../errors.js';
 import { clientDevice } from '../http/client.js';
-import { parseBody, parseQuery, textField } from '../http/input.js';
+import { parseBody, parseOptionalBody, parseQuery, textField } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
 import { recordVanished, type Revoker } from '../revocation/revoke.js';
@@ -29,8 +29,6 @@ interface Dependencies {
 
 const PATH = '/v1/token';
 const MAX_CDATA = 64;
-const readJson = express.json({ limit: '100kb' });
-const readForm = express.urlencoded({ extended: false, limit: '100kb' });
 
 const mintQuery = z.strictObject({
   cdata: z.union([z.literal('').transform(() => undefined), textField(MAX_CDATA)]).optional(),
@@ -94,7 +92,7 @@ export function createWoleetRouter(deps: Dependencies): Router {
   // Express would answer HEAD with the handler of GET, and mint a token.
   router.head(PATH, methodNotAllowed('GET', 'DELETE'));
   router.get(PATH, authenticate, mint);
-  router.delete(PATH, authenticate, readJson, readForm, revoke);
+  router.delete(PATH, authenticate, parseOptionalBody, revoke);
   router.all(PATH, methodNotAllowed('GET', 'DELETE'));
   return router;
 }
@@ -103,7 +101,7 @@ export function createWoleetRouter(deps: Dependencies): Router {
 function tokenOf(req: Request): string {
   const given = [
     parseBody({ body: req.query }, tokenInput).token,
-    parseBody({ body: req.body ?? {} }, tokenInput).token,
+    parseBody(req, tokenInput).token,
   ].filter((value) => value !== undefined && value !== '');
   const [token, other] = given;
   if (token === undefined)

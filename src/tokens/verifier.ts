@@ -37,8 +37,6 @@ interface Dependencies {
   readonly isRevoked: (claims: Claims) => boolean;
 }
 
-/** A token that claims to come from further in the future than this would slip under every cut-off. */
-const MAX_ISSUED_AHEAD_MS = 300_000;
 /** What jsonwebtoken says of tokens, as opposed to keys and options. */
 const BAD_TOKEN: ReadonlySet<string> = new Set([
   'jwt malformed',
@@ -47,6 +45,11 @@ const BAD_TOKEN: ReadonlySet<string> = new Set([
   'invalid algorithm',
   'invalid signature',
 ]);
+/**
+ * How far the clock of an issuer may be ahead, for `iat` and `nbf` alike. A token that claims to
+ * come from further in the future would slip under every cut-off.
+ */
+const MAX_AHEAD_MS = 300_000;
 const TOKEN_TYPES = new Set(['JWT', 'AT+JWT', 'APPLICATION/AT+JWT']);
 
 /** What a correct signature vouches for; the same at every use. */
@@ -103,7 +106,8 @@ export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): T
     const { claims, notBefore } = signed;
     const now = clock();
     if (hasExpired(claims.expiresAt, now)) return refuse('expired', claims);
-    if (startsAfter(notBefore, now) || (claims.issuedAt ?? 0) > now + MAX_ISSUED_AHEAD_MS) {
+    const latest = now + MAX_AHEAD_MS;
+    if (startsAfter(notBefore, latest) || (claims.issuedAt ?? 0) > latest) {
       return refuse('not-yet-valid', claims);
     }
     return isRevoked(claims) ? refuse('revoked', claims) : { accepted: true, claims };
@@ -134,7 +138,7 @@ function isTokenType(type: unknown): boolean {
 }
 
 /** RFC 7519 section 4.1.5. Anything but a number can't be understood, so it counts as "not yet". */
-function startsAfter(notBefore: unknown, now: number): boolean {
+function startsAfter(notBefore: unknown, latest: number): boolean {
   if (notBefore === undefined) return false;
-  return typeof notBefore !== 'number' || notBefore * 1000 > now;
+  return typeof notBefore !== 'number' || notBefore * 1000 > latest;
 }
