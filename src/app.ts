@@ -24,8 +24,10 @@ import { createRequestLog } from './http/request-log.js';
 import type { Logger } from './observability/logger.js';
 import type { CutoffMarker } from './revocation/cutoff-marker.js';
 import type { RepeatedLines } from './observability/repeated-lines.js';
+import type { LowerCutoff } from './revocation/lower-cutoff.js';
 import type { Revoker } from './revocation/revoke.js';
 import { createAdminApiKeysRouter } from './routes/admin-api-keys.js';
+import { createAdminCutoffsRouter } from './routes/admin-cutoffs.js';
 import { createAdminEventsRouter } from './routes/admin-events.js';
 import { createAdminExportRouter } from './routes/admin-export.js';
 import { createAdminInspectRouter } from './routes/admin-inspect.js';
@@ -86,6 +88,7 @@ export interface AppDependencies {
   readonly apiKeys: ApiKeys;
   readonly usage: UsageRecorder;
   readonly revoker: Revoker;
+  readonly lowerCutoff: LowerCutoff;
   readonly readiness: () => Readiness;
   readonly audit: Audit;
   /** Neither expired nor revoked. @throws ServiceError 503 when that can't be known. */
@@ -234,6 +237,7 @@ function useDashboard(
   app.use(createAdminExportRouter(common));
   app.use(createAdminTokensRouter({ ...common, cutoffs: store.cutoffs, usage: deps.usage }));
   app.use(createAdminRevocationsRouter(common));
+  app.use(createAdminCutoffsRouter({ ...common, lowerCutoff: deps.lowerCutoff }));
   app.use(createAdminSummaryRouter(common));
   app.use(
     createAdminInspectRouter({

@@ -3,4 +3,7 @@
 /** Milliseconds since the epoch. */
 export type Clock = () => number;
 
+/** As far as the clocks of instances, and of others who sign tokens, may be ahead of ours: 5 minutes. */
+export const MAX_AHEAD_MS = 300_000;
+
 export const systemClock: Clock = () => Date.now();

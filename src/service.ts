@@ -18,6 +18,8 @@ import { createCors } from './http/cors.js';
 import type { Logger } from './observability/logger.js';
 import { createRepeatedLines } from './observability/repeated-lines.js';
 import { createCutoffMarker, type CutoffMarker } from './revocation/cutoff-marker.js';
+import { createKeepRefused } from './revocation/keep-refused.js';
+import { createLowerCutoff } from './revocation/lower-cutoff.js';
 import {
   createRevocationIndex,
   questionOf,
@@ -29,8 +31,9 @@ import type { Store } from './store/connect.js';
 import { createRefusalLog } from './routes/refusal-log.js';
 import { createVerifyEndpoint } from './routes/verify.js';
 import type { TokenRecord } from './store/records.js';
+import type { Claims } from './tokens/claims.js';
 import { recordOfClaims } from './tokens/record-of-claims.js';
-import { hasExpired } from './tokens/state.js';
+import { hasExpired, USUAL_AHEAD_MS } from './tokens/state.js';
 import { createTokenIssuer } from './tokens/issuer.js';
 import type { SigningKeys } from './tokens/keys.js';
 import { createTokenRegistrar } from './tokens/registrar.js';
@@ -135,7 +138,13 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
       if (revocations.cutoffs.length > 0) passwordSignIn.forgetVerified();
     },
   });
-  const verifier = createTokenVerifier({ keys, clock, isRevoked: index.isRevoked });
+  const verifier = createTokenVerifier({
+    keys,
+    clock,
+    isRevoked: index.isRevoked,
+    // Where nothing is recorded, nothing remembers when such a one was first seen.
+    ...(config.unknownTokens === 'allow' ? { maxAheadMs: USUAL_AHEAD_MS } : {}),
+  });
   const usage = createUsageRecorder({
     tokens: store.tokens,
     clock,
@@ -148,11 +157,20 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     },
     onNoted: standing.noteUse,
   });
+  const toRecord = (claims: Claims) =>
+    recordOfClaims(claims, {
+      origin: 'adopted',
+      device: null,
+      lastUsedAt: null,
+      seenAt: clock(),
+      retentionSeconds,
+    });
   const checkToken = createTokenCheck({
     verifier,
     usage,
     unknownTokens: config.unknownTokens,
     onRefused: audit.refused,
+    keepRefused: createKeepRefused({ tokens: store.tokens, index, revoker, toRecord, log }),
   });
   const apiKeys = createApiKeys({
     secrets: store.tokens,
@@ -184,13 +202,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     tokens: store.tokens,
     cutoffs: store.cutoffs,
     users: store.users,
-    toRecord: (claims) =>
-      recordOfClaims(claims, {
-        origin: 'adopted',
-        device: null,
-        lastUsedAt: null,
-        retentionSeconds,
-      }),
+    toRecord,
     clock,
     ownIssuer: config.tokenIssuer,
   });
@@ -261,6 +273,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
       },
       identify: verifier.identify,
       retentionSeconds,
+      clock,
     }),
     checkToken,
     checkCredentials,
@@ -269,6 +282,13 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     sessions,
     apiKeys,
     revoker,
+    lowerCutoff: createLowerCutoff({
+      store,
+      index,
+      clock,
+      log,
+      onLowered: audit.cutoffLowered,
+    }),
     audit,
     isUsable: (claims) => !hasExpired(claims.expiresAt, clock()) && !index.isRevoked(claims),
     onStop: (stop) => void stopFirst.push(stop),

@@ -36,6 +36,8 @@ export interface Audit {
   /** This instance revoked it, just now. */
   revoked(record: TokenRecord, act: Act): void;
   scopeRevoked(cutoff: Cutoff, act: Act): void;
+  /** A cut-off that was in the future is at now. */
+  cutoffLowered(scope: Pick<Cutoff, 'userId' | 'applicationId'>, act: Act): void;
   /** Records that a cut-off had revoked were marked. */
   marked(cutoff: Cutoff, count: number): void;
   /** A token of ours was presented, and refused as revoked or unknown. */
@@ -113,6 +115,12 @@ export function createAudit({ store, clock, log, retentionSeconds }: Dependencie
       const { userId, applicationId } = cutoff;
       const about = { userId, applicationId };
       trail.record({ type: 'scope.revoked', by, via, reason, requestId, ...about });
+    },
+
+    cutoffLowered({ userId, applicationId }, { by, via, reason, requestId }) {
+      feed.publish({ type: 'resync' });
+      const about = { userId, applicationId };
+      trail.record({ type: 'cutoff.lowered', by, via, reason, requestId, ...about });
     },
 
     marked(cutoff, count) {

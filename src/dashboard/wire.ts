@@ -286,6 +286,7 @@ export interface WireAuditEvent {
     | 'token.registered'
     | 'scope.revoked'
     | 'bulk.revoked'
+    | 'cutoff.lowered'
     | 'user.created'
     | 'user.disabled'
     | 'user.enabled'

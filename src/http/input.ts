@@ -1,6 +1,7 @@
 /** Input at the edge: query, path and body → typed values, or a 400 that names every offending field and what is allowed. */
 import express, { type NextFunction, type Request, type RequestHandler } from 'express';
 import { z } from 'zod';
+import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import { type FieldError, invalidInput, ServiceError } from '../errors.js';
 import { canonicalId } from '../store/ids.js';
 import { isId, isPrintable } from '../tokens/jti.js';
@@ -224,12 +225,26 @@ export function choiceField<const T extends readonly string[]>(values: T) {
   });
 }
 
-/** A point in time, as ISO 8601 with a zone. */
+const FIRST_YEAR_MS = Date.parse('1970-01-01T00:00:00Z');
+const LAST_YEAR_MS = Date.parse('9999-12-31T23:59:59.999Z');
+
+/** A point in time, as ISO 8601 with a zone; of the years 1970 to 9999. */
 export function dateField() {
   return z.iso
     .datetime({
       offset: true,
       error: 'must be an ISO 8601 date and time, such as 2030-01-31T00:00:00Z.',
+      abort: true,
     })
-    .transform((value) => new Date(value));
+    .transform((value) => new Date(value))
+    .refine((date) => date.getTime() >= FIRST_YEAR_MS && date.getTime() <= LAST_YEAR_MS, {
+      error: 'must be from the years 1970 to 9999.',
+    });
+}
+
+/** A point in time that was: ahead of `clock` only as far as clocks may differ. */
+export function pastDateField(clock: Clock) {
+  return dateField().refine((date) => date.getTime() <= clock() + MAX_AHEAD_MS, {
+    error: 'must not be more than 5 minutes in the future.',
+  });
 }

@@ -14,6 +14,8 @@ export interface CutoffTable {
   effective(question: CutoffQuestion): number;
   /** Moves the scope's T forward, never back. @returns whether it moved. */
   raise(scope: CutoffScope, at: number): boolean;
+  /** Moves it back to `at` where it is later than `beyond`, but no later than `from`. @returns whether it moved. */
+  lower(scope: CutoffScope, times: { at: number; from: number; beyond: number }): boolean;
   /** What is in force for exactly this scope, as it is now. */
   of(scope: Pick<CutoffScope, 'userId' | 'applicationId'>): CutoffTimes;
   readonly size: number;
@@ -83,6 +85,14 @@ export function createCutoffTable(): CutoffTable {
       isEmpty = false;
       const which = scope.sessionsOnly ? 'sessions' : 'any';
       if (at <= times[which]) return false;
+      times[which] = at;
+      return true;
+    },
+
+    lower(scope, { at, from, beyond }) {
+      const times = timesOf(scope);
+      const which = scope.sessionsOnly ? 'sessions' : 'any';
+      if (times[which] <= Math.max(at, beyond) || times[which] > from) return false;
       times[which] = at;
       return true;
     },

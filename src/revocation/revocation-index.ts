@@ -3,9 +3,9 @@
  * Exact, never an LRU, without a size cap; ids leave only when their token has expired anyway.
  * Filling it and keeping it fresh is `sync.ts`.
  */
-import type { Clock } from '../clock.js';
+import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import { unavailable } from '../errors.js';
-import type { CutoffScope } from '../store/cutoffs.js';
+import type { Cutoff, CutoffScope } from '../store/cutoffs.js';
 import type { TokenRecord } from '../store/records.js';
 import type { RevokedEntry } from '../store/revoked-entry.js';
 import { cutoffSubjectOf, isCutOff } from '../tokens/state.js';
@@ -35,6 +35,11 @@ export interface RevocationIndex {
   add(entry: RevokedEntry): boolean;
   /** @returns whether it is later than the one that was in force. */
   raiseCutoff(scope: CutoffScope, at: Date): boolean;
+  /**
+   * Follows an administrator who lowered a cut-off that was in the future. One that isn't stays: no
+   * late answer of the database takes back what was revoked since.
+   */
+  followLowered(cutoff: Cutoff): void;
   /** From now on no token of these users is good, whenever it was issued: they are disabled or gone. */
   blockUsers(ids: Iterable<string>): void;
   unblockUsers(ids: Iterable<string>): void;
@@ -98,6 +103,12 @@ export function createRevocationIndex({
     },
 
     raiseCutoff: (scope, at) => cutoffs.raise(scope, at.getTime()),
+
+    followLowered(cutoff) {
+      if (cutoff.loweredFrom === undefined) return;
+      const [at, from] = [cutoff.at.getTime(), cutoff.loweredFrom.getTime()];
+      cutoffs.lower(cutoff, { at, from, beyond: clock() + MAX_AHEAD_MS });
+    },
 
     blockUsers(users) {
       for (const id of users) blockedUsers.add(id);

@@ -2,7 +2,7 @@
  * Revoking: the one use case behind every dialect and page. Store first (durably), own index
  * second, answer third; a failed write is a failed request (promises R1 and R3).
  */
-import type { Clock } from '../clock.js';
+import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import { type ServiceError, unavailable } from '../errors.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/connect.js';
@@ -131,7 +131,7 @@ export function createRevoker(deps: Dependencies): Revoker {
    */
   async function raiseUntilNow(scope: CutoffScope, act: Omit<Cutoff, 'at' | keyof CutoffScope>) {
     const raised = await cutoffs.raise({ ...scope, ...act, at: await untilNow(scope) });
-    const newest = await tokens.newestIssuedAt(scope);
+    const newest = await newestIssuedAt(scope);
     return newest === null || newest <= raised.at
       ? raised
       : cutoffs.raise({ ...scope, ...act, at: newest });
@@ -157,9 +157,14 @@ export function createRevoker(deps: Dependencies): Revoker {
     );
   }
 
+  /** What claims to be from further ahead than clocks may differ moves no cut-off: it would lock its holder out. */
+  function newestIssuedAt(scope: CutoffScope): Promise<Date | null> {
+    return tokens.newestIssuedAt(scope, new Date(clock() + MAX_AHEAD_MS));
+  }
+
   /** Not before the newest token recorded, so that a clock that is behind lets nothing through. */
   async function untilNow(scope: CutoffScope): Promise<Date> {
-    const newest = await tokens.newestIssuedAt(scope);
+    const newest = await newestIssuedAt(scope);
     return new Date(Math.max(clock(), newest?.getTime() ?? 0));
   }
 

@@ -4,7 +4,7 @@
  * adds, so a load that is under way can't erase what is revoked meanwhile, and overlapping loads
  * don't matter.
  */
-import type { Clock } from '../clock.js';
+import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/connect.js';
 import type { Cutoff } from '../store/cutoffs.js';
@@ -84,9 +84,10 @@ export function createRevocationSync({
     const since = isBehind ? null : wanted;
     // This instance's own are in the index already; at the first load everything is new.
     const isFirst = cursor === null;
-    const newCutoffs = (await store.cutoffs.all()).filter((cutoff) =>
-      index.raiseCutoff(cutoff, cutoff.at),
-    );
+    const allCutoffs = await store.cutoffs.all();
+    for (const cutoff of allCutoffs) index.followLowered(cutoff);
+    const newCutoffs = allCutoffs.filter((cutoff) => index.raiseCutoff(cutoff, cutoff.at));
+    for (const cutoff of newCutoffs) warnOfFuture(cutoff);
     // At once: they are in force already, and at the next time they would not be new.
     if (!isFirst && newCutoffs.length > 0) onForeign?.({ entries: [], cutoffs: newCutoffs });
     const newEntries: RevokedEntry[] = [];
@@ -107,6 +108,15 @@ export function createRevocationSync({
     lastClock = startedAt;
     index.markSynced(startedAt);
     if (!isFirst && newEntries.length > 0) onForeign?.({ entries: newEntries, cutoffs: [] });
+  }
+
+  /** No instance sets such a one, unless its clock is wrong; versions before 0.2.0 did. */
+  function warnOfFuture({ at, userId, applicationId, sessionsOnly }: Cutoff): void {
+    if (at.getTime() <= clock() + MAX_AHEAD_MS) return;
+    log.warn(
+      { event: 'cutoff.future', userId, applicationId, sessionsOnly },
+      `a cut-off is in the future: until ${at.toISOString()} it refuses every new token of its scope; an administrator's POST /admin/cutoffs/lower moves it back to now`,
+    );
   }
 
   function refresh(): Promise<void> {

@@ -3,7 +3,7 @@ import { type Request, type RequestHandler, type Response, Router } from 'expres
 import { z } from 'zod';
 import { type Caller, callerOf, ownJti, principalOf } from '../auth/authenticate.js';
 import { forbidden, invalidInput, ServiceError, unavailable } from '../errors.js';
-import { dateField, idField, parseBody, parseJsonBody } from '../http/input.js';
+import { dateField, parseBody, parseJsonBody, pastDateField } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
 import type { Clock } from '../clock.js';
@@ -15,6 +15,7 @@ import { isRecordId } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
 import { toReason, withReason } from './admin-reason.js';
+import { scopeFields, toScope } from './admin-scope.js';
 import { filterBody, toTokenSearch } from './admin-tokens-input.js';
 
 interface Dependencies {
@@ -53,19 +54,18 @@ const selection = z.union(
 type Selection = z.output<typeof selection>;
 
 const EXPECTED = `must be the count of the preview, at most ${MAX_BULK}.`;
-const bulkBody = withReason({
-  selection,
-  expectedCount: z
-    .int({ error: EXPECTED })
-    .min(0, { error: EXPECTED })
-    .max(MAX_BULK, { error: EXPECTED }),
-  asOf: dateField(),
-});
+const bulkBody = (clock: Clock) =>
+  withReason({
+    selection,
+    expectedCount: z
+      .int({ error: EXPECTED })
+      .min(0, { error: EXPECTED })
+      .max(MAX_BULK, { error: EXPECTED }),
+    asOf: pastDateField(clock),
+  });
 
 const cutoffBody = withReason({
-  userId: idField().optional(),
-  applicationId: idField().optional(),
-  everything: z.literal(true, { error: 'must be true, or absent.' }).optional(),
+  ...scopeFields,
   before: dateField().optional(),
 });
 
@@ -112,7 +112,7 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
   };
 
   const revokeMany: RequestHandler = async (req, res) => {
-    const body = parseBody(req, bulkBody);
+    const body = parseBody(req, bulkBody(clock));
     const caller = await callerOf(req, users);
     const selected = await findSelected(body.selection, caller);
     if (selected.length > body.expectedCount) {
@@ -198,20 +198,14 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
 
   const raiseCutoff: RequestHandler = async (req, res) => {
     const body = parseBody(req, cutoffBody);
-    const { userId = null, applicationId = null, everything, before } = body;
+    const { userId = null, applicationId = null, before } = body;
     const caller = await callerOf(req, users);
     // Cut-offs are kept for ever: whoever may name applications freely could make any number of them.
     const isOwn = userId === caller.userId && applicationId === null;
     if (!caller.isAdministrator && !isOwn) throw forbidden();
-    if ((userId === null && applicationId === null) !== (everything === true)) {
-      throw invalidInput(
-        'everything',
-        'must be true when neither userId nor applicationId is given, and only then.',
-      );
-    }
+    const scope = { ...toScope(body), sessionsOnly: false };
     if (before !== undefined && before.getTime() > clock())
       throw invalidInput('before', 'must not be in the future.');
-    const scope = { userId, applicationId, sessionsOnly: false };
     const context = contextOf(req, res, toReason(body));
     const { at, matched } = await revoker.revokeScopeCounted(scope, context, before);
     res.status(201).set('Cache-Control', 'no-store').json({ userId, applicationId, at, matched });

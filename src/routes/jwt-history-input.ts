@@ -1,12 +1,14 @@
 /** The parameters of the JWT history routes, and what is allowed in each. */
 import type { Request } from 'express';
 import { z } from 'zod';
+import type { Clock } from '../clock.js';
 import { tokenOfParameter } from '../auth/credentials.js';
 import {
   choiceField,
   dateField,
   idField,
   parseBody,
+  pastDateField,
   textField,
   wholeNumberField,
 } from '../http/input.js';
@@ -75,28 +77,29 @@ const tokenBody = z.strictObject({
     .transform(tokenOfParameter),
 });
 
-const fieldsBody = z.strictObject({
-  jti: idField(),
-  userId: idField(),
-  expiresAt: dateField().nullish(),
-  issuedAt: dateField().nullish(),
-  /** '' = a token without `iss`; absent = whoever issued it. */
-  issuer: z
-    .union([z.literal(''), textField(256)], {
-      error: 'must be the claim iss of the token, at most 256 characters, or empty.',
-    })
-    .refine((issuer) => issuer !== ANY_ISSUER, { error: 'must name one issuer.' })
-    .optional(),
-  subject: textField(256).nullish(),
-  audience: textField(256).nullish(),
-  applicationId: idField().nullish(),
-  sessionId: idField().nullish(),
-  cdata: textField(64).nullish(),
-});
+const fieldsBody = (clock: Clock) =>
+  z.strictObject({
+    jti: idField(),
+    userId: idField(),
+    expiresAt: dateField().nullish(),
+    issuedAt: pastDateField(clock).nullish(),
+    /** '' = a token without `iss`; absent = whoever issued it. */
+    issuer: z
+      .union([z.literal(''), textField(256)], {
+        error: 'must be the claim iss of the token, at most 256 characters, or empty.',
+      })
+      .refine((issuer) => issuer !== ANY_ISSUER, { error: 'must name one issuer.' })
+      .optional(),
+    subject: textField(256).nullish(),
+    audience: textField(256).nullish(),
+    applicationId: idField().nullish(),
+    sessionId: idField().nullish(),
+    cdata: textField(64).nullish(),
+  });
 
 /** A token to register: its text, or its `jti` and what is known of it. */
-export function parseRegistration(req: Request): Registration {
+export function parseRegistration(req: Request, clock: Clock): Registration {
   return Object.hasOwn(req.body as object, 'token')
     ? parseBody(req, tokenBody)
-    : parseBody(req, fieldsBody);
+    : parseBody(req, fieldsBody(clock));
 }

@@ -24,11 +24,21 @@ export interface Cutoff extends CutoffScope {
   readonly requestId?: string;
   /** When it was set, which may be long after `at`; null in those from before it was kept. */
   readonly setAt?: Date | null;
+  /** Once it was so far in the future, and an administrator lowered it. */
+  readonly loweredFrom?: Date;
 }
 
 export interface CutoffStore {
   /** Moves the scope's cut-off to `at`, never back: one atomic, durable write. The cut-off now in force. */
   raise(cutoff: Cutoff): Promise<Cutoff>;
+  /**
+   * Moves those of exactly this scope that are later than `beyond` back to `at`: one atomic, durable
+   * write each. @returns as they are now, each with `loweredFrom`; repeated, the same ones again.
+   */
+  lower(
+    scope: Pick<CutoffScope, 'userId' | 'applicationId'>,
+    times: { readonly beyond: Date; readonly at: Date },
+  ): Promise<Cutoff[]>;
   all(): Promise<Cutoff[]>;
   /** Those whose scope a token of this user and application may be in. */
   matching(userId: string | null, applicationId: string | null): Promise<Cutoff[]>;
@@ -44,6 +54,7 @@ type CutoffDocument = Omit<Cutoff, 'everyKind'> & {
   readonly _id: string;
   readonly everyKind?: boolean;
   readonly markedUntil: Date | null;
+  readonly loweredFrom?: Date | null;
 };
 
 function cutoffSchema(writeConcern: WriteConcern) {
@@ -61,6 +72,7 @@ function cutoffSchema(writeConcern: WriteConcern) {
       requestId: { type: String, default: null },
       setAt: { type: Date, default: null },
       markedUntil: { type: Date, default: null },
+      loweredFrom: { type: Date },
     },
     {
       collection: 'cutoffs',
@@ -91,10 +103,10 @@ export function createCutoffStore({
   function noteMarking(found: CutoffDocument): Cutoff {
     const cutoff = toCutoff(found);
     const known = unmarkedByKey.get(found._id);
-    if (isUnmarked(found)) {
-      if (known === undefined || known.at <= cutoff.at) unmarkedByKey.set(found._id, cutoff);
-    } else if (known !== undefined && known.at <= cutoff.at) {
-      unmarkedByKey.delete(found._id);
+    const latest = Math.max(cutoff.at.getTime(), cutoff.loweredFrom?.getTime() ?? -Infinity);
+    if (known === undefined || known.at.getTime() <= latest) {
+      if (isUnmarked(found)) unmarkedByKey.set(found._id, cutoff);
+      else unmarkedByKey.delete(found._id);
     }
     return cutoff;
   }
@@ -123,6 +135,37 @@ export function createCutoffStore({
           .lean(),
       );
       return noteMarking(found);
+    },
+
+    async lower({ userId, applicationId }, { beyond, at }) {
+      const keys = [true, false].flatMap((sessionsOnly) =>
+        [{}, { everyKind: true as const }].map((holder) =>
+          scopeKey({ userId, applicationId, sessionsOnly, ...holder }),
+        ),
+      );
+      await run(() =>
+        model.updateMany(
+          { _id: { $in: keys }, at: { $gt: beyond } },
+          [
+            {
+              $set: {
+                loweredFrom: { $max: ['$loweredFrom', '$at'] },
+                // What is raised later is to be marked again; null stays null.
+                markedUntil: { $cond: [{ $gt: ['$markedUntil', at] }, at, '$markedUntil'] },
+                at,
+              },
+            },
+          ],
+          { hint: { _id: 1 }, updatePipeline: true, writeConcern },
+        ),
+      );
+      const found = await run(() =>
+        model
+          .find({ _id: { $in: keys } })
+          .hint({ _id: 1 })
+          .lean(),
+      );
+      return found.filter(({ loweredFrom }) => loweredFrom).map(noteMarking);
     },
 
     async all() {
@@ -158,7 +201,8 @@ export function createCutoffStore({
     async setMarked(cutoff) {
       await run(() =>
         model.updateOne(
-          { _id: scopeKey(cutoff) },
+          // Unless it was lowered meanwhile: what is raised after that is not marked yet.
+          { _id: scopeKey(cutoff), at: { $gte: cutoff.at } },
           { $max: { markedUntil: cutoff.at } },
           { writeConcern },
         ),
@@ -195,12 +239,14 @@ function toCutoff({
   markedUntil: _markedUntil,
   requestId,
   everyKind,
+  loweredFrom,
   ...cutoff
 }: CutoffDocument): Cutoff {
   return {
     ...cutoff,
     ...(requestId ? { requestId } : {}),
     ...(everyKind === true ? { everyKind } : {}),
+    ...(loweredFrom ? { loweredFrom } : {}),
   };
 }
 

@@ -10,6 +10,7 @@ export const AUDIT_TYPES = [
   'token.registered',
   'scope.revoked',
   'bulk.revoked',
+  'cutoff.lowered',
   'user.created',
   'user.disabled',
   'user.enabled',

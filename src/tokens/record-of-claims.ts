@@ -6,11 +6,13 @@ interface Circumstances {
   readonly origin: TokenOrigin;
   readonly device: Device | null;
   readonly lastUsedAt: Date | null;
+  /** When it is recorded (ms): by then it had been issued, whatever it claims. */
+  readonly seenAt: number;
   readonly retentionSeconds: number;
 }
 
 export function recordOfClaims(claims: Claims, circumstances: Circumstances): NewTokenRecord {
-  const { origin, device, lastUsedAt, retentionSeconds } = circumstances;
+  const { origin, device, lastUsedAt, seenAt, retentionSeconds } = circumstances;
   const expiresAt = claims.expiresAt === null ? null : new Date(claims.expiresAt);
   return {
     jti: claims.jti,
@@ -24,7 +26,7 @@ export function recordOfClaims(claims: Claims, circumstances: Circumstances): Ne
     sessionId: claims.sessionId,
     cdata: claims.cdata,
     device,
-    issuedAt: claims.issuedAt === null ? null : new Date(claims.issuedAt),
+    issuedAt: claims.issuedAt === null ? null : new Date(Math.min(claims.issuedAt, seenAt)),
     expiresAt,
     lastUsedAt,
     revocation: null,

@@ -1,4 +1,5 @@
 /** Registering a token that was minted elsewhere, by its text or by its id, so that it is listed and can be revoked. */
+import type { Clock } from '../clock.js';
 import { invalidInput, ServiceError } from '../errors.js';
 import { DuplicateKeyError } from '../store/failures.js';
 import { holderOfRecord } from '../store/ids.js';
@@ -32,11 +33,12 @@ interface Dependencies {
   readonly tokens: Pick<TokenStore, 'insert' | 'findByJti'>;
   readonly identify: (token: string) => Claims | null;
   readonly retentionSeconds: number;
+  readonly clock: Clock;
 }
 
 export function createTokenRegistrar(deps: Dependencies): TokenRegistrar {
   function toRecord(given: Registration): NewTokenRecord {
-    if (!('token' in given)) return fromFields(given);
+    if (!('token' in given)) return fromFields(given, deps.clock());
     const claims = deps.identify(given.token);
     if (claims === null) {
       throw invalidInput(
@@ -48,6 +50,7 @@ export function createTokenRegistrar(deps: Dependencies): TokenRegistrar {
       origin: 'registered',
       device: null,
       lastUsedAt: null,
+      seenAt: deps.clock(),
       retentionSeconds: deps.retentionSeconds,
     });
   }
@@ -87,7 +90,9 @@ function assertSameUser(existing: TokenRecord, wanted: NewTokenRecord): TokenRec
 }
 
 /** Nobody signed this expiry, so no revocation may be forgotten on its word: the record is kept for ever. */
-function fromFields(given: Exclude<Registration, { token: string }>): NewTokenRecord {
+function fromFields(given: Exclude<Registration, { token: string }>, now: number): NewTokenRecord {
+  // What is known now was issued before now.
+  const issuedAt = given.issuedAt ? new Date(Math.min(given.issuedAt.getTime(), now)) : null;
   return {
     kind: 'access',
     origin: 'registered',
@@ -100,7 +105,7 @@ function fromFields(given: Exclude<Registration, { token: string }>): NewTokenRe
     applicationId: given.applicationId ?? null,
     sessionId: given.sessionId ?? null,
     cdata: given.cdata ?? null,
-    issuedAt: given.issuedAt ?? null,
+    issuedAt,
     expiresAt: given.expiresAt ?? null,
     device: null,
     lastUsedAt: null,

@@ -2,6 +2,7 @@
  * The one rule for "is this token still good": whether it has expired, whether a cut-off hits it,
  * what state its record is in. Pure; every decider, list, inspector and timeline asks here.
  */
+import { MAX_AHEAD_MS } from '../clock.js';
 import type { CutoffScope } from '../store/cutoffs.js';
 import { bareIdOf } from '../store/ids.js';
 import type { TokenRecord } from '../store/records.js';
@@ -49,6 +50,20 @@ export function isCutOff(
 ): boolean {
   if (at === -Infinity) return false;
   return issuedAt === null || Math.min(issuedAt, sessionIssuedAt ?? Infinity) <= at;
+}
+
+/** Clocks that are set by the network differ by less. */
+export const USUAL_AHEAD_MS = 5000;
+
+/**
+ * The earliest time (ms) at which a token that others signed may have been signed, by what it claims
+ * when it is first seen. One from before `now` is believed. The clock of its signer is ahead if it
+ * claims to come from later, and nobody knows since when it existed: by a few seconds as clocks
+ * are, else by as much as is allowed at all.
+ */
+export function earliestIssue(issuedAt: number, now: number): number {
+  if (issuedAt <= now) return issuedAt;
+  return issuedAt - (issuedAt - now <= USUAL_AHEAD_MS ? USUAL_AHEAD_MS : MAX_AHEAD_MS);
 }
 
 /** What cut-offs ask, of a token that is known by its record. */

@@ -21,6 +21,8 @@ interface Dependencies {
   readonly unknownTokens: 'adopt' | 'allow' | 'deny';
   /** A token of ours was refused, as revoked or without a record; it may neither wait nor throw. */
   readonly onRefused?: (claims: Claims) => void;
+  /** The same, of one that only its own date would let in again: it is to stay refused. */
+  readonly keepRefused?: (claims: Claims) => void;
 }
 
 export function createTokenCheck(deps: Dependencies): CheckToken {
@@ -29,6 +31,7 @@ export function createTokenCheck(deps: Dependencies): CheckToken {
   function refuse(verification: Refusal): Refusal {
     const { reason, claims } = verification;
     if (claims !== null && (reason === 'revoked' || reason === 'unknown')) deps.onRefused?.(claims);
+    if (claims !== null && verification.isDated === true) deps.keepRefused?.(claims);
     return verification;
   }
 

@@ -135,6 +135,7 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
           origin: 'adopted',
           device: device(),
           lastUsedAt,
+          seenAt: now,
           retentionSeconds,
         }),
         lastUsedAt,

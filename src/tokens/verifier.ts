@@ -4,11 +4,11 @@
  */
 import jwt from 'jsonwebtoken';
 import { LRUCache } from 'lru-cache';
-import type { Clock } from '../clock.js';
+import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import { type Claims, parseClaims } from './claims.js';
 import { isCompactJws } from './compact-jws.js';
 import type { SigningKeys } from './keys.js';
-import { hasExpired } from './state.js';
+import { earliestIssue, hasExpired } from './state.js';
 
 export type RefusalReason =
   | 'malformed'
@@ -21,7 +21,13 @@ export type RefusalReason =
 
 export type Verification =
   | { readonly accepted: true; readonly claims: Claims }
-  | { readonly accepted: false; readonly reason: RefusalReason; readonly claims: Claims | null };
+  | {
+      readonly accepted: false;
+      readonly reason: RefusalReason;
+      readonly claims: Claims | null;
+      /** It claims to come from the future, and only so is younger than a cut-off: once refused, it must stay so. */
+      readonly isDated?: true;
+    };
 
 export interface TokenVerifier {
   /** May this token be used now? @throws ServiceError 503 when the revocation list can't be relied on. */
@@ -35,6 +41,11 @@ interface Dependencies {
   readonly clock: Clock;
   /** @throws ServiceError 503 when it can't know. */
   readonly isRevoked: (claims: Claims) => boolean;
+  /**
+   * How far the clock of an issuer may be ahead, for `iat` and `nbf` alike; 5 minutes when absent. A
+   * token that claims to come from further in the future would slip under every cut-off.
+   */
+  readonly maxAheadMs?: number;
 }
 
 /** What jsonwebtoken says of tokens, as opposed to keys and options. */
@@ -45,16 +56,16 @@ const BAD_TOKEN: ReadonlySet<string> = new Set([
   'invalid algorithm',
   'invalid signature',
 ]);
-/**
- * How far the clock of an issuer may be ahead, for `iat` and `nbf` alike. A token that claims to
- * come from further in the future would slip under every cut-off.
- */
-const MAX_AHEAD_MS = 300_000;
 const TOKEN_TYPES = new Set(['JWT', 'AT+JWT', 'APPLICATION/AT+JWT']);
 
 /** What a correct signature vouches for; the same at every use. */
 interface Signed {
+  /** One that claimed to come from the future counts as issued when it was first seen. */
   readonly claims: Claims;
+  /** What it claims (ms). */
+  readonly issuedAt: number;
+  /** Since when it may have existed, where that isn't what it claims (ms). */
+  readonly maybeSince: number | null;
   readonly notBefore: unknown;
 }
 
@@ -64,7 +75,8 @@ interface Signed {
  */
 const MAX_REMEMBERED = 10_000;
 
-export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): TokenVerifier {
+export function createTokenVerifier(deps: Dependencies): TokenVerifier {
+  const { keys, clock, isRevoked, maxAheadMs = MAX_AHEAD_MS } = deps;
   const { verificationKey } = keys;
   const options = {
     algorithms: [keys.algorithm],
@@ -95,22 +107,27 @@ export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): T
     if (payload === null) return 'bad-signature';
     const claims = parseClaims(payload);
     if (claims === null) return 'bad-claims';
-    const signed = { claims, notBefore: payload['nbf'] };
-    remembered.set(token, signed);
+    const now = clock();
+    const signed = { ...firstSeen(claims, now, maxAheadMs), notBefore: payload['nbf'] };
+    // One that isn't good yet is first seen when it is.
+    if (signed.issuedAt <= now + maxAheadMs) remembered.set(token, signed);
     return signed;
   }
 
   function check(token: string): Verification {
     const signed = readSigned(token);
     if (typeof signed === 'string') return refuse(signed, null);
-    const { claims, notBefore } = signed;
+    const { claims, notBefore, issuedAt, maybeSince } = signed;
     const now = clock();
     if (hasExpired(claims.expiresAt, now)) return refuse('expired', claims);
-    const latest = now + MAX_AHEAD_MS;
-    if (startsAfter(notBefore, latest) || (claims.issuedAt ?? 0) > latest) {
-      return refuse('not-yet-valid', claims);
+    const latest = now + maxAheadMs;
+    if (startsAfter(notBefore, latest) || issuedAt > latest) return refuse('not-yet-valid', claims);
+    if (isRevoked(claims)) return refuse('revoked', claims);
+    // What can't be known to come from after a cut-off is refused as if it came from before.
+    if (maybeSince !== null && isRevoked({ ...claims, issuedAt: maybeSince })) {
+      return { accepted: false, reason: 'revoked', claims, isDated: true };
     }
-    return isRevoked(claims) ? refuse('revoked', claims) : { accepted: true, claims };
+    return { accepted: true, claims };
   }
 
   function identify(token: string): Claims | null {
@@ -119,6 +136,13 @@ export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): T
   }
 
   return { check, identify };
+}
+
+function firstSeen(claims: Claims, now: number, maxAheadMs: number): Omit<Signed, 'notBefore'> {
+  const issuedAt = claims.issuedAt ?? 0;
+  if (issuedAt <= now || issuedAt > now + maxAheadMs) return { claims, issuedAt, maybeSince: null };
+  const maybeSince = earliestIssue(issuedAt, now);
+  return { claims: { ...claims, issuedAt: now }, issuedAt, maybeSince };
 }
 
 /** Whatever else fails says nothing about the token: it is a bug, or a key that can't be used. */

@@ -1,0 +1,58 @@
+/**
+ * The way back for a cut-off that is in the future, set by a clock that was ahead or on the word of a
+ * token that claimed to be: it refuses everything new of its scope. Lowered to now, and never below:
+ * what was issued until now stays refused.
+ */
+import { type Clock, MAX_AHEAD_MS } from '../clock.js';
+import type { Logger } from '../observability/logger.js';
+import type { Store } from '../store/connect.js';
+import type { Cutoff, CutoffScope } from '../store/cutoffs.js';
+import type { RevocationIndex } from './revocation-index.js';
+import type { RevocationContext } from './revoke.js';
+
+/**
+ * Lowers the cut-offs of exactly this scope that are more than five minutes in the future. Other
+ * instances follow when they next read. null = there is none.
+ * @throws ServiceError 503: outcome unknown, repeat it.
+ */
+export type LowerCutoff = (
+  scope: Pick<CutoffScope, 'userId' | 'applicationId'>,
+  context: RevocationContext,
+) => Promise<{ readonly from: Date; readonly at: Date } | null>;
+
+interface Dependencies {
+  readonly store: Pick<Store, 'tokens' | 'cutoffs'>;
+  readonly index: Pick<RevocationIndex, 'followLowered'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** It was done; it may neither wait nor throw. */
+  readonly onLowered: (
+    scope: Pick<CutoffScope, 'userId' | 'applicationId'>,
+    context: RevocationContext,
+  ) => void;
+}
+
+export function createLowerCutoff(deps: Dependencies): LowerCutoff {
+  const { store, index, clock, log } = deps;
+
+  return async function lowerCutoff({ userId, applicationId }, context) {
+    const beyond = new Date(clock() + MAX_AHEAD_MS);
+    const scope = { userId, applicationId };
+    const newest = await store.tokens.newestIssuedAt({ ...scope, sessionsOnly: false }, beyond);
+    const at = new Date(Math.max(clock(), newest?.getTime() ?? 0));
+    const lowered = await store.cutoffs.lower(scope, { beyond, at });
+    for (const cutoff of lowered) index.followLowered(cutoff);
+    if (lowered.length === 0) return null;
+    deps.onLowered(scope, context);
+    const { by, reason, via, requestId } = context;
+    log.info(
+      { event: 'cutoff.lowered', ...scope, by, reason, via, requestId },
+      'a cut-off that was in the future was lowered to now',
+    );
+    return { from: latest(lowered, 'loweredFrom'), at: latest(lowered, 'at') };
+  };
+}
+
+function latest(cutoffs: readonly Cutoff[], field: 'at' | 'loweredFrom'): Date {
+  return new Date(Math.max(...cutoffs.map((cutoff) => cutoff[field]?.getTime() ?? 0)));
+}
