@@ -114,10 +114,10 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
   const issuing = { keys, clock, issuer: config.tokenIssuer, retentionSeconds };
   const issuer = createTokenIssuer({ ...issuing, record: insert });
   const sessions = createSessions({
-    secrets,
+    secrets: store.tokens,
     onRefused: audit.refused,
     findUser: store.users.findById,
-    // What it issues for the loser of a race is discarded, and nobody is told of it.
+    // What it issues for the loser of a race is discarded, and nobody is told of it: only `onIssued` tells.
     issuer: createTokenIssuer({ ...issuing, record: store.tokens.insert }),
     discard: store.tokens.discard,
     onIssued: audit.issued,
@@ -203,6 +203,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
       beginStop();
       await sync.stop();
       await marker.stop();
+      await sessions.flush();
       try {
         await usage.flush();
       } finally {

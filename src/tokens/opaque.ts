@@ -1,4 +1,7 @@
-/** Opaque tokens, `<jti>.<secret>`: 256 random bits of secret, of which only the SHA-256 is ever stored. */
+/**
+ * Opaque tokens, `<jti>.<secret>`: 256 random bits of secret, of which only the SHA-256 is ever
+ * stored. All secrets of one refresh token begin alike, so that a used one is known for what it is.
+ */
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { createJti } from './jti.js';
 
@@ -17,6 +20,22 @@ export function createOpaqueToken(now: number): OpaqueToken {
 /** 32 random bytes in base64url. */
 export function createSecret(): string {
   return randomBytes(32).toString('base64url');
+}
+
+/** Half for what a session's secrets have in common, half for what each has for itself: 128 bits for each. */
+const FAMILY_BYTES = 16;
+
+/** The next secret of the same session: only its second half is new, and random. */
+export function createSuccessor(secret: string): string {
+  const next = randomBytes(32);
+  Buffer.from(secret, 'base64url').copy(next, 0, 0, FAMILY_BYTES);
+  return next.toString('base64url');
+}
+
+/** The hash of what the secrets of a session have in common: who brings that held one of them. It says nothing about the other half. */
+export function hashFamily(secret: string): string {
+  const family = Buffer.from(secret, 'base64url').subarray(0, FAMILY_BYTES);
+  return createHash('sha256').update('family of secrets\n').update(family).digest('base64url');
 }
 
 /** The parts of a token of this form, or null. One spelling only: base64url that doesn't re-encode to itself is refused. */
