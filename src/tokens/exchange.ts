@@ -75,16 +75,17 @@ export function createExchange(
   const failedHere = new LRUCache<string, true>({ max: MOST_FAILED });
 
   /**
-   * What led to its successor is open until that has been handed out. Past the grace, it's asked
-   * for a while whether that is only about to be noted; without a grace, also whether the exchange
-   * is still under way. What isn't answered by then never will be, and comes again.
+   * What leads to its successor is open until that has been handed out. Is that long ago, then it's
+   * asked for a while whether it is only about to be noted; without a grace, also whether the
+   * exchange is still under way. What isn't answered by then never will be, and comes again.
    */
   function mayBeAnsweredYet({ standing }: Presented, waitedMs: number): boolean {
     if (standing.kind !== 'repeat' || standing.used.until !== null) return false;
     if (failedHere.has(standing.used.secretHash)) return false;
     const age = clock() - standing.used.exchangedAt.getTime();
-    if (age < deps.graceSeconds * 1000) return false;
-    return waitedMs < (age < UNDER_WAY_MS ? UNDER_WAY_MS : KNOWN_AFTER_MS);
+    if (age < Math.min(deps.graceSeconds * 1000, KNOWN_AFTER_MS)) return false;
+    const isUnderWay = deps.graceSeconds === 0 && age < UNDER_WAY_MS;
+    return waitedMs < (isUnderWay ? UNDER_WAY_MS : KNOWN_AFTER_MS);
   }
 
   async function attempt(
