@@ -360,7 +360,11 @@ describe('a used refresh token', () => {
     for (const name of ['familyHash', 'grace', 'sealedSuccessor', 'secretHash'])
       expect(text).not.toContain(`"${name}"`);
     for (const { refreshToken } of [session, newest])
-      expect(text).not.toContain(refreshToken.slice(37, 58));
+      for (const part of [refreshToken.slice(37, 58), refreshToken.slice(59)])
+        expect(text).not.toContain(part);
+    // What they have in common can't be seen.
+    expect(newest.refreshToken).not.toContain(session.refreshToken.slice(37, 58));
+    expect(newest.refreshToken).not.toContain(session.refreshToken.slice(59));
   });
 
   it('ends its session for a login over HTTP as well, after the grace', async () => {
@@ -459,7 +463,8 @@ describe('in any order', () => {
           await t.service.revoker.revokeRecord(record, context);
           await t2.service.sync.load();
         };
-        const pick = (steps: number) => known[Math.max(0, known.length - 1 - steps)] as Known;
+        const pick = (generations: number) =>
+          known[Math.max(0, known.length - 1 - generations)] as Known;
         const isGood = ({ until, generation: own }: Known) =>
           (until === null || until > t.clock.now) && generation - own <= MOST_USED;
 

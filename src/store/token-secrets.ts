@@ -9,7 +9,7 @@ import { JTI_INDEX, type TokenDocument, type TokenModel, toRecord } from './toke
 export interface SecretRecord {
   readonly record: TokenRecord;
   readonly secretHash: string;
-  /** Of what all secrets of a refresh token begin with; null = not known (yet). */
+  /** Of what all secrets of a refresh token have in common; null = not known (yet). */
   readonly familyHash: string | null;
   /** The last exchanges, oldest first, for clients that lost the answer. */
   readonly grace: readonly UsedSecret[];
