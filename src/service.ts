@@ -303,6 +303,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
       requestLines.flush();
       await sync.stop();
       await marker.stop();
+      await sessions.flush();
       try {
         await usage.flush();
       } finally {

@@ -176,14 +176,15 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     const { token, userId, applicationId, eventInfo } = parseRevoke(req);
     const details = eventInfo === undefined ? {} : { eventInfo };
     if (token !== undefined) {
-      const found = await sessions.find(token);
-      const record = found === null ? null : await findTouchable(req, found.jti);
+      const found = await sessions.recognize(token);
+      const record = found === null ? null : await findTouchable(req, found.record.jti);
       const matches =
         record !== null &&
         (userId === undefined || record.userId === userId) &&
         (applicationId === undefined || record.applicationId === applicationId);
       if (!matches) throw notFound('refresh token');
-      await revokeRecord(req, record, details);
+      const reason = found?.isUsed === true ? 'a used refresh token was presented' : null;
+      await revokeRecord(req, record, { ...details, reason });
     } else {
       const principal = principalOf(req);
       if (!(await isAdministrator(principal, users))) throw unauthenticated();
@@ -212,10 +213,14 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
   const logout: RequestHandler = async (req, res) => {
     const input = parseLogout(req);
     const presented = input.refreshToken ?? readCookie(req, 'refresh_token');
-    const record = presented === undefined ? null : await sessions.find(presented);
+    const found = presented === undefined ? null : await sessions.recognize(presented);
+    const record = found?.record ?? null;
     if (record !== null && record.userId !== null) {
-      const by = context(req, record.userId, { reason: 'logout' });
-      const revoked = await revoker.revokeRecord(record, by, { keepMinted: true });
+      const reason = found?.isUsed === true ? 'logout with a used refresh token' : 'logout';
+      const by = context(req, record.userId, { reason });
+      // A used one may be a thief's: then what was minted falls too.
+      const keepMinted = found?.isUsed !== true;
+      const revoked = await revoker.revokeRecord(record, by, { keepMinted });
       if (revoked === null) throw recordVanished();
       if (input.global) {
         await revoker.revokeScope(
