@@ -96,9 +96,9 @@ export function createAdminUsersRouter(deps: Dependencies): Router {
         lastname: lastname ?? null,
         role: role ?? null,
       });
-      const act = { userId: user.id, by: principalOf(req).userId, requestId: requestIdOf(res) };
-      trail.record({ type: 'user.created', via: 'admin', ...act });
-      log.info({ event: 'user.created', ...act }, 'user created');
+      const about = { userId: user.id, by: principalOf(req).userId, requestId: requestIdOf(res) };
+      trail.record({ type: 'user.created', via: 'admin', ...about });
+      log.info({ event: 'user.created', ...about }, 'user created');
       res.status(201).set('Cache-Control', 'no-store').json(toWireUser(user));
     },
   );
