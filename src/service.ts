@@ -113,7 +113,6 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     forgetVerified: passwordSignIn.forgetVerified,
     clock,
     log,
-    ownIssuer: config.tokenIssuer,
   });
   const accounts = createAccounts({
     users: store.users,

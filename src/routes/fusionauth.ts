@@ -71,17 +71,26 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     ...more,
   });
 
-  /** The live refresh token with this id that the caller may touch; everything else is 404. */
-  async function findTouchable(req: Request, jti: string): Promise<TokenRecord> {
+  /**
+   * The live refresh token with this id that the caller may touch; everything else is 404.
+   * @param ifRevoked what is done first with one that is revoked already.
+   */
+  async function findTouchable(
+    req: Request,
+    jti: string,
+    ifRevoked?: (record: TokenRecord) => Promise<void>,
+  ): Promise<TokenRecord> {
     const principal = principalOf(req);
     const record = (await tokens.findByJti(jti)).find(
       ({ issuer, kind }) => issuer === deps.ownIssuer && kind === 'refresh',
     );
-    if (record === undefined || !isLive(record)) throw notFound('refresh token');
+    if (record === undefined) throw notFound('refresh token');
     if (record.userId !== principal.userId && !(await isAdministrator(principal, users))) {
       throw notFound('refresh token');
     }
-    return record;
+    if (isLive(record)) return record;
+    if (record.revocation !== null) await ifRevoked?.(record);
+    throw notFound('refresh token');
   }
 
   function isLive(record: TokenRecord): boolean {
@@ -167,7 +176,9 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
   };
 
   const revokeOne: RequestHandler = async (req, res) => {
-    const record = await findTouchable(req, parseIdParameter(req, 'id'));
+    // A repeat finishes what a failed one began, and takes what signing out had spared.
+    const finish = (revoked: TokenRecord) => revokeRecord(req, revoked, {});
+    const record = await findTouchable(req, parseIdParameter(req, 'id'), finish);
     await revokeRecord(req, record, {});
     res.end();
   };
@@ -177,7 +188,8 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     const details = eventInfo === undefined ? {} : { eventInfo };
     if (token !== undefined) {
       const found = await sessions.recognize(token);
-      const record = found === null ? null : await findTouchable(req, found.record.jti);
+      const finish = (revoked: TokenRecord) => revokeRecord(req, revoked, details);
+      const record = found === null ? null : await findTouchable(req, found.record.jti, finish);
       const matches =
         record !== null &&
         (userId === undefined || record.userId === userId) &&
