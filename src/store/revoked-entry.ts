@@ -21,10 +21,15 @@ type ReadFields = Omit<RevokedFields, 'expiresAt'> & { readonly expiresAt: numbe
  */
 export function toRevokedEntry({ jti, issuer, origin, expiresAt }: RevokedFields): RevokedEntry {
   return {
-    jti: canonicalId(jti),
+    jti: comparable(jti),
     issuer,
     expiresAt: isIssuedHere(origin) ? (expiresAt?.getTime() ?? null) : null,
   };
+}
+
+/** An instance of an older version may have written it in capitals; a damaged document has none. */
+function comparable(jti: string): string {
+  return typeof jti === 'string' ? canonicalId(jti) : jti;
 }
 
 /** The same of documents in BSON, without what may be forgotten: what expired before (ms) and was issued here. */
@@ -35,8 +40,7 @@ export function readRevokedEntries(
   const entries: RevokedEntry[] = [];
   for (const document of documents) {
     const { jti: stored, issuer, origin, expiresAt } = readFields(document) ?? decode(document);
-    // An instance of an older version may have written it in capitals; a damaged document has none.
-    const jti = typeof stored === 'string' ? canonicalId(stored) : stored;
+    const jti = comparable(stored);
     if (!isIssuedHere(origin)) entries.push({ jti, issuer, expiresAt: null });
     else if (expiresAt === null || expiresAt >= expiredBefore)
       entries.push({ jti, issuer, expiresAt });
