@@ -545,8 +545,11 @@ export async function abuse({ seed, goesOn, onProgress }: Options): Promise<Abus
   async function compareList(at: TestService): Promise<void> {
     const holder = pick(holders);
     await hear(at);
-    await at.service.usage.flush();
-    await at.service.marker.idle();
+    // Wherever a token was seen for the first time, and wherever a cut-off is being marked.
+    for (const { service } of instances) {
+      await service.usage.flush();
+      await service.marker.idle();
+    }
     const response = await at
       .http()
       .get('/v3/jwt/history')
