@@ -145,7 +145,7 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
     isKnown: (claims) => known.has(keyOf(claims)),
 
     async isRecorded(claims) {
-      const found = await tokens.isRecorded(claims.jti, claims.issuer);
+      const found = await tokens.isRecorded(claims.jti, claims.issuer, claims.userId);
       if (found === 'recorded') known.set(keyOf(claims), true);
       return found;
     },
@@ -162,6 +162,7 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
   };
 }
 
-function keyOf({ issuer, jti }: Claims): string {
-  return `${issuer}\n${jti}`;
+/** With the holder: what is known of one's token says nothing of another's with the same id. */
+function keyOf({ issuer, jti, userId }: Claims): string {
+  return `${issuer}\n${jti}\n${userId}`;
 }
