@@ -151,6 +151,7 @@ export function createApp(deps: AppDependencies): Express {
       settled: deps.marker.settled,
       clock,
       onPremises: config.onPremises,
+      unknownTokens: config.unknownTokens,
       trail: deps.audit.trail,
     }),
   );

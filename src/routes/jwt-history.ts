@@ -38,6 +38,7 @@ interface Dependencies {
   readonly settled: () => Promise<void>;
   readonly clock: Clock;
   readonly onPremises: boolean;
+  readonly unknownTokens: 'adopt' | 'allow' | 'deny';
   readonly trail: Pick<Trail, 'record'>;
 }
 
@@ -97,10 +98,14 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
     const mayAll = await mayRevoke(principal, found);
     const records = mayAll ? found : found.filter((record) => isOwn(principal, record));
     if (records.length === 0 && !mayAll) throw notFound('token');
-    const outcomes =
-      records.length === 0
-        ? [await revoker.revokeUnseen(jti, context)]
-        : await Promise.all(records.map((record) => revoker.revokeRecord(record, context)));
+    // Where tokens leave no record, this id may have been seen of other issuers too.
+    const hasUnseen =
+      records.length === 0 ||
+      (deps.unknownTokens === 'allow' && mayAll && (await isAdministrator(principal, users)));
+    const outcomes = await Promise.all([
+      ...records.map((record) => revoker.revokeRecord(record, context)),
+      ...(hasUnseen ? [revoker.revokeUnseen(jti, context)] : []),
+    ]);
     const first = outcomes.find((outcome) => outcome !== null);
     if (!first) throw notFound('token');
     if (outcomes.includes(null)) throw recordVanished();
