@@ -247,6 +247,7 @@ function useDashboard(
     createAdminInspectRouter({
       ...common,
       verifier: deps.verifier,
+      recognize: deps.sessions.recognize,
       isRevoked,
       unknownTokens: config.unknownTokens,
       ownIssuer: config.tokenIssuer,

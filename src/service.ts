@@ -116,7 +116,6 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     forgetVerified: passwordSignIn.forgetVerified,
     clock,
     log,
-    ownIssuer: config.tokenIssuer,
   });
   const accounts = createAccounts({
     users: store.users,
@@ -307,6 +306,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
       requestLines.flush();
       await sync.stop();
       await marker.stop();
+      await sessions.flush();
       try {
         await usage.flush();
       } finally {

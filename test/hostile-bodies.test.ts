@@ -25,7 +25,7 @@ let root: string;
 let cookie: Record<string, string>;
 
 beforeAll(async () => {
-  t = await startTestService({ SIGN_IN_ATTEMPTS: '100000' }, database);
+  t = await startTestService({ SIGN_IN_ATTEMPTS: '100000', REFRESH_TOKEN_GRACE: '0' }, database);
   raw = await mongoose.createConnection(testMongodbUri(), { dbName: database }).asPromise();
   await t.createUser('root@example.com', 'admin');
   await t.createUser('alice@example.com');

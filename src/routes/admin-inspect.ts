@@ -12,6 +12,7 @@ import { ANY_ISSUER, type TokenRecord } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
 import { hashSecret, type OpaqueToken, parseOpaqueToken } from '../tokens/opaque.js';
 import { stateOf } from '../tokens/state.js';
+import type { Sessions } from '../tokens/session.js';
 import type { RefusalReason, TokenVerifier } from '../tokens/verifier.js';
 import type { ToAdminWire } from './admin-wire.js';
 
@@ -20,6 +21,7 @@ interface Dependencies {
   readonly requireAdministrator: RequestHandler;
   readonly verifier: TokenVerifier;
   readonly tokens: Pick<TokenStore, 'findByJti' | 'findSecret'>;
+  readonly recognize: Sessions['recognize'];
   readonly isRevoked: (record: TokenRecord) => boolean;
   readonly unknownTokens: 'adopt' | 'allow' | 'deny';
   readonly ownIssuer: string;
@@ -27,12 +29,14 @@ interface Dependencies {
   readonly clock: Clock;
 }
 
+type Reason = RefusalReason | 'used';
+
 interface Finding {
-  readonly reason: RefusalReason | null;
+  readonly reason: Reason | null;
   readonly record: TokenRecord | null;
 }
 
-const EXPLANATIONS: Readonly<Record<RefusalReason, string>> = {
+const EXPLANATIONS: Readonly<Record<Reason, string>> = {
   malformed: 'This is neither a JWT nor one of our opaque tokens. Was it copied in full?',
   'bad-signature':
     'It was not signed with this service’s key, or changed since; or, for an opaque token, its secret is not (or no longer) the right one.',
@@ -44,6 +48,7 @@ const EXPLANATIONS: Readonly<Record<RefusalReason, string>> = {
   unknown:
     'It is signed rightly, but this service has no record of it, and UNKNOWN_TOKENS is deny.',
   revoked: 'It was revoked: itself, its session, or everything of its scope up to its time.',
+  used: 'It was exchanged for its successor. For REFRESH_TOKEN_GRACE it still leads there; after that, whoever presents it ends its session.',
 };
 const ACCEPTED = 'It would be accepted now.';
 
@@ -82,20 +87,22 @@ export function createAdminInspectRouter(deps: Dependencies): Router {
     return { reason: isUnknown ? 'unknown' : null, record };
   }
 
-  async function inspectOpaque({ jti, secret }: OpaqueToken): Promise<Finding> {
+  async function inspectOpaque(text: string, { jti, secret }: OpaqueToken): Promise<Finding> {
     const found = await tokens.findSecret(jti, ownIssuer);
     if (found === null) return { reason: 'unknown', record: null };
     const { record, secretHash } = found;
-    if (secretHash !== hashSecret(secret)) return { reason: 'bad-signature', record };
+    const isUsed = secretHash !== hashSecret(secret);
+    if (isUsed && (await deps.recognize(text)) === null) return { reason: 'bad-signature', record };
     const state = stateOf(record, deps.clock(), deps.isRevoked);
-    return { reason: state === 'active' ? null : state, record };
+    if (state !== 'active') return { reason: state, record };
+    return { reason: isUsed ? 'used' : null, record };
   }
 
   const inspect: RequestHandler = async (req, res) => {
     const { token } = parseBody(req, inspectBody);
     const opaque = parseOpaqueToken(token);
     const { reason, record } =
-      opaque === null ? await inspectJwt(token) : await inspectOpaque(opaque);
+      opaque === null ? await inspectJwt(token) : await inspectOpaque(token, opaque);
     const [wire = null] = record === null ? [] : await deps.toWire([record], ownJti(req));
     res.set('Cache-Control', 'no-store').json({
       accepted: reason === null,

@@ -94,9 +94,9 @@ export function createAdminUsersRouter(deps: Dependencies): Router {
       lastname: lastname ?? null,
       role: role ?? null,
     });
-    const done = { userId: user.id, by: principalOf(req).userId, requestId: requestIdOf(res) };
-    trail.record({ type: 'user.created', via: 'admin', ...done });
-    log.info({ event: 'user.created', ...done }, 'user created');
+    const about = { userId: user.id, by: principalOf(req).userId, requestId: requestIdOf(res) };
+    trail.record({ type: 'user.created', via: 'admin', ...about });
+    log.info({ event: 'user.created', ...about }, 'user created');
     res.status(201).set('Cache-Control', 'no-store').json(toWireUser(user));
   };
 

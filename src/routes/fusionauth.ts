@@ -73,17 +73,26 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     ...more,
   });
 
-  /** The live refresh token with this id that the caller may touch; everything else is 404. */
-  async function findTouchable(req: Request, jti: string): Promise<TokenRecord> {
+  /**
+   * The live refresh token with this id that the caller may touch; everything else is 404.
+   * @param ifRevoked what is done first with one that is revoked already.
+   */
+  async function findTouchable(
+    req: Request,
+    jti: string,
+    ifRevoked?: (record: TokenRecord) => Promise<void>,
+  ): Promise<TokenRecord> {
     const principal = principalOf(req);
     const record = (await tokens.findByJti(jti)).find(
       ({ issuer, kind }) => issuer === deps.ownIssuer && kind === 'refresh',
     );
-    if (record === undefined || !isLive(record)) throw notFound('refresh token');
+    if (record === undefined) throw notFound('refresh token');
     if (record.userId !== principal.userId && !(await isAdministrator(principal, users))) {
       throw notFound('refresh token');
     }
-    return record;
+    if (isLive(record)) return record;
+    if (record.revocation !== null) await ifRevoked?.(record);
+    throw notFound('refresh token');
   }
 
   function isLive(record: TokenRecord): boolean {
@@ -169,7 +178,9 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
   };
 
   const revokeOne: RequestHandler = async (req, res) => {
-    const record = await findTouchable(req, parseIdParameter(req, 'id'));
+    // A repeat finishes what a failed one began, and takes what signing out had spared.
+    const finish = (revoked: TokenRecord) => revokeRecord(req, revoked, {});
+    const record = await findTouchable(req, parseIdParameter(req, 'id'), finish);
     await revokeRecord(req, record, {});
     res.end();
   };
@@ -178,14 +189,16 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     const { token, userId, applicationId, eventInfo } = parseRevoke(req);
     const details = eventInfo === undefined ? {} : { eventInfo };
     if (token !== undefined) {
-      const found = await sessions.find(token);
-      const record = found === null ? null : await findTouchable(req, found.jti);
+      const found = await sessions.recognize(token);
+      const finish = (revoked: TokenRecord) => revokeRecord(req, revoked, details);
+      const record = found === null ? null : await findTouchable(req, found.record.jti, finish);
       const matches =
         record !== null &&
         (userId === undefined || record.userId === userId) &&
         (applicationId === undefined || record.applicationId === applicationId);
       if (!matches) throw notFound('refresh token');
-      await revokeRecord(req, record, details);
+      const reason = found?.isUsed === true ? 'a used refresh token was presented' : null;
+      await revokeRecord(req, record, { ...details, reason });
     } else {
       const principal = principalOf(req);
       if (!(await isAdministrator(principal, users))) throw unauthenticated();
@@ -214,10 +227,14 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
   const logout: RequestHandler = async (req, res) => {
     const input = parseLogout(req);
     const presented = input.refreshToken ?? readCookie(req, 'refresh_token');
-    const record = presented === undefined ? null : await sessions.find(presented);
+    const found = presented === undefined ? null : await sessions.recognize(presented);
+    const record = found?.record ?? null;
     if (record !== null && record.userId !== null) {
-      const by = context(req, record.userId, { reason: 'logout' });
-      const revoked = await revoker.revokeRecord(record, by, { keepMinted: true });
+      const reason = found?.isUsed === true ? 'logout with a used refresh token' : 'logout';
+      const by = context(req, record.userId, { reason });
+      // A used one may be a thief's: then what was minted falls too.
+      const keepMinted = found?.isUsed !== true;
+      const revoked = await revoker.revokeRecord(record, by, { keepMinted });
       if (revoked === null) throw recordVanished();
       if (input.global) {
         await revoker.revokeScope(

@@ -133,7 +133,7 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
   const register: RequestHandler = async (req, res) => {
     const caller = await callerOf(req);
     if (!caller.isAdministrator) throw forbidden();
-    const registration = parseRegistration(req);
+    const registration = parseRegistration(req, clock());
     // Registering lets a token in where unknown ones are denied.
     await deps.confirmCaller(principalOf(req), 'administrator');
     const { outcome, record } = await registrar.register(registration);
