@@ -1,11 +1,13 @@
 /** `POST /admin/inspect`: would this token be accepted now, and if not, why? Only an administrator may know; anyone else learns "no" and nothing more. */
-import { type RequestHandler, Router } from 'express';
+import type { RequestHandler, Router } from 'express';
 import { z } from 'zod';
-import { ownJti } from '../auth/authenticate.js';
+import { authenticateAroundBody, ownJti } from '../auth/authenticate.js';
 import { tokenOfParameter } from '../auth/credentials.js';
 import type { Clock } from '../clock.js';
-import { parseBody, parseJsonBody } from '../http/input.js';
+import { parseJsonBody } from '../http/body.js';
+import { parseBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
+import { createRouter } from '../http/router.js';
 import { ANY_ISSUER, type TokenRecord } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
 import { hashSecret, type OpaqueToken, parseOpaqueToken } from '../tokens/opaque.js';
@@ -61,7 +63,7 @@ const inspectBody = z.strictObject({
 
 export function createAdminInspectRouter(deps: Dependencies): Router {
   const { tokens, verifier, ownIssuer } = deps;
-  const router = Router();
+  const router = createRouter();
 
   async function inspectJwt(token: string): Promise<Finding> {
     const verification = verifier.check(token);
@@ -81,7 +83,7 @@ export function createAdminInspectRouter(deps: Dependencies): Router {
         revocation !== null && (issuer === claims.issuer || issuer === ANY_ISSUER),
     );
     if (isRevoked) return { reason: 'revoked', record };
-    const isUnknown = record === null && deps.unknownTokens === 'deny';
+    const isUnknown = record?.userId !== claims.userId && deps.unknownTokens === 'deny';
     return { reason: isUnknown ? 'unknown' : null, record };
   }
 
@@ -112,9 +114,8 @@ export function createAdminInspectRouter(deps: Dependencies): Router {
 
   router.post(
     '/admin/inspect',
-    deps.authenticate,
+    authenticateAroundBody(deps.authenticate, parseJsonBody),
     deps.requireAdministrator,
-    parseJsonBody,
     inspect,
   );
   router.all('/admin/inspect', methodNotAllowed('POST'));

@@ -1,11 +1,19 @@
 /** `/admin/revocations` and `/admin/cutoffs`: revoking many tokens at once, after a look at what would be revoked; and everything of a scope. */
-import { type Request, type RequestHandler, type Response, Router } from 'express';
+import type { Request, RequestHandler, Response, Router } from 'express';
 import { z } from 'zod';
-import { type Caller, callerOf, ownJti, principalOf } from '../auth/authenticate.js';
+import {
+  type Caller,
+  authenticateAroundBody,
+  callerOf,
+  ownJti,
+  principalOf,
+} from '../auth/authenticate.js';
 import { forbidden, invalidInput, ServiceError, unavailable } from '../errors.js';
-import { dateField, idField, parseBody, parseJsonBody } from '../http/input.js';
+import { parseJsonBody } from '../http/body.js';
+import { dateField, idField, parseBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import { createRouter } from '../http/router.js';
 import type { Clock } from '../clock.js';
 import type { Trail } from '../audit/trail.js';
 import type { Logger } from '../observability/logger.js';
@@ -71,7 +79,7 @@ const cutoffBody = withReason({
 
 export function createAdminRevocationsRouter(deps: Dependencies): Router {
   const { authenticate, tokens, users, revoker, clock, log, trail } = deps;
-  const router = Router();
+  const router = createRouter();
 
   /** What isn't revoked yet of the selection, as far as the caller may touch it. @throws ServiceError 400 above the limit */
   async function findSelected(chosen: Selection, caller: Caller): Promise<TokenRecord[]> {
@@ -217,9 +225,10 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
     res.status(201).set('Cache-Control', 'no-store').json({ userId, applicationId, at, matched });
   };
 
-  router.post('/admin/revocations/preview', authenticate, parseJsonBody, preview);
-  router.post('/admin/revocations', authenticate, parseJsonBody, revokeMany);
-  router.post('/admin/cutoffs', authenticate, parseJsonBody, raiseCutoff);
+  const steps = authenticateAroundBody(authenticate, parseJsonBody);
+  router.post('/admin/revocations/preview', steps, preview);
+  router.post('/admin/revocations', steps, revokeMany);
+  router.post('/admin/cutoffs', steps, raiseCutoff);
   router.all(
     ['/admin/revocations/preview', '/admin/revocations', '/admin/cutoffs'],
     methodNotAllowed('POST'),

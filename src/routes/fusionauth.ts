@@ -1,22 +1,24 @@
 /** FusionAuth's refresh-token API: login, exchange, list, revoke, logout, validate, and the public keys. */
-import { type Request, type RequestHandler, type Response, Router } from 'express';
-import { isAdministrator, principalOf } from '../auth/authenticate.js';
+import type { Request, RequestHandler, Response, Router } from 'express';
+import { authenticateAroundBody, isAdministrator, principalOf } from '../auth/authenticate.js';
 import { parseAuthorization } from '../auth/credentials.js';
 import type { Minting } from '../auth/minting.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
 import type { Clock } from '../clock.js';
 import { notFound, ServiceError, unauthenticated, unauthenticatedWithoutBasic } from '../errors.js';
+import {
+  parseJsonBody,
+  parseLenientBody,
+  parseOptionalBody,
+  parseOptionalJson,
+} from '../http/body.js';
 import { clientAddress, clientDevice } from '../http/client.js';
 import { clearCookie, readCookie, setCookie } from '../http/cookies.js';
 import { createFusionAuthErrorHandler } from '../http/fusionauth-errors.js';
-import {
-  parseIdParameter,
-  parseJsonBody,
-  parseOptionalBody,
-  parseOptionalJson,
-} from '../http/input.js';
+import { parseIdParameter } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import { createRouter } from '../http/router.js';
 import type { Logger } from '../observability/logger.js';
 import { recordVanished, type RevocationContext, type Revoker } from '../revocation/revoke.js';
 import type { TokenRecord } from '../store/records.js';
@@ -257,17 +259,17 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     res.set('Cache-Control', 'no-store').json({ jwt: payloadOf(token) });
   };
 
-  const router = Router();
+  const router = createRouter();
   router.post('/api/login', parseJsonBody, login);
   router.all('/api/login', methodNotAllowed('POST'));
   router.post(REFRESH, parseOptionalJson, exchange);
   router.get(REFRESH, authenticate, listOfUser);
-  router.delete(REFRESH, authenticate, parseOptionalBody, revokeByCriteria);
+  router.delete(REFRESH, authenticateAroundBody(authenticate, parseOptionalBody), revokeByCriteria);
   router.all(REFRESH, methodNotAllowed('GET', 'HEAD', 'POST', 'DELETE'));
   router.get(`${REFRESH}/:id`, authenticate, retrieve);
-  router.delete(`${REFRESH}/:id`, authenticate, revokeOne);
+  router.delete(`${REFRESH}/:id`, authenticateAroundBody(authenticate), revokeOne);
   router.all(`${REFRESH}/:id`, methodNotAllowed('GET', 'HEAD', 'DELETE'));
-  router.post('/api/logout', parseOptionalBody, logout);
+  router.post('/api/logout', parseLenientBody, logout);
   router.all('/api/logout', methodNotAllowed('POST'));
   router.get('/api/jwt/validate', validate);
   router.all('/api/jwt/validate', methodNotAllowed('GET', 'HEAD'));

@@ -329,8 +329,9 @@ export function describeStore(name: string, uri: () => string): void {
         { userId: 'first', lastUsedAt: at(5), origin: 'adopted' },
       ]);
       expect(await store.tokens.findByJti('not-adopted')).toEqual([]);
-      expect(await store.tokens.isRecorded('adopted', record.issuer)).toBe('recorded');
-      expect(await store.tokens.isRecorded('adopted', '')).toBe('unknown');
+      expect(await store.tokens.isRecorded('adopted', record.issuer, 'first')).toBe('recorded');
+      expect(await store.tokens.isRecorded('adopted', record.issuer, 'second')).toBe('unknown');
+      expect(await store.tokens.isRecorded('adopted', '', 'first')).toBe('unknown');
     });
 
     it('never un-revokes by seeing a token in use', async () => {
