@@ -19,7 +19,11 @@ import { readCharset } from './http/input.js';
 import { createProblemHandler, refuseUnknownPath } from './http/problem.js';
 import type { Readiness } from './http/readiness.js';
 import { assignRequestId } from './http/request-id.js';
-import { closeAfterOddBody, refuseTooManyHeaders } from './http/request-limits.js';
+import {
+  closeAfterOddBody,
+  refuseSeveralCredentials,
+  refuseTooManyHeaders,
+} from './http/request-limits.js';
 import { createRequestLog } from './http/request-log.js';
 import type { Logger } from './observability/logger.js';
 import type { CutoffMarker } from './revocation/cutoff-marker.js';
@@ -110,6 +114,8 @@ export function createApp(deps: AppDependencies): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
   // `page[$gt]=` must arrive as an odd name, not as an object.
   app.set('query parser', 'simple');
   app.set('trust proxy', config.trustProxyHops);
@@ -121,6 +127,7 @@ export function createApp(deps: AppDependencies): Express {
     if (!deps.cors(req, res)) next();
   });
   app.use(refuseTooManyHeaders);
+  app.use(refuseSeveralCredentials);
   app.use(closeAfterOddBody);
   app.use(readCharset);
 
@@ -147,6 +154,7 @@ export function createApp(deps: AppDependencies): Express {
       settled: deps.marker.settled,
       clock,
       onPremises: config.onPremises,
+      unknownTokens: config.unknownTokens,
       trail: deps.audit.trail,
     }),
   );
@@ -243,6 +251,7 @@ function useDashboard(
     createAdminInspectRouter({
       ...common,
       verifier: deps.verifier,
+      recognize: deps.sessions.recognize,
       isRevoked,
       unknownTokens: config.unknownTokens,
       ownIssuer: config.tokenIssuer,

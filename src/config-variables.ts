@@ -166,9 +166,9 @@ export const variables = {
   }),
   REFRESH_TOKEN_GRACE: withDefault({
     schema: duration.refine((seconds) => seconds <= 60, { error: 'give at most 60 seconds' }),
-    fallback: '0',
+    fallback: '10s',
     about:
-      'how long a used refresh token still gets the same successor, for clients that lost the answer',
+      'how long a used refresh token still leads to its successor, for parallel requests and lost answers (0: never)',
   }),
   UNKNOWN_TOKENS: withDefault({
     schema: oneOf(['adopt', 'allow', 'deny']),

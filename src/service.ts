@@ -1,5 +1,6 @@
 /** The service on an open store: everything that one instance consists of, wired once, for the process and the tests alike. */
 import type { RequestListener } from 'node:http';
+import type { Express } from 'express';
 import { type Accounts, createAccounts } from './accounts/accounts.js';
 import { createStanding } from './accounts/standing.js';
 import { createApp } from './app.js';
@@ -45,6 +46,8 @@ import { createTokenVerifier } from './tokens/verifier.js';
 export interface Service {
   /** Answers every request. */
   readonly handler: RequestListener;
+  /** What answers behind it; its routes can be listed. */
+  readonly app: Express;
   readonly hasher: PasswordHasher;
   readonly index: RevocationIndex;
   readonly usage: UsageRecorder;
@@ -116,7 +119,6 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     forgetVerified: passwordSignIn.forgetVerified,
     clock,
     log,
-    ownIssuer: config.tokenIssuer,
   });
   const accounts = createAccounts({
     users: store.users,
@@ -304,6 +306,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     handler: (req, res) => {
       if (!verify(req, res)) app(req, res);
     },
+    app,
     hasher,
     index,
     usage,
@@ -323,6 +326,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
       requestLines.flush();
       await sync.stop();
       await marker.stop();
+      await sessions.flush();
       try {
         await usage.flush();
       } finally {

@@ -91,7 +91,7 @@ async function startParts(
 
   // Listening comes first: a port that is taken must not cost the generated password. Until
   // everything that can refuse the start has been asked, every request is answered 503.
-  const server = createServer(gate.handler);
+  const server = createServer({ connectionsCheckingInterval: 1000 }, gate.handler);
   await listen(server, config);
   cleanups.push(() => drain(server));
   await service.sync.load();
@@ -218,7 +218,7 @@ function sweepPeriodically(store: Store, log: Logger): () => Promise<void> {
 /** Limits on what one client may hold open; Node's own are generous. */
 async function listen(server: Server, { port, host }: Config): Promise<void> {
   server.headersTimeout = 10_000;
-  server.requestTimeout = 30_000;
+  server.requestTimeout = 15_000;
   server.keepAliveTimeout = 65_000;
   // Any other number would make those past it vanish without a word; the size is limited by Node,
   // and what is too many is refused (http/request-limits.ts).

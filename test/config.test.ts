@@ -54,7 +54,7 @@ const DEFAULTS: Config = {
   dashboardIdleSeconds: 1800,
   refreshTokenSeconds: 30 * 86_400,
   refreshTokenUsage: 'one-time',
-  refreshTokenGraceSeconds: 0,
+  refreshTokenGraceSeconds: 10,
   unknownTokens: 'adopt',
   staleAfterSeconds: 30,
   retentionSeconds: 90 * 86_400,

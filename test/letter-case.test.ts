@@ -304,3 +304,27 @@ it('a jti of ours tells its time in whichever spelling, so a cut-off is exact', 
   await ok(ask('post', '/admin/cutoffs', { userId: userId.toUpperCase(), ...REASON }));
   expect([await check(before), await check(after)]).toEqual([401, 204]);
 });
+
+describe('an instance of an older version', () => {
+  it('may revoke in capitals after the mending: it counts all the same', async () => {
+    const jti = randomUUID();
+    const issuer = 'https://old.example';
+    const token = mint({ jti, iss: issuer, _id: 'somebody' });
+    expect(await check(token)).toBe(204);
+    await t.service.usage.flush();
+    const [seen] = await t.store.tokens.findByJti(jti);
+    if (seen === undefined) throw new Error('it has a record');
+    const { id: _id, createdAt: _createdAt, updatedAt: _updatedAt, ...record } = seen;
+    const { firstUsedAt: _first, lastRefusedAt: _last, refusedCount: _count, ...rest } = record;
+    const old = await t.store.tokens.insert({
+      ...rest,
+      parentId: null,
+      jti: jti.toUpperCase(),
+      revocation: null,
+    });
+    const revocation = { at: new Date(t.clock.now), by: 'old', reason: null, via: 'old' };
+    await t.store.tokens.revoke(old.id, revocation);
+    await t.service.sync.refresh();
+    expect(await check(token)).toBe(401);
+  });
+});

@@ -2,6 +2,7 @@
 import type { Request, RequestHandler } from 'express';
 import passport from 'passport';
 import { forbidden, ServiceError, unauthenticated } from '../errors.js';
+import { discardBody } from '../http/body-limits.js';
 import type { SigningKeys } from '../tokens/keys.js';
 import type { UserStore } from '../store/users.js';
 import { isUser } from '../store/ids.js';
@@ -30,6 +31,18 @@ export function createAuthenticate({
     session: false,
     failWithError: true,
   }) as RequestHandler;
+}
+
+/**
+ * The way to whatever changes something: the credentials are asked for before the body is read, so
+ * that nobody's is read in vain, and again once it is here. Whoever holds it back can't act with a
+ * token, a session or a password that was revoked meanwhile. The role is asked for after these steps.
+ */
+export function authenticateAroundBody(
+  authenticate: RequestHandler,
+  readBody: RequestHandler = discardBody,
+): RequestHandler[] {
+  return [authenticate, readBody, authenticate];
 }
 
 /** The caller, on a route behind `authenticate`. */

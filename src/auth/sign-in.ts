@@ -72,18 +72,23 @@ export function createPasswordSignIn({
     await failures.reward(address);
     const { user } = found;
     const passwordHash = await renewed(found, password);
+    if (passwordHash === null) return null;
     return { kind: 'password', userId: user.id, user, passwordHash };
   }
 
-  /** The hash that the user has from now on. */
+  /** The hash that the user has from now on; null = the password has just been changed. */
   async function renewed(
     { user, passwordHash }: UserWithPassword,
     password: string,
-  ): Promise<string> {
+  ): Promise<string | null> {
     const next = await hasher.renew(passwordHash, password);
-    const isReplaced =
-      next !== null && (await users.replacePasswordHash(user.id, passwordHash, next));
-    return isReplaced ? next : passwordHash;
+    if (next === null) return passwordHash;
+    if (await users.replacePasswordHash(user.id, passwordHash, next)) return next;
+    // Another sign-in of the same moment renewed it, or the password was changed: that one counts,
+    // if it still is this password's.
+    const now = await users.findByEmail(user.email);
+    const isSame = now !== null && (await hasher.verify(now.passwordHash, password));
+    return isSame ? now.passwordHash : null;
   }
 
   return {

@@ -41,6 +41,7 @@ export async function withAccounts<T>(work: (tools: AccountTools) => Promise<T>)
       standing: {
         block: (id) => index.blockUsers([id]),
         unblock: (id) => index.unblockUsers([id]),
+        isBlocked: () => false,
       },
       forgetVerified: () => undefined,
       trail,

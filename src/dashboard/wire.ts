@@ -265,6 +265,7 @@ export interface WireInspection {
     | 'not-yet-valid'
     | 'unknown'
     | 'revoked'
+    | 'used'
     | null;
   /** What it means and what to do, for people. */
   readonly explanation: string;

@@ -1,17 +1,12 @@
 /** Input at the edge: query, path and body → typed values, or a 400 that names every offending field and what is allowed. */
-import express, { type NextFunction, type Request, type RequestHandler } from 'express';
+import { channel } from 'node:diagnostics_channel';
+import type { Request, RequestHandler } from 'express';
 import { z } from 'zod';
-import { type Clock, MAX_AHEAD_MS } from '../clock.js';
+import { MAX_AHEAD_MS } from '../clock.js';
 import { type FieldError, invalidInput, ServiceError } from '../errors.js';
 import { canonicalId } from '../store/ids.js';
 import { isId, isPrintable } from '../tokens/jti.js';
-import { announcesBody } from './request-limits.js';
-
-const MAX_BODY = '100kb';
-
-const readJson = express.json({ limit: MAX_BODY });
-const readAnyJson = express.json({ limit: MAX_BODY, strict: false });
-const readForm = express.urlencoded({ extended: false, limit: MAX_BODY });
+import { describeOddity, isPlainObject } from './body-limits.js';
 
 /** `utf8` is what many write for `utf-8`; there is no other charset of that name. */
 export const readCharset: RequestHandler = function readCharset(req, _res, next) {
@@ -20,75 +15,6 @@ export const readCharset: RequestHandler = function readCharset(req, _res, next)
     req.headers['content-type'] = type.replace(/(;\s*charset="?)utf8(?="?\s*(?:;|$))/i, '$1utf-8');
   next();
 };
-
-/** Reads a JSON object; anything else is 400 or 415. */
-export const parseJsonBody: RequestHandler = function parseJsonBody(req, res, next) {
-  readJson(req, res, (error?: unknown) => {
-    if (error !== undefined) next(error);
-    else if (req.body === undefined) next(notJson());
-    else if (isPlainObject(req.body)) next();
-    else next(invalidInput('body', 'must be a JSON object.'));
-  });
-};
-
-/**
- * Reads a JSON object where there may be none: no body, an empty one, `null` and `[]` are `{}`. What
- * can't be read is 415, because without it the request could mean more than was meant.
- */
-export const parseOptionalJson: RequestHandler = function parseOptionalJson(req, res, next) {
-  readAnyJson(req, res, concludeOptional(req, next, notJson));
-};
-
-/** The same, or a form. */
-export const parseOptionalBody: RequestHandler = function parseOptionalBody(req, res, next) {
-  const conclude = concludeOptional(req, next, notJsonNorForm);
-  readAnyJson(req, res, (error?: unknown) => {
-    if (error !== undefined || req.body !== undefined) conclude(error);
-    else readForm(req, res, conclude);
-  });
-};
-
-function concludeOptional(req: Request, next: NextFunction, refusal: () => ServiceError) {
-  return function conclude(error?: unknown): void {
-    if (error !== undefined) return next(error);
-    if (req.body === undefined && announcesBody(req)) return next(refusal());
-    if (isNothing(req.body)) req.body = {};
-    next(isPlainObject(req.body) ? undefined : invalidInput('body', 'must be a JSON object.'));
-  };
-}
-
-function isNothing(body: unknown): boolean {
-  return body === undefined || body === null || (Array.isArray(body) && body.length === 0);
-}
-
-function isPlainObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** 415 unless the request says `Content-Type: application/json`. */
-export const requireJsonContentType: RequestHandler = function requireJsonContentType(
-  req,
-  _res,
-  next,
-) {
-  const type = (req.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
-  if (type !== 'application/json') throw notJson();
-  next();
-};
-
-function notJson(): ServiceError {
-  return wrongContentType('must be application/json.');
-}
-
-function notJsonNorForm(): ServiceError {
-  return wrongContentType('must be application/json or application/x-www-form-urlencoded.');
-}
-
-function wrongContentType(message: string): ServiceError {
-  return new ServiceError('unsupported-media-type', `Content-Type: ${message}`, {
-    fields: [{ field: 'Content-Type', message }],
-  });
-}
 
 /** The query's parameters. Repeated ones arrive as arrays, so a schema of strings refuses them. */
 export function parseQuery<T extends z.ZodType>(req: Request, schema: T): z.output<T> {
@@ -120,7 +46,11 @@ function isTokenText(value: string): boolean {
   return OPAQUE_TOKEN.test(value) || JWT.test(value);
 }
 
+/** Told which schemas a request is held against; a test throws odd values at every field of each. */
+const asked = channel('jwt-history:schema');
+
 function parse<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
+  if (asked.hasSubscribers) asked.publish(schema);
   const result = schema.safeParse(input, { error: describeIssue });
   if (result.success) return result.data;
   const fields = withoutRepeats(worthTelling(result.error.issues).flatMap(toFieldErrors));
@@ -201,6 +131,23 @@ export function textField(max: number) {
     .refine((value) => [...value].length <= max && isPrintable(value), { error: message });
 }
 
+const FREE_FORM = { depth: 5, members: 100 } as const;
+
+/** An object of whatever fields, kept as given: so limited that the database takes it. */
+export function freeFormField(maxLength: number) {
+  return z
+    .custom<Readonly<Record<string, unknown>>>(isPlainObject, {
+      error: 'must be an object.',
+      abort: true,
+    })
+    .superRefine((value, { addIssue }) => {
+      const oddity = describeOddity(value, FREE_FORM);
+      if (oddity !== null) addIssue({ code: 'custom', message: oddity });
+      else if (JSON.stringify(value).length > maxLength)
+        addIssue({ code: 'custom', message: `must be at most ${maxLength} characters of JSON.` });
+    });
+}
+
 /** An id: 1–128 characters; in the form in which ids are compared. */
 export function idField() {
   return z
@@ -242,9 +189,9 @@ export function dateField() {
     });
 }
 
-/** A point in time that was: ahead of `clock` only as far as clocks may differ. */
-export function pastDateField(clock: Clock) {
-  return dateField().refine((date) => date.getTime() <= clock() + MAX_AHEAD_MS, {
+/** A point in time that was: ahead of `now` (ms) only as far as clocks may differ. */
+export function pastDateField(now: number) {
+  return dateField().refine((date) => date.getTime() <= now + MAX_AHEAD_MS, {
     error: 'must not be more than 5 minutes in the future.',
   });
 }

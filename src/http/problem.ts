@@ -5,6 +5,7 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { invalidInput, notFound, ServiceError, unauthenticated } from '../errors.js';
 import type { Logger } from '../observability/logger.js';
+import { tooLarge } from './body-limits.js';
 import { requestIdOf } from './request-id.js';
 
 export function createProblemHandler(log: Logger): ErrorRequestHandler {
@@ -91,9 +92,7 @@ function fromHttpParser(error: unknown): ServiceError | null {
   }
   switch (type) {
     case 'entity.too.large':
-      return new ServiceError('too-large', 'body: at most 100 kB are accepted.', {
-        fields: [{ field: 'body', message: 'at most 100 kB are accepted.' }],
-      });
+      return tooLarge();
     case 'encoding.unsupported':
     case 'charset.unsupported':
       return new ServiceError('unsupported-media-type', `body: ${ENCODINGS}`, {

@@ -1,7 +1,7 @@
 /** What is odd about a request before anybody reads it: more headers than one looks at, a body where none belongs. */
 import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
-import { ServiceError } from '../errors.js';
+import { invalidInput, ServiceError } from '../errors.js';
 
 /** Node reads them all, up to 16 kB; it would drop those past a number of its own without a word. */
 const MAX_HEADERS = 100;
@@ -17,6 +17,30 @@ export const refuseTooManyHeaders: RequestHandler = function refuseTooManyHeader
       fields: [{ field: 'headers', message }],
     });
   }
+  next();
+};
+
+/**
+ * Whether it brings more than one `Authorization`: Node keeps the first and drops the others without
+ * a word, and whoever is in front of us may have looked at another one.
+ */
+export function hasSeveralCredentials({ rawHeaders }: IncomingMessage): boolean {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (name?.length === AUTHORIZATION.length && name.toLowerCase() === AUTHORIZATION) count += 1;
+  }
+  return count > 1;
+}
+
+const AUTHORIZATION = 'authorization';
+
+export const refuseSeveralCredentials: RequestHandler = function refuseSeveralCredentials(
+  req,
+  _res,
+  next,
+) {
+  if (hasSeveralCredentials(req)) throw invalidInput('Authorization', 'must be given only once.');
   next();
 };
 

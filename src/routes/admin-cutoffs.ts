@@ -1,11 +1,13 @@
 /** `POST /admin/cutoffs/lower`: an administrator moves a cut-off that is in the future back to now. */
-import { type RequestHandler, Router } from 'express';
-import { principalOf } from '../auth/authenticate.js';
+import type { RequestHandler, Router } from 'express';
+import { authenticateAroundBody, principalOf } from '../auth/authenticate.js';
 import type { ConfirmCaller } from '../auth/confirm-caller.js';
 import { ServiceError } from '../errors.js';
-import { parseBody, parseJsonBody } from '../http/input.js';
+import { parseJsonBody } from '../http/body.js';
+import { parseBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import { createRouter } from '../http/router.js';
 import type { LowerCutoff } from '../revocation/lower-cutoff.js';
 import { toReason, withReason } from './admin-reason.js';
 import { scopeFields, toScope } from './admin-scope.js';
@@ -45,8 +47,9 @@ export function createAdminCutoffsRouter(deps: Dependencies): Router {
     res.set('Cache-Control', 'no-store').json({ ...scope, ...lowered });
   };
 
-  const router = Router();
-  router.post(PATH, authenticate, requireAdministrator, parseJsonBody, lower);
+  const router = createRouter();
+  const steps = authenticateAroundBody(authenticate, parseJsonBody);
+  router.post(PATH, steps, requireAdministrator, lower);
   router.all(PATH, methodNotAllowed('POST'));
   return router;
 }

@@ -1,12 +1,13 @@
 /** `GET /admin/tokens/export`: everything that a filter matches, streamed as CSV or NDJSON, oldest first. */
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type RequestHandler, Router } from 'express';
+import type { RequestHandler, Router } from 'express';
 import { callerOf, ownJti, principalOf } from '../auth/authenticate.js';
 import type { Clock } from '../clock.js';
 import { parseQuery } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import { createRouter } from '../http/router.js';
 import type { Trail } from '../audit/trail.js';
 import type { Logger } from '../observability/logger.js';
 import type { TokenStore } from '../store/tokens.js';
@@ -55,7 +56,7 @@ const COLUMNS: Readonly<Record<string, (record: AdminWireRecord) => Cell>> = {
 
 export function createAdminExportRouter(deps: Dependencies): Router {
   const { authenticate, tokens, users, toWire, clock, log, trail } = deps;
-  const router = Router();
+  const router = createRouter();
 
   const exportTokens: RequestHandler = async (req, res) => {
     const { format, ...input } = parseQuery(req, exportQuery);

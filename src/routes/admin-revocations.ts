@@ -1,11 +1,19 @@
 /** `/admin/revocations` and `/admin/cutoffs`: revoking many tokens at once, after a look at what would be revoked; and everything of a scope. */
-import { type Request, type RequestHandler, type Response, Router } from 'express';
+import type { Request, RequestHandler, Response, Router } from 'express';
 import { z } from 'zod';
-import { type Caller, callerOf, ownJti, principalOf } from '../auth/authenticate.js';
+import {
+  type Caller,
+  authenticateAroundBody,
+  callerOf,
+  ownJti,
+  principalOf,
+} from '../auth/authenticate.js';
 import { forbidden, invalidInput, ServiceError, unavailable } from '../errors.js';
-import { dateField, parseBody, parseJsonBody, pastDateField } from '../http/input.js';
+import { parseJsonBody } from '../http/body.js';
+import { dateField, parseBody, pastDateField } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import { createRouter } from '../http/router.js';
 import type { Clock } from '../clock.js';
 import type { Trail } from '../audit/trail.js';
 import type { Logger } from '../observability/logger.js';
@@ -54,14 +62,15 @@ const selection = z.union(
 type Selection = z.output<typeof selection>;
 
 const EXPECTED = `must be the count of the preview, at most ${MAX_BULK}.`;
-const bulkBody = (clock: Clock) =>
+/** @param now ms since the epoch */
+const bulkBody = (now: number) =>
   withReason({
     selection,
     expectedCount: z
       .int({ error: EXPECTED })
       .min(0, { error: EXPECTED })
       .max(MAX_BULK, { error: EXPECTED }),
-    asOf: pastDateField(clock),
+    asOf: pastDateField(now),
   });
 
 const cutoffBody = withReason({
@@ -71,7 +80,7 @@ const cutoffBody = withReason({
 
 export function createAdminRevocationsRouter(deps: Dependencies): Router {
   const { authenticate, tokens, users, revoker, clock, log, trail } = deps;
-  const router = Router();
+  const router = createRouter();
 
   /** What isn't revoked yet of the selection, as far as the caller may touch it. @throws ServiceError 400 above the limit */
   async function findSelected(chosen: Selection, caller: Caller): Promise<TokenRecord[]> {
@@ -112,7 +121,7 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
   };
 
   const revokeMany: RequestHandler = async (req, res) => {
-    const body = parseBody(req, bulkBody(clock));
+    const body = parseBody(req, bulkBody(clock()));
     const caller = await callerOf(req, users);
     const selected = await findSelected(body.selection, caller);
     if (selected.length > body.expectedCount) {
@@ -211,9 +220,10 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
     res.status(201).set('Cache-Control', 'no-store').json({ userId, applicationId, at, matched });
   };
 
-  router.post('/admin/revocations/preview', authenticate, parseJsonBody, preview);
-  router.post('/admin/revocations', authenticate, parseJsonBody, revokeMany);
-  router.post('/admin/cutoffs', authenticate, parseJsonBody, raiseCutoff);
+  const steps = authenticateAroundBody(authenticate, parseJsonBody);
+  router.post('/admin/revocations/preview', steps, preview);
+  router.post('/admin/revocations', steps, revokeMany);
+  router.post('/admin/cutoffs', steps, raiseCutoff);
   router.all(
     ['/admin/revocations/preview', '/admin/revocations', '/admin/cutoffs'],
     methodNotAllowed('POST'),

@@ -1,15 +1,17 @@
 /** `/admin/session`: signing in to the dashboard and out again. The session is one of our own tokens, so it is in the history like any other. */
-import { type Request, type RequestHandler, Router } from 'express';
+import type { Request, RequestHandler, Router } from 'express';
 import { z } from 'zod';
-import { principalOf } from '../auth/authenticate.js';
+import { authenticateAroundBody, principalOf } from '../auth/authenticate.js';
 import { csrfTokenOf, type DashboardSessions, signedOut } from '../auth/dashboard-session.js';
 import type { Minting } from '../auth/minting.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
 import { isEmailAddress } from '../email.js';
+import { parseJsonBody } from '../http/body.js';
 import { clientAddress, clientDevice } from '../http/client.js';
-import { parseBody, parseJsonBody } from '../http/input.js';
+import { parseBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import { createRouter } from '../http/router.js';
 import { recordVanished, type Revoker } from '../revocation/revoke.js';
 import { ACTIVE_STATUS, type TokenRecord, type User } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
@@ -45,7 +47,7 @@ const signInBody = z.strictObject({
 
 export function createAdminSessionRouter(deps: Dependencies): Router {
   const { sessions, users, tokens, revoker, registrar } = deps;
-  const router = Router();
+  const router = createRouter();
 
   function toWireSession(user: User, record: TokenRecord, csrfToken: string) {
     return {
@@ -116,7 +118,12 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
 
   router.post('/admin/session', sessions.requireSameOrigin, parseJsonBody, signIn);
   router.get('/admin/session', sessions.authenticateCookie, show);
-  router.delete('/admin/session', sessions.requireSameOrigin, sessions.authenticateCookie, signOut);
+  router.delete(
+    '/admin/session',
+    sessions.requireSameOrigin,
+    authenticateAroundBody(sessions.authenticateCookie),
+    signOut,
+  );
   router.all('/admin/session', methodNotAllowed('GET', 'HEAD', 'POST', 'DELETE'));
   return router;
 }

@@ -2,7 +2,7 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import { ServiceError } from '../errors.js';
-import { idField, parseBody, textField } from '../http/input.js';
+import { freeFormField, idField, parseBody, textField } from '../http/input.js';
 import { fromFusionAuthId } from './fusionauth-ids.js';
 
 const absent = (value: unknown) =>
@@ -18,14 +18,8 @@ const optional = <T extends z.ZodType>(schema: T) =>
 const userIdField = () => idField().transform(fromFusionAuthId);
 
 const MAX_EVENT_INFO = 4096;
-/** Kept as given, whatever its fields, up to a size. */
-const eventInfo = optional(
-  z
-    .record(z.string(), z.unknown(), { error: 'must be an object.' })
-    .refine((value) => JSON.stringify(value).length <= MAX_EVENT_INFO, {
-      error: `must be at most ${MAX_EVENT_INFO} characters of JSON.`,
-    }),
-);
+/** Kept as given, whatever its fields, within limits. */
+const eventInfo = optional(freeFormField(MAX_EVENT_INFO));
 
 const token = optional(
   z.string({ error: 'must be a text.' }).max(512, { error: 'must be at most 512 characters.' }),
@@ -65,7 +59,8 @@ const exchangeBody = z.looseObject({
       .int({ error: 'must be a whole number of seconds, at least 1.' })
       .min(1, { error: 'must be a whole number of seconds, at least 1.' }),
   ),
-  eventInfo,
+  /** Left out where it can't be kept: a used token that comes back is acted on whatever comes with it. */
+  eventInfo: eventInfo.catch(undefined),
 });
 export const parseExchange = (req: Request) => parseBody(req, exchangeBody);
 

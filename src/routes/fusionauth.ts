@@ -1,22 +1,24 @@
 /** FusionAuth's refresh-token API: login, exchange, list, revoke, logout, validate, and the public keys. */
-import { type Request, type RequestHandler, type Response, Router } from 'express';
-import { isAdministrator, principalOf } from '../auth/authenticate.js';
+import type { Request, RequestHandler, Response, Router } from 'express';
+import { authenticateAroundBody, isAdministrator, principalOf } from '../auth/authenticate.js';
 import { parseAuthorization } from '../auth/credentials.js';
 import type { Minting } from '../auth/minting.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
 import type { Clock } from '../clock.js';
 import { notFound, ServiceError, unauthenticated, unauthenticatedWithoutBasic } from '../errors.js';
+import {
+  parseJsonBody,
+  parseLenientBody,
+  parseOptionalBody,
+  parseOptionalJson,
+} from '../http/body.js';
 import { clientAddress, clientDevice } from '../http/client.js';
 import { clearCookie, readCookie, setCookie } from '../http/cookies.js';
 import { createFusionAuthErrorHandler } from '../http/fusionauth-errors.js';
-import {
-  parseIdParameter,
-  parseJsonBody,
-  parseOptionalBody,
-  parseOptionalJson,
-} from '../http/input.js';
+import { parseIdParameter } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import { createRouter } from '../http/router.js';
 import type { Logger } from '../observability/logger.js';
 import { recordVanished, type RevocationContext, type Revoker } from '../revocation/revoke.js';
 import type { TokenRecord } from '../store/records.js';
@@ -71,17 +73,26 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     ...more,
   });
 
-  /** The live refresh token with this id that the caller may touch; everything else is 404. */
-  async function findTouchable(req: Request, jti: string): Promise<TokenRecord> {
+  /**
+   * The live refresh token with this id that the caller may touch; everything else is 404.
+   * @param ifRevoked what is done first with one that is revoked already.
+   */
+  async function findTouchable(
+    req: Request,
+    jti: string,
+    ifRevoked?: (record: TokenRecord) => Promise<void>,
+  ): Promise<TokenRecord> {
     const principal = principalOf(req);
     const record = (await tokens.findByJti(jti)).find(
       ({ issuer, kind }) => issuer === deps.ownIssuer && kind === 'refresh',
     );
-    if (record === undefined || !isLive(record)) throw notFound('refresh token');
+    if (record === undefined) throw notFound('refresh token');
     if (record.userId !== principal.userId && !(await isAdministrator(principal, users))) {
       throw notFound('refresh token');
     }
-    return record;
+    if (isLive(record)) return record;
+    if (record.revocation !== null) await ifRevoked?.(record);
+    throw notFound('refresh token');
   }
 
   function isLive(record: TokenRecord): boolean {
@@ -167,7 +178,9 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
   };
 
   const revokeOne: RequestHandler = async (req, res) => {
-    const record = await findTouchable(req, parseIdParameter(req, 'id'));
+    // A repeat finishes what a failed one began, and takes what signing out had spared.
+    const finish = (revoked: TokenRecord) => revokeRecord(req, revoked, {});
+    const record = await findTouchable(req, parseIdParameter(req, 'id'), finish);
     await revokeRecord(req, record, {});
     res.end();
   };
@@ -176,14 +189,16 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     const { token, userId, applicationId, eventInfo } = parseRevoke(req);
     const details = eventInfo === undefined ? {} : { eventInfo };
     if (token !== undefined) {
-      const found = await sessions.find(token);
-      const record = found === null ? null : await findTouchable(req, found.jti);
+      const found = await sessions.recognize(token);
+      const finish = (revoked: TokenRecord) => revokeRecord(req, revoked, details);
+      const record = found === null ? null : await findTouchable(req, found.record.jti, finish);
       const matches =
         record !== null &&
         (userId === undefined || record.userId === userId) &&
         (applicationId === undefined || record.applicationId === applicationId);
       if (!matches) throw notFound('refresh token');
-      await revokeRecord(req, record, details);
+      const reason = found?.isUsed === true ? 'a used refresh token was presented' : null;
+      await revokeRecord(req, record, { ...details, reason });
     } else {
       const principal = principalOf(req);
       if (!(await isAdministrator(principal, users))) throw unauthenticated();
@@ -212,10 +227,14 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
   const logout: RequestHandler = async (req, res) => {
     const input = parseLogout(req);
     const presented = input.refreshToken ?? readCookie(req, 'refresh_token');
-    const record = presented === undefined ? null : await sessions.find(presented);
+    const found = presented === undefined ? null : await sessions.recognize(presented);
+    const record = found?.record ?? null;
     if (record !== null && record.userId !== null) {
-      const by = context(req, record.userId, { reason: 'logout' });
-      const revoked = await revoker.revokeRecord(record, by, { keepMinted: true });
+      const reason = found?.isUsed === true ? 'logout with a used refresh token' : 'logout';
+      const by = context(req, record.userId, { reason });
+      // A used one may be a thief's: then what was minted falls too.
+      const keepMinted = found?.isUsed !== true;
+      const revoked = await revoker.revokeRecord(record, by, { keepMinted });
       if (revoked === null) throw recordVanished();
       if (input.global) {
         await revoker.revokeScope(
@@ -240,17 +259,17 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     res.set('Cache-Control', 'no-store').json({ jwt: payloadOf(token) });
   };
 
-  const router = Router();
+  const router = createRouter();
   router.post('/api/login', parseJsonBody, login);
   router.all('/api/login', methodNotAllowed('POST'));
   router.post(REFRESH, parseOptionalJson, exchange);
   router.get(REFRESH, authenticate, listOfUser);
-  router.delete(REFRESH, authenticate, parseOptionalBody, revokeByCriteria);
+  router.delete(REFRESH, authenticateAroundBody(authenticate, parseOptionalBody), revokeByCriteria);
   router.all(REFRESH, methodNotAllowed('GET', 'HEAD', 'POST', 'DELETE'));
   router.get(`${REFRESH}/:id`, authenticate, retrieve);
-  router.delete(`${REFRESH}/:id`, authenticate, revokeOne);
+  router.delete(`${REFRESH}/:id`, authenticateAroundBody(authenticate), revokeOne);
   router.all(`${REFRESH}/:id`, methodNotAllowed('GET', 'HEAD', 'DELETE'));
-  router.post('/api/logout', parseOptionalBody, logout);
+  router.post('/api/logout', parseLenientBody, logout);
   router.all('/api/logout', methodNotAllowed('POST'));
   router.get('/api/jwt/validate', validate);
   router.all('/api/jwt/validate', methodNotAllowed('GET', 'HEAD'));

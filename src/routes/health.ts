@@ -1,11 +1,12 @@
 /** `/healthz` (the process lives) and `/readyz` (it can answer for its tokens): for Docker, Kubernetes and load balancers. */
-import { Router } from 'express';
+import type { Router } from 'express';
 import { methodNotAllowed } from '../http/problem.js';
 import type { Readiness } from '../http/readiness.js';
+import { createRouter } from '../http/router.js';
 
 /** @param readiness from memory: a health check must not wait for what it is about. */
 export function createHealthRouter({ readiness }: { readonly readiness: () => Readiness }): Router {
-  const router = Router();
+  const router = createRouter();
 
   router.get('/healthz', (_req, res) => {
     res.set('Cache-Control', 'no-store').json({ status: 'ok' });

@@ -1,7 +1,6 @@
 /** The parameters of the JWT history routes, and what is allowed in each. */
 import type { Request } from 'express';
 import { z } from 'zod';
-import type { Clock } from '../clock.js';
 import { tokenOfParameter } from '../auth/credentials.js';
 import {
   choiceField,
@@ -77,12 +76,13 @@ const tokenBody = z.strictObject({
     .transform(tokenOfParameter),
 });
 
-const fieldsBody = (clock: Clock) =>
+/** @param now ms since the epoch */
+const fieldsBody = (now: number) =>
   z.strictObject({
     jti: idField(),
     userId: idField(),
     expiresAt: dateField().nullish(),
-    issuedAt: pastDateField(clock).nullish(),
+    issuedAt: pastDateField(now).nullish(),
     /** '' = a token without `iss`; absent = whoever issued it. */
     issuer: z
       .union([z.literal(''), textField(256)], {
@@ -98,8 +98,8 @@ const fieldsBody = (clock: Clock) =>
   });
 
 /** A token to register: its text, or its `jti` and what is known of it. */
-export function parseRegistration(req: Request, clock: Clock): Registration {
+export function parseRegistration(req: Request, now: number): Registration {
   return Object.hasOwn(req.body as object, 'token')
     ? parseBody(req, tokenBody)
-    : parseBody(req, fieldsBody(clock));
+    : parseBody(req, fieldsBody(now));
 }

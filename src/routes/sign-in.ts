@@ -1,13 +1,15 @@
 /** `POST /auth/signin`, as Tiledesk has it: e-mail and password → a token. */
-import { Router } from 'express';
+import type { Router } from 'express';
 import { z } from 'zod';
 import { isEmailAddress } from '../email.js';
 import type { Minting } from '../auth/minting.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
 import { unauthenticatedWithoutBasic } from '../errors.js';
+import { parseJsonBody } from '../http/body.js';
 import { clientAddress, clientDevice } from '../http/client.js';
-import { parseBody, parseJsonBody } from '../http/input.js';
+import { parseBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
+import { createRouter } from '../http/router.js';
 import type { TokenIssuer } from '../tokens/issuer.js';
 import { toWireUser } from './user-wire.js';
 
@@ -38,7 +40,7 @@ export function createSignInRouter({
   audience,
   lifetimeSeconds,
 }: Dependencies): Router {
-  const router = Router();
+  const router = createRouter();
 
   router.post('/auth/signin', parseJsonBody, async (req, res) => {
     const { email, password } = parseBody(req, signInBody);

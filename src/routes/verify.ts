@@ -10,7 +10,7 @@ import { ServiceError, unauthenticatedWithoutBasic } from '../errors.js';
 import { deviceBehind } from '../http/client.js';
 import type { Cors } from '../http/cors.js';
 import { chooseRequestId } from '../http/request-id.js';
-import { announcesBody, hasTooManyHeaders } from '../http/request-limits.js';
+import { announcesBody, hasSeveralCredentials, hasTooManyHeaders } from '../http/request-limits.js';
 import type { Logger } from '../observability/logger.js';
 import type { Claims } from '../tokens/claims.js';
 import type { Verification } from '../tokens/verifier.js';
@@ -95,6 +95,9 @@ export function createVerifyEndpoint({
       answer(exchange, 405, ['Allow', 'GET, HEAD', ...EMPTY]);
     } else if (hasTooManyHeaders(req)) {
       answer(exchange, 431, EMPTY);
+    } else if (hasSeveralCredentials(req)) {
+      // 401, which every proxy understands: to nginx any other refusal is a failure.
+      answer(exchange, 401, REFUSED);
     } else {
       try {
         check(exchange);

@@ -1,14 +1,21 @@
 /** Woleet's token API: mint a JWT that never expires, revoke one by its value. */
-import { type Request, type RequestHandler, Router } from 'express';
+import type { Request, RequestHandler, Router } from 'express';
 import { z } from 'zod';
-import { isAdministrator, principalOf, userPrincipalOf } from '../auth/authenticate.js';
+import {
+  authenticateAroundBody,
+  isAdministrator,
+  principalOf,
+  userPrincipalOf,
+} from '../auth/authenticate.js';
 import type { Minting } from '../auth/minting.js';
 import { tokenOfParameter } from '../auth/credentials.js';
 import { invalidInput } from '../errors.js';
+import { parseOptionalBody } from '../http/body.js';
 import { clientDevice } from '../http/client.js';
-import { parseBody, parseOptionalBody, parseQuery, textField } from '../http/input.js';
+import { parseBody, parseQuery, textField } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import { createRouter } from '../http/router.js';
 import { recordVanished, type Revoker } from '../revocation/revoke.js';
 import { bareIdOf } from '../store/ids.js';
 import type { UserStore } from '../store/users.js';
@@ -88,11 +95,11 @@ export function createWoleetRouter(deps: Dependencies): Router {
     res.set('Cache-Control', 'no-store').end();
   };
 
-  const router = Router();
+  const router = createRouter();
   // Express would answer HEAD with the handler of GET, and mint a token.
   router.head(PATH, methodNotAllowed('GET', 'DELETE'));
   router.get(PATH, authenticate, mint);
-  router.delete(PATH, authenticate, parseOptionalBody, revoke);
+  router.delete(PATH, authenticateAroundBody(authenticate, parseOptionalBody), revoke);
   router.all(PATH, methodNotAllowed('GET', 'DELETE'));
   return router;
 }

@@ -8,6 +8,7 @@ import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import { type Claims, parseClaims } from './claims.js';
 import { isCompactJws } from './compact-jws.js';
 import type { SigningKeys } from './keys.js';
+import { hasRepeatedKeys } from './repeated-keys.js';
 import { earliestIssue, hasExpired } from './state.js';
 
 export type RefusalReason =
@@ -105,7 +106,7 @@ export function createTokenVerifier(deps: Dependencies): TokenVerifier {
     if (!isCompactJws(token)) return 'malformed';
     const payload = verifySignature(token);
     if (payload === null) return 'bad-signature';
-    const claims = parseClaims(payload);
+    const claims = hasRepeatedNames(token) ? null : parseClaims(payload);
     if (claims === null) return 'bad-claims';
     const now = clock();
     const signed = { ...firstSeen(claims, now, maxAheadMs), notBefore: payload['nbf'] };
@@ -156,6 +157,13 @@ function isBadToken(error: unknown): boolean {
 function hasNullPayload(token: string): boolean {
   const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');
   return payload.trim() === 'null';
+}
+
+/** In its header or its claims; asked once for each token, when its signature is known to be good. */
+function hasRepeatedNames(token: string): boolean {
+  return token
+    .split('.', 2)
+    .some((part) => hasRepeatedKeys(Buffer.from(part, 'base64url').toString('utf8')));
 }
 
 function refuse(reason: RefusalReason, claims: Claims | null): Verification {
