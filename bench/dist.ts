@@ -12,6 +12,8 @@ import type * as RevocationRevoke from '../src/revocation/revoke.js';
 import type * as Service from '../src/service.js';
 import type * as StoreConnect from '../src/store/connect.js';
 import type * as TokensKeys from '../src/tokens/keys.js';
+import type * as TokensSeal from '../src/tokens/seal.js';
+import type * as SessionState from '../src/tokens/session-state.js';
 import type * as TokenCheck from '../src/tokens/token-check.js';
 import type * as TokensVerifier from '../src/tokens/verifier.js';
 import { DIST } from './built-service.js';
@@ -27,6 +29,8 @@ interface Modules {
   readonly 'service.js': typeof Service;
   readonly 'store/connect.js': typeof StoreConnect;
   readonly 'tokens/keys.js': typeof TokensKeys;
+  readonly 'tokens/seal.js': typeof TokensSeal;
+  readonly 'tokens/session-state.js': typeof SessionState;
   readonly 'tokens/token-check.js': typeof TokenCheck;
   readonly 'tokens/verifier.js': typeof TokensVerifier;
 }

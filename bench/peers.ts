@@ -193,6 +193,8 @@ async function serviceOf({ algorithm, secret, privateKey, uri, database, revoked
   const { createTokenVerifier } = await built('tokens/verifier.js');
   const { createCredentialsCheck } = await built('auth/check-credentials.js');
   const { createTokenCheck } = await built('tokens/token-check.js');
+  const { createSeal } = await built('tokens/seal.js');
+  const { createSessionState } = await built('tokens/session-state.js');
   const config = parseConfig({
     MONGODB_URI: uri,
     LOG_LEVEL: 'warn',
@@ -214,9 +216,15 @@ async function serviceOf({ algorithm, secret, privateKey, uri, database, revoked
   if (service.index.size !== revoked) throw new Error(`${service.index.size} entries were loaded`);
   service.sync.start();
   const { usage, index, handler } = service;
-  const verifier = createTokenVerifier({ keys, clock, isRevoked: index.isRevoked });
+  const seal = createSeal(store.seal.secret);
+  const verifier = createTokenVerifier({ keys, clock, isRevoked: index.isRevoked, seal });
   const { unknownTokens } = config;
-  const checkToken = createTokenCheck({ verifier, usage, unknownTokens });
+  const checkToken = createTokenCheck({
+    verifier,
+    usage,
+    sessionState: createSessionState(store.tokens.findByJti),
+    unknownTokens,
+  });
   const noApiKeys = { check: refuse, create: refuse };
   return { handler, keys, checkCredentials: createCredentialsCheck(checkToken, noApiKeys) };
 }

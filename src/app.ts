@@ -52,6 +52,7 @@ import type { TokenRecord } from './store/records.js';
 import type { Claims } from './tokens/claims.js';
 import { publicKeysOf, type SigningKeys } from './tokens/keys.js';
 import type { TokenRegistrar } from './tokens/registrar.js';
+import type { SessionState } from './tokens/session-state.js';
 import type { Sessions } from './tokens/session.js';
 import type { CheckToken } from './tokens/token-check.js';
 import type { TokenVerifier } from './tokens/verifier.js';
@@ -87,6 +88,7 @@ export interface AppDependencies {
   readonly checkToken: CheckToken;
   readonly checkCredentials: CheckCredentials;
   readonly verifier: TokenVerifier;
+  readonly sessionState: SessionState;
   readonly isRevoked: (record: TokenRecord) => boolean;
   readonly sessions: Sessions;
   readonly apiKeys: ApiKeys;
@@ -251,6 +253,7 @@ function useDashboard(
     createAdminInspectRouter({
       ...common,
       verifier: deps.verifier,
+      sessionState: deps.sessionState,
       recognize: deps.sessions.recognize,
       isRevoked,
       unknownTokens: config.unknownTokens,

@@ -38,6 +38,8 @@ import { hasExpired, USUAL_AHEAD_MS } from './tokens/state.js';
 import { createTokenIssuer } from './tokens/issuer.js';
 import type { SigningKeys } from './tokens/keys.js';
 import { createTokenRegistrar } from './tokens/registrar.js';
+import { createSeal } from './tokens/seal.js';
+import { createSessionState } from './tokens/session-state.js';
 import { createSessions, type Sessions } from './tokens/session.js';
 import { type CheckToken, createTokenCheck } from './tokens/token-check.js';
 import { createUsageRecorder, type UsageRecorder } from './tokens/usage-recorder.js';
@@ -83,10 +85,12 @@ const ALREADY_REVOKED = 'its scope, session or id had been revoked before it was
 
 export function createService({ config, keys, store, clock, log }: ServiceOptions): Service {
   const { retentionSeconds } = config;
+  const seal = createSeal(store.seal.secret);
   const index = createRevocationIndex({
     clock,
     ownIssuer: config.tokenIssuer,
     staleAfterMs: config.staleAfterSeconds * 1000,
+    sealedSince: store.seal.since.getTime(),
   });
   const audit = createAudit({ store, clock, log, retentionSeconds });
   const hasher = createPasswordHasher({
@@ -144,6 +148,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     keys,
     clock,
     isRevoked: index.isRevoked,
+    seal,
     // Where nothing is recorded, nothing remembers when such a one was first seen.
     ...(config.unknownTokens === 'allow' ? { maxAheadMs: USUAL_AHEAD_MS } : {}),
   });
@@ -167,9 +172,11 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
       seenAt: clock(),
       retentionSeconds,
     });
+  const sessionState = createSessionState(store.tokens.findByJti);
   const checkToken = createTokenCheck({
     verifier,
     usage,
+    sessionState,
     unknownTokens: config.unknownTokens,
     onRefused: audit.refused,
     keepRefused: createKeepRefused({ tokens: store.tokens, index, revoker, toRecord, log }),
@@ -179,6 +186,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     onRefused: audit.refused,
     isRevoked: index.isRevoked,
     usage,
+    createId: seal.createId,
     clock,
     ownIssuer: config.tokenIssuer,
     retentionSeconds,
@@ -195,6 +203,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
   }
   const issuer = createTokenIssuer({
     keys,
+    seal,
     clock,
     issuer: config.tokenIssuer,
     retentionSeconds,
@@ -221,6 +230,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     discard: store.tokens.discard,
     onIssued: audit.issued,
     isRevoked,
+    createId: seal.createId,
     clock,
     ownIssuer: config.tokenIssuer,
     defaultAudience: config.tokenAudience,
@@ -280,6 +290,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     checkToken,
     checkCredentials,
     verifier,
+    sessionState,
     isRevoked,
     sessions,
     apiKeys,

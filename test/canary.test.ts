@@ -820,7 +820,15 @@ it('none of it is in the log, in an answer or in the database', async () => {
     .createConnection(testMongodbUri(), { dbName: database })
     .asPromise();
   const collections = (await connection.listCollections()).map(({ name }) => name).toSorted();
-  expect(collections).toEqual(['activity', 'audit', 'cutoffs', 'mendings', 'tokens', 'users']);
+  expect(collections).toEqual([
+    'activity',
+    'audit',
+    'cutoffs',
+    'identity',
+    'mendings',
+    'tokens',
+    'users',
+  ]);
   for (const name of collections) {
     const documents = await connection.collection(name).find().toArray();
     const text = documents

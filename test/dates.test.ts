@@ -298,6 +298,15 @@ describe('an iat ahead', () => {
     expect(await check(foreign(0))).toBe(204);
   });
 
+  it('of a second rounded up is good as soon as the second of a cut-off is over', async () => {
+    await cutOff({ userId: bob });
+    const atOnce = foreign(1);
+    t.clock.now += 500;
+    expect(await check(atOnce)).toBe(401);
+    t.clock.now += 600;
+    expect(await check(foreign(1))).toBe(204);
+  });
+
   it('ends a stream that was opened with it', async () => {
     const token = foreign(AHEAD);
     const verification = await t.service.check(token, () => ({

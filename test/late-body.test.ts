@@ -57,7 +57,19 @@ async function makeTarget() {
     .http()
     .get('/v1/token')
     .set('Authorization', `JWT ${String(login.body.token)}`);
+  // An application with a cut-off in the future.
+  const aheadId = `ahead-${user.id}`;
+  await t.store.cutoffs.raise({
+    userId: null,
+    applicationId: aheadId,
+    sessionsOnly: false,
+    at: new Date('2099-01-01'),
+    by: 'root',
+    reason: null,
+    via: 'test',
+  });
   return {
+    aheadId,
     userId: user.id,
     refreshToken: String(login.body.refreshToken),
     refreshTokenId: String(login.body.refreshTokenId),
@@ -82,6 +94,9 @@ const ACTS: Record<string, (target: Target) => { path?: string; body: object }> 
     },
   }),
   'POST /admin/cutoffs': ({ userId }) => ({ body: { userId, reason: 'left' } }),
+  'POST /admin/cutoffs/lower': ({ aheadId }) => ({
+    body: { applicationId: aheadId, reason: 'left' },
+  }),
   'DELETE /admin/session': () => ({ body: {} }),
   'POST /admin/tokens/:id/revoke': ({ recordId }) => ({
     path: `/admin/tokens/${recordId}/revoke`,

@@ -39,6 +39,8 @@ interface Dependencies {
   readonly secrets: SecretStore;
   readonly isRevoked: (claims: Claims) => boolean;
   readonly usage: UsageRecorder;
+  /** The id of a new token. */
+  readonly createId: (now: number) => string;
   readonly clock: Clock;
   readonly ownIssuer: string;
   readonly retentionSeconds: number;
@@ -90,7 +92,7 @@ export function createApiKeys(deps: Dependencies): ApiKeys {
 
     async create({ name, userId, expiresAt, device, parent }) {
       const now = clock();
-      const token = createOpaqueToken(now);
+      const token = createOpaqueToken(deps.createId(now));
       const record: NewTokenRecord = {
         jti: token.jti,
         kind: 'api-key',

@@ -7,7 +7,7 @@ import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import { unavailable } from '../errors.js';
 import type { Cutoff, CutoffScope } from '../store/cutoffs.js';
 import type { TokenRecord } from '../store/records.js';
-import type { RevokedEntry } from '../store/revoked-entry.js';
+import { mayForget, type RevokedEntry } from '../store/revoked-entry.js';
 import { cutoffSubjectOf, isCutOff } from '../tokens/state.js';
 import { type CutoffTimes, createCutoffTable } from './cutoff-table.js';
 import { createIdTable } from './id-table.js';
@@ -61,6 +61,8 @@ interface Options {
   /** The issuer of our refresh tokens: `sid` names one of these, or one of the token's own issuer. */
   readonly ownIssuer: string;
   readonly staleAfterMs: number;
+  /** Ids from before (ms) never leave: their tokens are not sealed. All may leave when absent. */
+  readonly sealedSince?: number;
 }
 
 /** Kept this long beyond the expiry, so that no difference between clocks un-revokes a token. */
@@ -71,6 +73,7 @@ export function createRevocationIndex({
   clock,
   ownIssuer,
   staleAfterMs,
+  sealedSince = -Infinity,
 }: Options): RevocationIndex {
   const ids = createIdTable();
   const cutoffs = createCutoffTable();
@@ -98,7 +101,8 @@ export function createRevocationIndex({
     },
 
     add({ issuer, jti, expiresAt }) {
-      const leavesAt = expiresAt === null ? Infinity : expiresAt + LEEWAY_MS;
+      const isKept = expiresAt === null || !mayForget(jti, sealedSince);
+      const leavesAt = isKept ? Infinity : expiresAt + LEEWAY_MS;
       return leavesAt > clock() && ids.add(issuer, jti, leavesAt);
     },
 

@@ -13,6 +13,7 @@ import type { TokenStore } from '../store/tokens.js';
 import { hashSecret, type OpaqueToken, parseOpaqueToken } from '../tokens/opaque.js';
 import { stateOf } from '../tokens/state.js';
 import type { Sessions } from '../tokens/session.js';
+import type { SessionState } from '../tokens/session-state.js';
 import type { RefusalReason, TokenVerifier } from '../tokens/verifier.js';
 import type { ToAdminWire } from './admin-wire.js';
 
@@ -20,6 +21,7 @@ interface Dependencies {
   readonly authenticate: RequestHandler;
   readonly requireAdministrator: RequestHandler;
   readonly verifier: TokenVerifier;
+  readonly sessionState: SessionState;
   readonly tokens: Pick<TokenStore, 'findByJti' | 'findSecret'>;
   readonly recognize: Sessions['recognize'];
   readonly isRevoked: (record: TokenRecord) => boolean;
@@ -46,7 +48,7 @@ const EXPLANATIONS: Readonly<Record<Reason, string>> = {
   'not-yet-valid':
     'It is from more than 5 minutes in the future: check nbf and iat, and the clock of its issuer.',
   unknown:
-    'It is signed rightly, but this service has no record of it, and UNKNOWN_TOKENS is deny.',
+    'It is signed rightly, but this service has no record of it: UNKNOWN_TOKENS is deny, or it has the id of a token or session issued here and isn’t what was issued.',
   revoked: 'It was revoked: itself, its session, or everything of its scope up to its time.',
   used: 'It was exchanged for its successor. For REFRESH_TOKEN_GRACE it still leads there; after that, whoever presents it ends its session.',
 };
@@ -83,6 +85,10 @@ export function createAdminInspectRouter(deps: Dependencies): Router {
         revocation !== null && (issuer === claims.issuer || issuer === ANY_ISSUER),
     );
     if (isRevoked) return { reason: 'revoked', record };
+    if (verification.asksSession === true) {
+      const session = await deps.sessionState(claims.sessionId ?? '');
+      if (session !== 'good') return { reason: session, record };
+    }
     const isUnknown = record?.userId !== claims.userId && deps.unknownTokens === 'deny';
     return { reason: isUnknown ? 'unknown' : null, record };
   }

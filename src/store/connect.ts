@@ -7,8 +7,14 @@ import { createCutoffStore, type CutoffStore } from './cutoffs.js';
 import { createEventStore, type EventStore } from './events.js';
 import type { Report } from './indexes.js';
 import { ID_MENDINGS } from './mend-ids.js';
+import { TIME_MENDINGS } from './mend-times.js';
 import { type MendingProgress, mendStore } from './mending.js';
-import { createIdentityStore, type IdentityStore } from './identity.js';
+import {
+  createIdentityStore,
+  type IdentityStore,
+  loadSealSecret,
+  type SealSecret,
+} from './identity.js';
 import { createOperations, MAX_TIME_MS, type Operations } from './operations.js';
 import { toRefusal } from './refusals.js';
 import { createTokenStore, type TokenStore } from './tokens.js';
@@ -23,6 +29,7 @@ export interface Store {
   readonly events: EventStore;
   readonly activity: ActivityStore;
   readonly identity: IdentityStore;
+  readonly seal: SealSecret;
   /** The time by the database's clock. @throws ServiceError 503 */
   time(): Promise<Date>;
   /** Whether there is neither a token nor a user. */
@@ -93,9 +100,15 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await assertUsable(connection, run);
     const writeConcern = await run(() => writeConcernFor(connection));
     const context = { connection, writeConcern, clock, run, report };
+    // Until it is known, nothing is forgotten.
+    let sealedSince = Infinity;
     const cutoffs = createCutoffStore(context);
     const collections = {
-      tokens: createTokenStore({ ...context, unmarked: cutoffs.unmarked }),
+      tokens: createTokenStore({
+        ...context,
+        unmarked: cutoffs.unmarked,
+        sealedSince: () => sealedSince,
+      }),
       users: createUserStore(context),
       cutoffs,
       events: createEventStore(context),
@@ -104,8 +117,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     };
     const { tokens, users, events } = collections;
     await Promise.all([tokens, users, events].map(({ createIndexes }) => createIndexes()));
-    await mendStore(context, ID_MENDINGS, onMending ?? (() => undefined));
-    return { ...collections, ...lifecycle(connection, connect, operations) };
+    await mendStore(context, [...ID_MENDINGS, ...TIME_MENDINGS], onMending ?? (() => undefined));
+    const seal = await loadSealSecret(context);
+    sealedSince = seal.since.getTime();
+    return { ...collections, seal, ...lifecycle(connection, connect, operations) };
   } catch (error) {
     await connection.close(true);
     throw toRefusal(error) ?? error;

@@ -14,6 +14,12 @@ export interface StoreContext {
   readonly report: Report;
 }
 
+/** What forgets revocations is made from. */
+export interface SealContext {
+  /** Ids of tokens issued here before (ms) are never forgotten. */
+  readonly sealedSince: () => number;
+}
+
 /** What lists and searches are made from. */
 export interface SearchContext extends Pick<StoreContext, 'clock' | 'run'> {
   /** Cut-offs whose records don't all say yet that they are revoked; none when absent. */

@@ -1,6 +1,7 @@
 /** What the revocation index needs of a revoked record, and the way there from the bytes of a database's answer. */
 import mongoose from 'mongoose';
 import { canonicalId } from './ids.js';
+import { isSealedId } from './sealed-ids.js';
 import { isIssuedHere, type TokenRecord } from './records.js';
 
 export interface RevokedEntry {
@@ -32,17 +33,23 @@ function comparable(jti: string): string {
   return typeof jti === 'string' ? canonicalId(jti) : jti;
 }
 
-/** The same of documents in BSON, without what may be forgotten: what expired before (ms) and was issued here. */
+/** Tokens from before they were sealed can be signed again with a later expiry, too. */
+export function mayForget(jti: string, sealedSince: number): boolean {
+  return sealedSince === -Infinity || isSealedId(jti, sealedSince);
+}
+
+/** The same of documents in BSON, without what may be forgotten: what expired before (ms), was issued here and is sealed. */
 export function readRevokedEntries(
   documents: readonly Buffer[],
   expiredBefore: number,
+  sealedSince = -Infinity,
 ): RevokedEntry[] {
   const entries: RevokedEntry[] = [];
   for (const document of documents) {
     const { jti: stored, issuer, origin, expiresAt } = readFields(document) ?? decode(document);
     const jti = comparable(stored);
     if (!isIssuedHere(origin)) entries.push({ jti, issuer, expiresAt: null });
-    else if (expiresAt === null || expiresAt >= expiredBefore)
+    else if (expiresAt === null || expiresAt >= expiredBefore || !mayForget(jti, sealedSince))
       entries.push({ jti, issuer, expiresAt });
   }
   return entries;

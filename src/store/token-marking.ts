@@ -1,8 +1,9 @@
 /** What a cut-off needs of the collection `tokens`: the newest token of its scope, and marking what it revoked. */
 import { unavailable } from '../errors.js';
-import type { StoreContext } from './context.js';
+import type { SealContext, StoreContext } from './context.js';
 import { hitBy, indexOfScope, within } from './cutoff-filter.js';
 import type { Cutoff, CutoffScope } from './cutoffs.js';
+import { mayBeForgotten } from './sealed-ids.js';
 import { DATE_INDEXES, type TokenModel } from './token-model.js';
 
 export interface MarkingStore {
@@ -24,7 +25,12 @@ const PATIENCE_MS = 300_000;
 
 export function createMarkingStore(
   model: TokenModel,
-  { clock, run, writeConcern }: Pick<StoreContext, 'clock' | 'run' | 'writeConcern'>,
+  {
+    clock,
+    run,
+    writeConcern,
+    sealedSince,
+  }: Pick<StoreContext, 'clock' | 'run' | 'writeConcern'> & SealContext,
 ): MarkingStore {
   return {
     async newestIssuedAt(scope, until) {
@@ -59,6 +65,9 @@ export function createMarkingStore(
       const { by, reason, via, requestId } = cutoff;
       const at = cutoff.setAt ?? cutoff.at;
       const revocation = { at, by, reason, via, ...(requestId === undefined ? {} : { requestId }) };
+      const isForgotten = mayBeForgotten(sealedSince());
+      // What can be signed again with a date after the cut-off is kept in memory by its id, everywhere.
+      const recordedAt = { $cond: [isForgotten, {}, { recordedAt: '$$NOW' }] };
       const cursor = model.collection.find<{ _id: unknown }>(
         { ...hitBy(cutoff), revocation: null },
         {
@@ -75,7 +84,15 @@ export function createMarkingStore(
             () =>
               model.collection.updateMany(
                 { _id: { $in: ids as never[] }, revocation: null },
-                { $set: { revocation, updatedAt: at } },
+                [
+                  {
+                    $set: {
+                      revocation: { $mergeObjects: [{ $literal: revocation }, recordedAt] },
+                      updatedAt: at,
+                      purgeAt: { $cond: [isForgotten, '$purgeAt', null] },
+                    },
+                  },
+                ],
                 { hint: { _id: 1 }, writeConcern },
               ),
             PATIENCE_MS,

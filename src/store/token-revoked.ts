@@ -1,6 +1,6 @@
 /** The revoked records of the collection `tokens`, as every instance keeps them in memory: read from an index alone. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { StoreContext } from './context.js';
+import type { SealContext, StoreContext } from './context.js';
 import { readRevokedEntries, type RevokedEntry } from './revoked-entry.js';
 import { RECORDED_INDEX, REVOKED_INDEX, type TokenModel } from './token-model.js';
 
@@ -19,7 +19,7 @@ const LOAD_MS = 600_000;
 
 export function createRevokedStore(
   model: TokenModel,
-  { run }: Pick<StoreContext, 'run'>,
+  { run, sealedSince }: Pick<StoreContext, 'run'> & SealContext,
 ): RevokedStore {
   return {
     async *revoked(since, expiredBefore) {
@@ -45,7 +45,7 @@ export function createRevokedStore(
           // The database works on the next batch while this one is taken in: the turn sends the request.
           fetched = fetch();
           await nextTurn();
-          yield readRevokedEntries(documents, expiredBefore.getTime());
+          yield readRevokedEntries(documents, expiredBefore.getTime(), sealedSince());
         }
       } finally {
         await fetched.catch(() => undefined);

@@ -1,8 +1,9 @@
 /** Setting the revocation of records: concurrent calls share one journaled write, so that the disk is waited for once. */
 import mongoose from 'mongoose';
-import type { StoreContext } from './context.js';
+import type { SealContext, StoreContext } from './context.js';
 import { createGrouping } from './grouping.js';
-import { ISSUED_HERE, type Revocation, type TokenRecord } from './records.js';
+import type { Revocation, TokenRecord } from './records.js';
+import { mayBeForgotten } from './sealed-ids.js';
 import { type TokenDocument, type TokenModel, toRecord } from './token-model.js';
 
 export interface RevokeOutcome {
@@ -18,7 +19,7 @@ interface Wanted {
 
 export function createRevoking(
   model: TokenModel,
-  { run, writeConcern }: Pick<StoreContext, 'run' | 'writeConcern'>,
+  { run, writeConcern, sealedSince }: Pick<StoreContext, 'run' | 'writeConcern'> & SealContext,
 ): (id: string, revocation: Revocation) => Promise<RevokeOutcome | null> {
   async function revokeAll(wanted: readonly Wanted[]): Promise<(RevokeOutcome | null)[]> {
     // The first one of a record is the one that is written.
@@ -33,7 +34,10 @@ export function createRevoking(
     await run(() =>
       model.collection.bulkWrite(
         [...firstOf.values()].map(({ id, revocation }) => ({
-          updateOne: { filter: { _id: id }, update: unlessRevoked(revocation, writtenBy) },
+          updateOne: {
+            filter: { _id: id },
+            update: unlessRevoked(revocation, writtenBy, sealedSince()),
+          },
         })),
         { ordered: false, writeConcern },
       ),
@@ -81,7 +85,11 @@ export function createRevoking(
  * `writtenBy` tells the winner of two writes, of whichever instances. Repeated, a revocation keeps
  * its values but for the time of its recording: whoever missed it reads it then.
  */
-function unlessRevoked(revocation: Revocation, writtenBy: mongoose.mongo.ObjectId) {
+function unlessRevoked(
+  revocation: Revocation,
+  writtenBy: mongoose.mongo.ObjectId,
+  sealedSince: number,
+) {
   const ifNew = (then: unknown, otherwise: unknown) => ({
     $cond: [{ $eq: [{ $ifNull: ['$revocation', null] }, null] }, then, otherwise],
   });
@@ -95,7 +103,7 @@ function unlessRevoked(revocation: Revocation, writtenBy: mongoose.mongo.ObjectI
           { $mergeObjects: ['$revocation', { recordedAt }] },
         ),
         // Like the index, the record forgets only what was issued here.
-        purgeAt: { $cond: [{ $in: ['$origin', ISSUED_HERE] }, '$purgeAt', null] },
+        purgeAt: { $cond: [mayBeForgotten(sealedSince), '$purgeAt', null] },
         updatedAt: ifNew(revocation.at, '$updatedAt'),
       },
     },

@@ -1,5 +1,5 @@
 /** The collection `tokens`: one record for every token the service hands out or has seen. Listing is in `token-list.ts`, searching in `token-search.ts`. */
-import type { SearchContext, StoreContext } from './context.js';
+import type { SealContext, SearchContext, StoreContext } from './context.js';
 import { createGrouping } from './grouping.js';
 import { ensureIndexes } from './indexes.js';
 import { ANY_ISSUER, isRecordId, type Revocation, type TokenRecord } from './records.js';
@@ -50,7 +50,7 @@ export interface TokenStore
 }
 
 export function createTokenStore(
-  context: StoreContext & SearchContext,
+  context: StoreContext & SearchContext & SealContext,
 ): TokenStore & { createIndexes(): Promise<void> } {
   const { connection, writeConcern, clock, run, report } = context;
   const model = createTokenModel(connection, writeConcern);

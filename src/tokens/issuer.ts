@@ -6,9 +6,10 @@ import jwt from 'jsonwebtoken';
 import type { Clock } from '../clock.js';
 import { canonicalId, holderOf } from '../store/ids.js';
 import type { Device, NewTokenRecord, TokenOrigin, TokenRecord } from '../store/records.js';
-import { createJti } from './jti.js';
+import { parseClaims } from './claims.js';
 import type { SigningKeys } from './keys.js';
 import { purgeTime } from './record-of-claims.js';
+import type { Seal } from './seal.js';
 
 export interface AccessTokenRequest {
   readonly origin: TokenOrigin;
@@ -41,6 +42,7 @@ export interface TokenIssuer {
 
 interface Dependencies {
   readonly keys: SigningKeys;
+  readonly seal: Seal;
   readonly clock: Clock;
   readonly issuer: string;
   readonly retentionSeconds: number;
@@ -48,33 +50,40 @@ interface Dependencies {
 }
 
 export function createTokenIssuer(deps: Dependencies): TokenIssuer {
+  const { seal } = deps;
+
+  /** Over what will be read: in the header, so that the claims are those that its dialect has. */
+  function sealFor(payload: object): { seal: string } {
+    const claims = parseClaims(payload);
+    if (claims === null) throw new TypeError('the token would be refused by its own claims');
+    return { seal: seal.of(claims) };
+  }
+
   return {
     async issueAccessToken(request) {
       const userId = holderSigned(request);
       const now = deps.clock();
-      const jti = createJti(now);
+      const jti = seal.createId(now);
       const iat = Math.floor(now / 1000);
       const exp = request.lifetimeSeconds === null ? null : iat + request.lifetimeSeconds;
       const { applicationId, sessionId, cdata } = request;
-      const token = jwt.sign(
-        {
-          ...request.claims,
-          iss: deps.issuer,
-          aud: request.audience,
-          sub: request.subject,
-          jti,
-          iat,
-          ...(exp === null ? {} : { exp }),
-          ...(applicationId === undefined ? {} : { applicationId }),
-          ...(sessionId === undefined ? {} : { sid: sessionId }),
-          ...(cdata === undefined ? {} : { cdata }),
-        },
-        deps.keys.signingKey,
-        {
-          algorithm: deps.keys.algorithm,
-          ...(deps.keys.keyId === null ? {} : { keyid: deps.keys.keyId }),
-        },
-      );
+      const payload = {
+        ...request.claims,
+        iss: deps.issuer,
+        aud: request.audience,
+        sub: request.subject,
+        jti,
+        iat,
+        ...(exp === null ? {} : { exp }),
+        ...(applicationId === undefined ? {} : { applicationId }),
+        ...(sessionId === undefined ? {} : { sid: sessionId }),
+        ...(cdata === undefined ? {} : { cdata }),
+      };
+      const { algorithm, keyId, signingKey } = deps.keys;
+      const token = jwt.sign(payload, signingKey, {
+        algorithm,
+        header: { alg: algorithm, ...(keyId === null ? {} : { kid: keyId }), ...sealFor(payload) },
+      });
       const expiresAt = exp === null ? null : new Date(exp * 1000);
       const record = await deps.record({
         jti,

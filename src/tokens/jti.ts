@@ -6,10 +6,18 @@ export const MAX_ID_LENGTH = 128;
 
 /** A new UUIDv7 for the time `now` (ms). A flat string: `crypto.randomUUID()` returns a rope, which costs six times the memory in a Map. */
 export function createJti(now: number): string {
-  const bytes = randomBytes(16);
+  return formatUuid(toUuidV7(randomBytes(16), now));
+}
+
+/** Writes time, version and variant into 16 random bytes. */
+export function toUuidV7(bytes: Buffer, now: number): Buffer {
   bytes.writeUIntBE(now, 0, 6);
   bytes[6] = 0x70 | ((bytes[6] ?? 0) & 0x0f);
   bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
+  return bytes;
+}
+
+export function formatUuid(bytes: Buffer): string {
   const hex = bytes.toString('hex');
   const uuid = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
   return Buffer.from(uuid, 'latin1').toString('latin1');

@@ -4,7 +4,6 @@
  */
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { canonicalId } from '../store/ids.js';
-import { createJti } from './jti.js';
 
 const FORM =
   /^([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.([a-z0-9_-]{43})$/i;
@@ -14,8 +13,8 @@ export interface OpaqueToken {
   readonly secret: string;
 }
 
-export function createOpaqueToken(now: number): OpaqueToken {
-  return { jti: createJti(now), secret: createSecret() };
+export function createOpaqueToken(jti: string): OpaqueToken {
+  return { jti, secret: createSecret() };
 }
 
 /** 32 random bytes in base64url. */

@@ -67,7 +67,12 @@ export function createTokenRegistrar(deps: Dependencies): TokenRegistrar {
       try {
         return {
           outcome: 'registered',
-          record: await deps.tokens.insert({ ...wanted, revocation }),
+          record: await deps.tokens.insert({
+            ...wanted,
+            revocation,
+            // One that is revoked is never forgotten: others may sign it again.
+            ...(revocation === null ? {} : { purgeAt: null }),
+          }),
         };
       } catch (error) {
         if (!(error instanceof DuplicateKeyError)) throw error;

@@ -75,6 +75,8 @@ interface Dependencies {
   readonly onIssued?: (record: TokenRecord) => void;
   /** A refresh token was tried after its revocation; it may neither wait nor throw. */
   readonly onRefused?: (record: TokenRecord) => void;
+  /** The id of a new session. */
+  readonly createId: (now: number) => string;
   readonly clock: Clock;
   readonly ownIssuer: string;
   readonly defaultAudience: string;
@@ -140,7 +142,7 @@ export function createSessions(deps: Dependencies): Sessions {
   return {
     async open({ user, applicationId, device }) {
       const now = clock();
-      const token = createOpaqueToken(now);
+      const token = createOpaqueToken(deps.createId(now));
       const expiresAt = endOfSession();
       const record = await secrets.insertSecret(
         refreshRecord({ jti: token.jti, user, applicationId, device, now, expiresAt }),

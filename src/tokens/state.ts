@@ -52,18 +52,21 @@ export function isCutOff(
   return issuedAt === null || Math.min(issuedAt, sessionIssuedAt ?? Infinity) <= at;
 }
 
+/** Some round the second up. */
+const ROUNDED_MS = 1000;
 /** Clocks that are set by the network differ by less. */
 export const USUAL_AHEAD_MS = 5000;
 
 /**
  * The earliest time (ms) at which a token that others signed may have been signed, by what it claims
  * when it is first seen. One from before `now` is believed. The clock of its signer is ahead if it
- * claims to come from later, and nobody knows since when it existed: by a few seconds as clocks
- * are, else by as much as is allowed at all.
+ * claims to come from later, and nobody knows since when it existed: by a second or a few, as
+ * clocks are, else by as much as is allowed at all.
  */
 export function earliestIssue(issuedAt: number, now: number): number {
-  if (issuedAt <= now) return issuedAt;
-  return issuedAt - (issuedAt - now <= USUAL_AHEAD_MS ? USUAL_AHEAD_MS : MAX_AHEAD_MS);
+  const ahead = issuedAt - now;
+  if (ahead <= 0) return issuedAt;
+  return issuedAt - ([ROUNDED_MS, USUAL_AHEAD_MS].find((usual) => ahead <= usual) ?? MAX_AHEAD_MS);
 }
 
 /** What cut-offs ask, of a token that is known by its record. */

@@ -4,6 +4,7 @@
  */
 import type { Device } from '../store/records.js';
 import type { Claims } from './claims.js';
+import type { SessionState } from './session-state.js';
 import type { UsageRecorder } from './usage-recorder.js';
 import type { TokenVerifier, Verification } from './verifier.js';
 
@@ -13,11 +14,13 @@ export type CheckToken = (
   device: () => Device,
 ) => Verification | Promise<Verification>;
 
+type Accepted = Extract<Verification, { accepted: true }>;
 type Refusal = Extract<Verification, { accepted: false }>;
 
 interface Dependencies {
   readonly verifier: TokenVerifier;
   readonly usage: UsageRecorder;
+  readonly sessionState: SessionState;
   readonly unknownTokens: 'adopt' | 'allow' | 'deny';
   /** A token of ours was refused, as revoked or without a record; it may neither wait nor throw. */
   readonly onRefused?: (claims: Claims) => void;
@@ -35,13 +38,22 @@ export function createTokenCheck(deps: Dependencies): CheckToken {
     return verification;
   }
 
+  const mustBeRecorded = ({ claims }: Accepted) =>
+    unknownTokens === 'deny' && !usage.isKnown(claims);
+  const asksSession = ({ asksSession: asks }: Accepted) => asks === true;
+
   async function checkRecorded(token: string, device: () => Device): Promise<Verification> {
     const first = verifier.check(token);
     if (!first.accepted) return refuse(first);
-    const found = await usage.isRecorded(first.claims);
-    if (found !== 'recorded') {
+    const { claims } = first;
+    if (asksSession(first)) {
+      const session = await deps.sessionState(claims.sessionId ?? '');
+      if (session !== 'good') return refuse({ accepted: false, reason: session, claims });
+    }
+    if (mustBeRecorded(first)) {
+      const found = await usage.isRecorded(claims);
       // Its record may say more than memory does, on an instance that hasn't heard of it yet.
-      return refuse({ accepted: false, reason: found, claims: first.claims });
+      if (found !== 'recorded') return refuse({ accepted: false, reason: found, claims });
     }
     // The look-up took time: what was revoked meanwhile is refused.
     const second = verifier.check(token);
@@ -53,7 +65,7 @@ export function createTokenCheck(deps: Dependencies): CheckToken {
   return function checkToken(token, device) {
     const verification = verifier.check(token);
     if (!verification.accepted) return refuse(verification);
-    if (unknownTokens === 'deny' && !usage.isKnown(verification.claims)) {
+    if (asksSession(verification) || mustBeRecorded(verification)) {
       return checkRecorded(token, device);
     }
     usage.note(verification.claims, device);

@@ -9,6 +9,7 @@ import { type Claims, parseClaims } from './claims.js';
 import { isCompactJws } from './compact-jws.js';
 import type { SigningKeys } from './keys.js';
 import { hasRepeatedKeys } from './repeated-keys.js';
+import type { Seal } from './seal.js';
 import { earliestIssue, hasExpired } from './state.js';
 
 export type RefusalReason =
@@ -21,7 +22,12 @@ export type RefusalReason =
   | 'revoked';
 
 export type Verification =
-  | { readonly accepted: true; readonly claims: Claims }
+  | {
+      readonly accepted: true;
+      readonly claims: Claims;
+      /** Somebody else signed it, for a session of ours: whether that is still good, only its record tells. */
+      readonly asksSession?: true;
+    }
   | {
       readonly accepted: false;
       readonly reason: RefusalReason;
@@ -42,6 +48,8 @@ interface Dependencies {
   readonly clock: Clock;
   /** @throws ServiceError 503 when it can't know. */
   readonly isRevoked: (claims: Claims) => boolean;
+  /** Tells our own tokens from others; absent = all are others'. */
+  readonly seal?: Pick<Seal, 'isOurs' | 'isOn'>;
   /**
    * How far the clock of an issuer may be ahead, for `iat` and `nbf` alike; 5 minutes when absent. A
    * token that claims to come from further in the future would slip under every cut-off.
@@ -59,6 +67,11 @@ const BAD_TOKEN: ReadonlySet<string> = new Set([
 ]);
 const TOKEN_TYPES = new Set(['JWT', 'AT+JWT', 'APPLICATION/AT+JWT']);
 
+interface Payload {
+  readonly payload: Record<string, unknown>;
+  readonly seal: unknown;
+}
+
 /** What a correct signature vouches for; the same at every use. */
 interface Signed {
   /** One that claimed to come from the future counts as issued when it was first seen. */
@@ -67,6 +80,9 @@ interface Signed {
   readonly issuedAt: number;
   /** Since when it may have existed, where that isn't what it claims (ms). */
   readonly maybeSince: number | null;
+  /** It has an id of ours, and isn't the token for which we made it. */
+  readonly isAltered: boolean;
+  readonly asksSession: boolean;
   readonly notBefore: unknown;
 }
 
@@ -77,7 +93,7 @@ interface Signed {
 const MAX_REMEMBERED = 10_000;
 
 export function createTokenVerifier(deps: Dependencies): TokenVerifier {
-  const { keys, clock, isRevoked, maxAheadMs = MAX_AHEAD_MS } = deps;
+  const { keys, clock, isRevoked, maxAheadMs = MAX_AHEAD_MS, seal } = deps;
   const { verificationKey } = keys;
   const options = {
     algorithms: [keys.algorithm],
@@ -87,13 +103,16 @@ export function createTokenVerifier(deps: Dependencies): TokenVerifier {
   };
   const remembered = new LRUCache<string, Signed>({ max: MAX_REMEMBERED });
 
-  function verifySignature(token: string): Record<string, unknown> | null {
+  function verifySignature(token: string): Payload | null {
     try {
       const { header, payload } = jwt.verify(token, verificationKey, options);
       // RFC 7515 section 4.1.11: an extension that isn't understood makes the token invalid.
       if (header.crit !== undefined || 'b64' in header) return null;
       if (header.typ !== undefined && !isTokenType(header.typ)) return null;
-      return payload as Record<string, unknown>;
+      return {
+        payload: payload as Payload['payload'],
+        seal: 'seal' in header ? header.seal : undefined,
+      };
     } catch (error) {
       if (!isBadToken(error) && !hasNullPayload(token)) throw error;
       return null;
@@ -104,12 +123,21 @@ export function createTokenVerifier(deps: Dependencies): TokenVerifier {
     const known = remembered.get(token);
     if (known !== undefined) return known;
     if (!isCompactJws(token)) return 'malformed';
-    const payload = verifySignature(token);
-    if (payload === null) return 'bad-signature';
+    const verified = verifySignature(token);
+    if (verified === null) return 'bad-signature';
+    const { payload } = verified;
     const claims = hasRepeatedNames(token) ? null : parseClaims(payload);
     if (claims === null) return 'bad-claims';
     const now = clock();
-    const signed = { ...firstSeen(claims, now, maxAheadMs), notBefore: payload['nbf'] };
+    const isOurs = seal?.isOurs(claims.jti) === true;
+    const isSealed = isOurs && seal.isOn(claims, verified.seal);
+    const signed = {
+      ...(isSealed ? asClaimed(claims) : firstSeen(claims, now, maxAheadMs)),
+      notBefore: payload['nbf'],
+      isAltered: isOurs && !isSealed,
+      asksSession:
+        !isSealed && claims.sessionId !== null && seal?.isOurs(claims.sessionId) === true,
+    };
     // One that isn't good yet is first seen when it is.
     if (signed.issuedAt <= now + maxAheadMs) remembered.set(token, signed);
     return signed;
@@ -128,7 +156,9 @@ export function createTokenVerifier(deps: Dependencies): TokenVerifier {
     if (maybeSince !== null && isRevoked({ ...claims, issuedAt: maybeSince })) {
       return { accepted: false, reason: 'revoked', claims, isDated: true };
     }
-    return { accepted: true, claims };
+    // Refused for what it is, whatever became of the token whose id it has.
+    if (signed.isAltered) return refuse('unknown', claims);
+    return { accepted: true, claims, ...(signed.asksSession ? { asksSession: true } : {}) };
   }
 
   function identify(token: string): Claims | null {
@@ -139,9 +169,16 @@ export function createTokenVerifier(deps: Dependencies): TokenVerifier {
   return { check, identify };
 }
 
-function firstSeen(claims: Claims, now: number, maxAheadMs: number): Omit<Signed, 'notBefore'> {
+type Dates = Pick<Signed, 'claims' | 'issuedAt' | 'maybeSince'>;
+
+/** What we issue says when, to the millisecond, and is recorded before anyone has it. */
+function asClaimed(claims: Claims): Dates {
+  return { claims, issuedAt: claims.issuedAt ?? 0, maybeSince: null };
+}
+
+function firstSeen(claims: Claims, now: number, maxAheadMs: number): Dates {
   const issuedAt = claims.issuedAt ?? 0;
-  if (issuedAt <= now || issuedAt > now + maxAheadMs) return { claims, issuedAt, maybeSince: null };
+  if (issuedAt <= now || issuedAt > now + maxAheadMs) return asClaimed(claims);
   const maybeSince = earliestIssue(issuedAt, now);
   return { claims: { ...claims, issuedAt: now }, issuedAt, maybeSince };
 }

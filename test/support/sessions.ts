@@ -4,6 +4,7 @@ import type { TokenRecord, User } from '../../src/store/records.js';
 import { questionOf } from '../../src/revocation/revocation-index.js';
 import { createTokenIssuer } from '../../src/tokens/issuer.js';
 import { createSecretKeys } from '../../src/tokens/keys.js';
+import { createSeal } from '../../src/tokens/seal.js';
 import { createSessions, type Sessions } from '../../src/tokens/session.js';
 import { SECRET, type TestService } from './harness.js';
 
@@ -34,6 +35,7 @@ export function trySessions(
   const doors = new Map<Fault, () => Promise<void>>();
   const { tokens, users } = t.store;
   const clock = () => t.clock.now;
+  const seal = createSeal(t.store.seal.secret);
   const ownIssuer = t.config.tokenIssuer;
   const retentionSeconds = t.config.retentionSeconds;
 
@@ -55,6 +57,7 @@ export function trySessions(
     findUser: users.findById,
     issuer: createTokenIssuer({
       keys: createSecretKeys(SECRET),
+      seal,
       clock,
       issuer: ownIssuer,
       retentionSeconds,
@@ -62,6 +65,7 @@ export function trySessions(
     }),
     isRevoked: (record: TokenRecord) => t.service.index.isRevoked(questionOf(record)),
     discard: tokens.discard,
+    createId: seal.createId,
     clock,
     ownIssuer,
     defaultAudience: 'audience',

@@ -4,6 +4,7 @@ import { openStore, type Store } from '../../src/store/connect.js';
 import { DuplicateKeyError } from '../../src/store/failures.js';
 import type { NewTokenRecord, Revocation } from '../../src/store/records.js';
 import { SORT_FIELDS, type TokenFilter } from '../../src/store/token-list.js';
+import { createJti } from '../../src/tokens/jti.js';
 import { freshDatabase, START } from './harness.js';
 
 export const newRecord = (jti: string, more: Partial<NewTokenRecord> = {}): NewTokenRecord => ({
@@ -292,25 +293,34 @@ export function describeStore(name: string, uri: () => string): void {
       expect((await revokedIds(now)).toSorted()).toEqual(['since-a', 'since-b']);
     });
 
-    it('forgets expired revocations only of tokens that were issued here', async () => {
+    it('forgets expired revocations only of tokens that were issued here, and are sealed', async () => {
       const due = { expiresAt: new Date(START - 1), purgeAt: new Date(START + 1000) };
-      for (const origin of ['signin', 'adopted', 'registered'] as const) {
-        const { id } = await store.tokens.insert(newRecord(`forget-${origin}`, { origin, ...due }));
+      const [sealed, older] = [createJti(START), createJti(START - 1)];
+      const ids = ['forget-adopted', 'forget-registered', 'forget-signin', older, sealed];
+      const origins = ['adopted', 'registered', 'signin', 'signin', 'signin'] as const;
+      for (const [i, jti] of ids.entries()) {
+        const { id } = await store.tokens.insert(
+          newRecord(jti, { origin: origins[i] ?? 'signin', ...due }),
+        );
         await store.tokens.revoke(id, revocation('x'));
       }
       const entries: unknown[] = [];
       for await (const batch of store.tokens.revoked(null, new Date(START))) {
-        entries.push(...batch.filter(({ jti }) => jti.startsWith('forget-')));
+        entries.push(...batch.filter(({ jti }) => ids.includes(jti)));
       }
       expect(entries).toEqual(
         expect.arrayContaining([
           { jti: 'forget-adopted', issuer: 'https://issuer.example', expiresAt: null },
           { jti: 'forget-registered', issuer: 'https://issuer.example', expiresAt: null },
+          { jti: 'forget-signin', issuer: 'https://issuer.example', expiresAt: START - 1 },
+          { jti: older, issuer: 'https://issuer.example', expiresAt: START - 1 },
         ]),
       );
-      expect(entries).toHaveLength(2);
-      expect((await store.tokens.findByJti('forget-adopted'))[0]?.purgeAt).toBeNull();
-      expect((await store.tokens.findByJti('forget-signin'))[0]?.purgeAt).toEqual(due.purgeAt);
+      expect(entries).toHaveLength(4);
+      for (const jti of ids) {
+        const [record] = await store.tokens.findByJti(jti);
+        expect([jti, record?.purgeAt]).toEqual([jti, jti === sealed ? due.purgeAt : null]);
+      }
     });
 
     it('adopts a token once, and afterwards only moves its last use forward', async () => {
