@@ -4,14 +4,14 @@ import type { SealContext, StoreContext } from './context.js';
 import { hitBy, indexOfScope, within } from './cutoff-filter.js';
 import type { Cutoff, CutoffScope } from './cutoffs.js';
 import { mayBeForgotten } from './sealed-ids.js';
-import { DATE_INDEXES, type TokenModel } from './token-model.js';
+import type { TokenModel } from './token-model.js';
 
 export interface MarkingStore {
   /**
-   * The latest `issuedAt` of the scope, but for those after `until`: among its newest records, and
-   * among all that are ahead of our clock. null when there are none.
+   * The latest `issuedAt` among the newest records of the scope; null when there are none.
+   * @param notAfter what claims to be from later than this doesn't count.
    */
-  newestIssuedAt(scope: CutoffScope, until: Date): Promise<Date | null>;
+  newestIssuedAt(scope: CutoffScope, notAfter: Date): Promise<Date | null>;
   /** Marks, in batches, what the cut-off revoked; yields how many each batch marked. It can be repeated. */
   markRevoked(cutoff: Cutoff): AsyncIterable<number>;
 }
@@ -25,38 +25,21 @@ const PATIENCE_MS = 300_000;
 
 export function createMarkingStore(
   model: TokenModel,
-  {
-    clock,
-    run,
-    writeConcern,
-    sealedSince,
-  }: Pick<StoreContext, 'clock' | 'run' | 'writeConcern'> & SealContext,
+  { run, writeConcern, sealedSince }: Pick<StoreContext, 'run' | 'writeConcern'> & SealContext,
 ): MarkingStore {
   return {
-    async newestIssuedAt(scope, until) {
-      const [newest, ahead] = await Promise.all([
-        run(() =>
-          model
-            .find(within(scope))
-            .sort({ createdAt: -1, _id: -1 })
-            .hint(indexOfScope(scope))
-            .limit(NEWEST)
-            .select({ issuedAt: 1 })
-            .lean(),
-        ),
-        // However many were recorded after it: there are never many of these.
-        run(() =>
-          model
-            .find({ ...within(scope), issuedAt: { $gt: new Date(clock()), $lte: until } })
-            .sort(DATE_INDEXES.issuedAt)
-            .hint(DATE_INDEXES.issuedAt)
-            .limit(1)
-            .select({ issuedAt: 1 })
-            .lean(),
-        ),
-      ]);
-      const times = [...newest, ...ahead].flatMap(({ issuedAt }) =>
-        issuedAt && issuedAt <= until ? [issuedAt.getTime()] : [],
+    async newestIssuedAt(scope, notAfter) {
+      const newest = await run(() =>
+        model
+          .find(within(scope))
+          .sort({ createdAt: -1, _id: -1 })
+          .hint(indexOfScope(scope))
+          .limit(NEWEST)
+          .select({ issuedAt: 1 })
+          .lean(),
+      );
+      const times = newest.flatMap(({ issuedAt }) =>
+        issuedAt && issuedAt <= notAfter ? [issuedAt.getTime()] : [],
       );
       return times.length === 0 ? null : new Date(Math.max(...times));
     },
