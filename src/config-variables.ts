@@ -192,7 +192,13 @@ export const variables = {
   SIGN_IN_ATTEMPTS: withDefault({
     schema: wholeNumber(1, 100_000),
     fallback: '30',
-    about: 'failed password attempts one address may make in a minute',
+    about: 'failed password attempts one address (IPv6: one /64) may make in a minute',
+  }),
+  SIGN_IN_ATTEMPTS_PER_ACCOUNT: withDefault({
+    schema: wholeNumber(1, 100_000),
+    fallback: '100',
+    about:
+      'failed password attempts at one account in 15 minutes; beyond it only addresses that it knows go on freely',
   }),
   TRUST_PROXY: withDefault({
     schema: wholeNumber(0, 16),

@@ -13,6 +13,8 @@ const catalogue = {
   'too-large': { status: 413, title: 'Body too large' },
   'unsupported-media-type': { status: 415, title: 'Unsupported media type' },
   'too-many-requests': { status: 429, title: 'Too many requests' },
+  /** Nobody reads the answer; the status is what nginx logs then. */
+  'client-gone': { status: 499, title: 'Client closed the connection' },
   internal: { status: 500, title: 'Internal error' },
   unavailable: { status: 503, title: 'Service unavailable' },
 } as const;

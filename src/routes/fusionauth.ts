@@ -7,6 +7,7 @@ import type { PasswordSignIn } from '../auth/sign-in.js';
 import type { Clock } from '../clock.js';
 import { notFound, ServiceError, unauthenticated } from '../errors.js';
 import { clientAddress, clientDevice } from '../http/client.js';
+import { signalOfClient } from '../http/client-gone.js';
 import { clearCookie, readCookie, setCookie } from '../http/cookies.js';
 import { createFusionAuthErrorHandler } from '../http/fusionauth-errors.js';
 import { parseIdParameter, parseJsonBody } from '../http/input.js';
@@ -87,7 +88,7 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
 
   const login: RequestHandler = async (req, res) => {
     const { loginId, password, applicationId, noJWT, metaData } = parseLogin(req);
-    const principal = await deps.signIn(loginId, password, clientAddress(req));
+    const principal = await deps.signIn(loginId, password, clientAddress(req), signalOfClient(res));
     if (principal === null) throw notFound('user');
     const { user } = principal;
     res.set('Cache-Control', 'no-store');

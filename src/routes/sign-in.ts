@@ -6,6 +6,7 @@ import type { Minting } from '../auth/minting.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
 import { ServiceError } from '../errors.js';
 import { clientAddress, clientDevice } from '../http/client.js';
+import { signalOfClient } from '../http/client-gone.js';
 import { parseBody, parseJsonBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import type { TokenIssuer } from '../tokens/issuer.js';
@@ -42,7 +43,7 @@ export function createSignInRouter({
 
   router.post('/auth/signin', parseJsonBody, async (req, res) => {
     const { email, password } = parseBody(req, signInBody);
-    const principal = await signIn(email, password, clientAddress(req));
+    const principal = await signIn(email, password, clientAddress(req), signalOfClient(res));
     if (principal === null) throw wrongCredentials();
     const { user } = principal;
     const { id, firstname, lastname } = user;
