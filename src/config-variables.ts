@@ -82,7 +82,7 @@ export const variables = {
     schema: text,
     secret: true,
     about:
-      'HS256 signing secret, 32 bytes or more; unset with the embedded engine = one is made and kept in `DATA_DIR`',
+      'HS256 signing secret, 32 random bytes or more; unset with the embedded engine = one is made and kept in `DATA_DIR`',
   }),
   GLOBAL_SECRET_ALGORITHM: withDefault({
     schema: oneOf(['HS256', 'RS256']),
@@ -102,7 +102,7 @@ export const variables = {
   ALLOW_WEAK_SECRET: withDefault({
     schema: flag,
     fallback: 'false',
-    about: 'true starts even with a short or well-known `GLOBAL_SECRET`, and warns each time',
+    about: 'true starts even with a `GLOBAL_SECRET` that is short, guessable or leaked, and warns',
   }),
   TOKEN_ISSUER: withDefault({
     schema: text.min(1).max(256),
