@@ -96,6 +96,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     hasher,
     clock,
     attemptsPerMinute: config.signInAttemptsPerMinute,
+    attemptsPerAccount: config.signInAttemptsPerAccount,
   });
   const marker = createCutoffMarker({ store, log, onMarked: audit.marked });
   const revoker = createRevoker({
