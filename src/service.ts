@@ -111,6 +111,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
   });
   const standing = createStanding({
     users: store.users,
+    knownUsers: store.knownUsers,
     tokens: store.tokens,
     revoker,
     index,

@@ -357,6 +357,21 @@ describe('what another service does to the collection of users', () => {
     expect(await verify(foreign)).toBe(401);
   });
 
+  it('a user who vanished while nobody looked counts after the next start', async () => {
+    const user = await newUser();
+    const foreign = mint({ _id: user.id, jti: `away-${serial}` });
+    const own = await t.signIn(user.email);
+    expect([await verify(foreign), await verify(own)]).toEqual([204, 204]);
+    await within30s(t);
+    await users().deleteOne({ _id: idOf(user.id) });
+    const restarted = await t.sibling();
+    await verify(foreign, restarted);
+    await verify(own, restarted);
+    await within30s(restarted);
+    expect([await verify(foreign, restarted), await verify(own, restarted)]).toEqual([401, 401]);
+    await restarted.close();
+  });
+
   it('whoever another service knows may mint here and goes on', async () => {
     const foreign = mint({ _id: 'b'.repeat(24), jti: 'mints-here' });
     const minted = await t.http().get('/v1/token').set('Authorization', foreign);
