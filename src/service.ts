@@ -195,6 +195,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
         lastUsedAt: null,
         retentionSeconds,
       }),
+    forgetVerified: passwordSignIn.forgetVerified,
     clock,
     ownIssuer: config.tokenIssuer,
   });

@@ -165,6 +165,21 @@ describe('a password change', () => {
   });
 });
 
+describe('a password hash that another instance renewed', () => {
+  it('costs one refusal where the old one was remembered, not half a minute of them', async () => {
+    const user = await newUser();
+    expect(await history(basic(user.email), other)).toBe(200);
+    const found = await t.store.users.findWithPassword(user.id);
+    const renewed = await t.service.hasher.hash(PASSWORD);
+    expect(
+      await t.store.users.replacePasswordHash(user.id, found?.passwordHash ?? '', renewed),
+    ).toBe(true);
+    const mintThere = async () =>
+      (await other.http().get('/v1/token').set('Authorization', basic(user.email))).status;
+    expect([await mintThere(), await mintThere()]).toEqual([401, 200]);
+  });
+});
+
 describe('a disabled user', () => {
   it('is refused with everything they hold from the answer on, and enabling revives nothing', async () => {
     const user = await newUser('admin');
