@@ -1,6 +1,8 @@
 /** The part of the configuration that says what tokens are signed with, and refuses what is too weak. */
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import type { Values, VariableName } from './config-variables.js';
+import { isLeaked } from './leaked-secrets.js';
+import { strengthOf } from './secret-strength.js';
 
 /** What tokens are signed and verified with. PEM texts have real line ends. */
 export type SigningConfig =
@@ -117,10 +119,25 @@ const WELL_KNOWN_SECRETS = new Set([
   'your-256-bit-secret-your-256-bit-secret',
 ]);
 
+/** What examples say of themselves. Long enough not to come up in a generated secret. */
+const PLACEHOLDER =
+  /change(me|this|it)|replace(me|this|it)|replaceby|your(own|jwt|super|very|random)*(secret|key)|placeholder|insecure|dontuse|donotuse/i;
+const TOKEN = /^eyJ[\w-]+\.[\w-]+\./;
+/** As many as a random key of 16 bytes has. One UUID has 122: it is an identifier, not a secret. */
+const LEAST_BITS = 128;
+
 function weaknessOf(secret: string): string | null {
   if (WELL_KNOWN_SECRETS.has(secret.trim().toLowerCase())) return 'is a well-known value';
   const bytes = Buffer.byteLength(secret);
   if (bytes < 32) return `has only ${bytes} bytes (32 are the least)`;
   if (new Set(secret).size < 8) return 'repeats a few characters';
-  return null;
+  if (PLACEHOLDER.test(secret.replaceAll(/[\s\-_.]/g, ''))) {
+    return 'is a placeholder that was to be replaced';
+  }
+  if (TOKEN.test(secret)) return 'is a token itself';
+  const bits = strengthOf(secret);
+  if (bits < LEAST_BITS) {
+    return `is easy to guess (about ${bits} bits; ${LEAST_BITS} are the least)`;
+  }
+  return isLeaked(secret) ? 'is in a public list of leaked secrets' : null;
 }

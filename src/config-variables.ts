@@ -101,7 +101,7 @@ export const variables = {
     schema: text,
     secret: true,
     about:
-      'HS256 signing secret, 32 bytes or more; unset with the embedded engine = one is made and kept in `DATA_DIR`',
+      'HS256 signing secret, 32 random bytes or more; unset with the embedded engine = one is made and kept in `DATA_DIR`',
   }),
   GLOBAL_SECRET_ALGORITHM: withDefault({
     schema: oneOf(['HS256', 'RS256']),
@@ -121,7 +121,7 @@ export const variables = {
   ALLOW_WEAK_SECRET: withDefault({
     schema: flag,
     fallback: 'false',
-    about: 'true starts even with a short or well-known `GLOBAL_SECRET`, and warns each time',
+    about: 'true starts even with a `GLOBAL_SECRET` that is short, guessable or leaked, and warns',
   }),
   TOKEN_ISSUER: withDefault({
     schema: text.min(1).max(256),
@@ -211,7 +211,13 @@ export const variables = {
   SIGN_IN_ATTEMPTS: withDefault({
     schema: wholeNumber(1, 100_000),
     fallback: '30',
-    about: 'failed password attempts one address may make in a minute',
+    about: 'failed password attempts one address (IPv6: one /64) may make in a minute',
+  }),
+  SIGN_IN_ATTEMPTS_PER_ACCOUNT: withDefault({
+    schema: wholeNumber(1, 100_000),
+    fallback: '100',
+    about:
+      'failed password attempts at one account in 15 minutes; beyond it only addresses that it knows go on freely',
   }),
   TRUST_PROXY: withDefault({
     schema: wholeNumber(0, 16),

@@ -15,6 +15,8 @@ const catalogue = {
   'unsupported-media-type': { status: 415, title: 'Unsupported media type' },
   'too-many-requests': { status: 429, title: 'Too many requests' },
   'too-many-headers': { status: 431, title: 'Request header fields too large' },
+  /** Nobody reads the answer; the status is what nginx logs then. */
+  'client-gone': { status: 499, title: 'Client closed the connection' },
   internal: { status: 500, title: 'Internal error' },
   unavailable: { status: 503, title: 'Service unavailable' },
 } as const;

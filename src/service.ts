@@ -103,6 +103,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     hasher,
     clock,
     attemptsPerMinute: config.signInAttemptsPerMinute,
+    attemptsPerAccount: config.signInAttemptsPerAccount,
   });
   const marker = createCutoffMarker({ store, log, onMarked: audit.marked });
   const revoker = createRevoker({
@@ -117,6 +118,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
   });
   const standing = createStanding({
     users: store.users,
+    knownUsers: store.knownUsers,
     tokens: store.tokens,
     revoker,
     index,
@@ -214,6 +216,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     cutoffs: store.cutoffs,
     users: store.users,
     toRecord,
+    forgetVerified: passwordSignIn.forgetVerified,
     clock,
     ownIssuer: config.tokenIssuer,
   });

@@ -137,9 +137,9 @@ describe('behind a proxy', () => {
 
   it.each([
     ['with ports', '203.0.113.1:1000', '203.0.113.2:1000', '203.0.113.1:2000'],
-    ['in brackets', '[2001:db8::1]', '[2001:db8::2]', '[2001:DB8::1]'],
-    ['in brackets with ports', '[2001:db8::3]:1', '[2001:db8::4]:1', '[2001:db8::3]:2'],
-    ['quoted', '"[2001:db8::5]:1"', '"[2001:db8::6]:1"', '2001:db8::5'],
+    ['in brackets', '[2001:db8:1:1::1]', '[2001:db8:1:2::1]', '[2001:DB8:1:1::1]'],
+    ['in brackets with ports', '[2001:db8:2:1::1]:1', '[2001:db8:2:2::1]:1', '[2001:db8:2:1::1]:2'],
+    ['quoted', '"[2001:db8:3:1::1]:1"', '"[2001:db8:3:2::1]:1"', '2001:db8:3:1::1'],
   ])('an attacker %s locks out nobody but itself', async (_what, attacker, other, again) => {
     for (let i = 0; i < 2; i += 1)
       expect((await signIn(attacker, 'alice@example.com', `wrong ${i}`)).status).toBe(401);
@@ -156,7 +156,7 @@ describe('behind a proxy', () => {
     const refused = await signIn('unknown', 'Carol@example.com', 'wrong');
     expect([refused.status, refused.body.msg]).toEqual([
       429,
-      expect.stringMatching(/^Too many failed sign-ins to this account\. Try again in \d+ s\.$/),
+      expect.stringMatching(/^Too many failed sign-ins for this account\. Try again in \d+ s\.$/),
     ]);
     expect((await signIn('unknown', 'bob@example.com')).status).toBe(200);
     // Whoever has an address isn't concerned.

@@ -63,6 +63,7 @@ const DEFAULTS: Config = {
   passwordHash: null,
   onPremises: true,
   signInAttemptsPerMinute: 30,
+  signInAttemptsPerAccount: 100,
   trustProxyHops: 0,
   corsOrigins: [],
   logLevel: 'info',
@@ -108,6 +109,7 @@ describe('values', () => {
     [{ ADMIN_PASSWORD: ' 8 chars ' }, { adminPassword: ' 8 chars ' }],
     [{ ON_PREMISES: 'false' }, { onPremises: false }],
     [{ SIGN_IN_ATTEMPTS: '1' }, { signInAttemptsPerMinute: 1 }],
+    [{ SIGN_IN_ATTEMPTS_PER_ACCOUNT: '1' }, { signInAttemptsPerAccount: 1 }],
     [{ TRUST_PROXY: '2' }, { trustProxyHops: 2 }],
     [{ CORS_ORIGINS: 'https://app.example.com' }, { corsOrigins: ['https://app.example.com'] }],
     [
@@ -200,6 +202,7 @@ describe('problems', () => {
     ['PORT', ['-1', '65536', '80.5', '0x50', '1e3', ' 80', 'null'], 'whole number from 0'],
     ['TRUST_PROXY', ['true', '-1', '17', '10.0.0.0/8'], 'whole number from 0 to 16'],
     ['SIGN_IN_ATTEMPTS', ['0', '-1', '100001', 'many'], 'whole number from 1 to 100000'],
+    ['SIGN_IN_ATTEMPTS_PER_ACCOUNT', ['0', '1.5', '100001'], 'whole number from 1 to 100000'],
     ['MONGODB_URI', ['localhost:27017', 'postgres://db', 'mongodb://', ' mongodb://x'], 'mongodb'],
     ['DATABASE_URI', ['http://db', 'MONGODB://db'], 'mongodb'],
     ['GLOBAL_SECRET_ALGORITHM', ['none', 'hs256', 'HS512', 'ES256'], 'HS256, RS256'],
@@ -392,7 +395,7 @@ describe('HS256', () => {
   it.each([
     ['32 bytes', SECRET.slice(0, 32)],
     ['32 bytes of UTF-8', 'éèêëàâäôöùûüçñßœ'],
-    ['32 spaces and letters', '  a b c d e f g h i j k l m n o p '],
+    ['32 spaces and letters', '  q 7Xd w Zr9 k T2v m B4h s L8c y '],
   ])('takes %s', (_name, secret) => {
     expect(Buffer.byteLength(secret)).toBeGreaterThanOrEqual(32);
     expect(parseConfig({ GLOBAL_SECRET: secret }).signing).toEqual({

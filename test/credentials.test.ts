@@ -692,6 +692,7 @@ describe('signing in', () => {
       hasher: t.service.hasher,
       clock: () => t.clock.now,
       attemptsPerMinute: 100,
+      attemptsPerAccount: 100,
     });
     expect(await signIn(email, PASSWORD, 'here')).toMatchObject({ userId: alice.id });
     expect(await signIn(' ALICE@example.com', PASSWORD, 'there')).toMatchObject({
@@ -731,6 +732,7 @@ describe('signing in', () => {
       hasher: t.service.hasher,
       clock: () => t.clock.now,
       attemptsPerMinute: 100,
+      attemptsPerAccount: 100,
     });
 
     changeMeanwhile = true;

@@ -1,25 +1,27 @@
 /** Who is this, by e-mail and password: the one function for Basic credentials and every sign-in. */
 import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { RateLimiterMemory } from 'rate-limiter-flexible';
 import type { Clock } from '../clock.js';
 import { normalizeEmail } from '../email.js';
-import { ServiceError } from '../errors.js';
 import { ACTIVE_STATUS } from '../store/records.js';
 import type { UserStore, UserWithPassword } from '../store/users.js';
 import type { PasswordHasher } from './password-hash.js';
 import type { PasswordPrincipal } from './principal.js';
+import { type Attempt, createSignInLimits } from './sign-in-limits.js';
 
 export interface PasswordSignIn {
   /**
    * Who it is, or null when the e-mail or the password is wrong or the account isn't active.
-   * @param address counts failures; null = nobody can tell it, and the account counts them instead.
-   * @throws ServiceError 429 after too many of them.
+   * @param address counts failures, as the account does; null = nobody can tell it, and the account
+   *   stands for it.
+   * @param signal of the client: a sign-in that nobody waits for any more isn't worked on.
+   * @throws ServiceError 429 after too many failures, or while too many wait; the signal's reason.
    */
   signIn(
     email: string,
     password: string,
     address: string | null,
+    signal?: AbortSignal,
   ): Promise<PasswordPrincipal | null>;
   /** Forgets what was verified; to be called when any password changes. */
   forgetVerified(): void;
@@ -29,47 +31,59 @@ interface Dependencies {
   readonly users: UserStore;
   readonly hasher: PasswordHasher;
   readonly clock: Clock;
+  /** Failures of one address in a minute. */
   readonly attemptsPerMinute: number;
+  /** Failures at one account in a quarter of an hour. */
+  readonly attemptsPerAccount: number;
 }
 
 const VERIFIED_FOR_MS = 30_000;
-const WINDOW_SECONDS = 60;
 const MAX_PASSWORD_LENGTH = 256;
-const ACCOUNT = 'account ';
-const MAX_ACCOUNT_LENGTH = 254;
 
 export function createPasswordSignIn({
   users,
   hasher,
   clock,
   attemptsPerMinute,
+  attemptsPerAccount,
 }: Dependencies): PasswordSignIn {
   /** Verified pairs, by an HMAC with a key that only this process knows; the password itself isn't kept. */
   const verified = new LRUCache<string, { principal: PasswordPrincipal; until: number }>({
     max: 1000,
   });
   const cacheKey = randomBytes(32);
-  const failures = new RateLimiterMemory({ points: attemptsPerMinute, duration: WINDOW_SECONDS });
+  const limits = createSignInLimits({
+    perAddress: attemptsPerMinute,
+    perAccount: attemptsPerAccount,
+    clock,
+  });
   let generation = 0;
 
   async function verifyPassword(
     email: string,
     password: string,
-    address: string,
+    attempt: Attempt,
+    signal: AbortSignal | undefined,
   ): Promise<PasswordPrincipal | null> {
-    await assertNotBlocked(failures, address);
+    attempt.assertAllowed();
     const account: { found: UserWithPassword | null } = { found: null };
     // Everything is asked when its turn has come: of many parallel guesses only the first few are
     // looked at, and the password may have changed in the queue.
-    const matches = await hasher.verify(async () => {
-      await assertNotBlocked(failures, address);
-      await failures.penalty(address);
-      account.found = await users.findByEmail(email);
-      return account.found?.passwordHash ?? null;
-    }, password);
+    const matches = await hasher.verify(
+      async () => {
+        attempt.assertAllowed();
+        attempt.begin();
+        account.found = await users.findByEmail(email);
+        return account.found?.passwordHash ?? null;
+      },
+      password,
+      { lane: attempt.lane, client: attempt.client, signal },
+    );
     const { found } = account;
     if (!found || !matches || found.user.status !== ACTIVE_STATUS) return null;
-    await failures.reward(address);
+    attempt.succeed();
+    // Whoever hung up meanwhile gets no token.
+    signal?.throwIfAborted();
     const { user } = found;
     const passwordHash = await renewed(found, password);
     if (passwordHash === null) return null;
@@ -92,16 +106,19 @@ export function createPasswordSignIn({
   }
 
   return {
-    async signIn(givenEmail, password, givenAddress) {
+    async signIn(givenEmail, password, address, signal) {
       if (password.length > MAX_PASSWORD_LENGTH || password.includes('\0')) return null;
       const email = normalizeEmail(givenEmail);
-      // Clients without an address must not share one count: any of them could lock all others out.
-      const address = givenAddress ?? `${ACCOUNT}${email.slice(0, MAX_ACCOUNT_LENGTH)}`;
       const key = createHmac('sha256', cacheKey).update(`${email}\0${password}`).digest('base64');
       const known = verified.get(key);
       if (known && known.until > clock()) return known.principal;
       const startedIn = generation;
-      const principal = await verifyPassword(email, password, address);
+      const principal = await verifyPassword(
+        email,
+        password,
+        limits.attempt(email, address),
+        signal,
+      );
       if (principal !== null && startedIn === generation) {
         verified.set(key, { principal, until: clock() + VERIFIED_FOR_MS });
       }
@@ -113,17 +130,4 @@ export function createPasswordSignIn({
       verified.clear();
     },
   };
-}
-
-/** Failures only: however many sign in rightly from one address, they don't block each other. */
-async function assertNotBlocked(failures: RateLimiterMemory, address: string): Promise<void> {
-  const count = await failures.get(address);
-  if (count === null || count.remainingPoints > 0) return;
-  const seconds = Math.max(1, Math.ceil(count.msBeforeNext / 1000));
-  const where = address.startsWith(ACCOUNT) ? 'to this account' : 'from this address';
-  throw new ServiceError(
-    'too-many-requests',
-    `Too many failed sign-ins ${where}. Try again in ${seconds} s.`,
-    { headers: { 'Retry-After': String(seconds) } },
-  );
 }

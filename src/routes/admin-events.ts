@@ -9,7 +9,7 @@ import {
 } from '../auth/authenticate.js';
 import { ServiceError, unavailable } from '../errors.js';
 import { openEventStream } from '../http/event-stream.js';
-import { choiceField, idField, parseQuery, wholeNumberField } from '../http/input.js';
+import { choiceField, parseQuery, userIdField, wholeNumberField } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { createRouter } from '../http/router.js';
 import type { Logger } from '../observability/logger.js';
@@ -48,7 +48,7 @@ const BUSY_SECONDS = 10;
 const HOURS = { '24h': 24, '7d': 7 * 24, '30d': 30 * 24 } as const;
 
 const eventsQuery = z.strictObject({
-  userId: idField().optional(),
+  userId: userIdField().optional(),
   tokenId: z
     .string()
     .refine(isRecordId, { error: "must be the 24 hexadecimal digits of a record's _id." })

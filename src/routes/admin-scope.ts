@@ -1,11 +1,11 @@
 /** Whose tokens a cut-off is about, as the dashboard names it: a user's, an application's, that user's in that application, or everything. */
 import { z } from 'zod';
 import { invalidInput } from '../errors.js';
-import { idField } from '../http/input.js';
+import { idField, userIdField } from '../http/input.js';
 import type { CutoffScope } from '../store/cutoffs.js';
 
 export const scopeFields = {
-  userId: idField().optional(),
+  userId: userIdField().optional(),
   applicationId: idField().optional(),
   everything: z.literal(true, { error: 'must be true, or absent.' }).optional(),
 };

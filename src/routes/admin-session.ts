@@ -8,6 +8,7 @@ import type { PasswordSignIn } from '../auth/sign-in.js';
 import { isEmailAddress } from '../email.js';
 import { parseJsonBody } from '../http/body.js';
 import { clientAddress, clientDevice } from '../http/client.js';
+import { signalOfClient } from '../http/client-gone.js';
 import { parseBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
@@ -62,7 +63,7 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
 
   const signIn: RequestHandler = async (req, res) => {
     const { email, password } = parseBody(req, signInBody);
-    const principal = await deps.signIn(email, password, clientAddress(req));
+    const principal = await deps.signIn(email, password, clientAddress(req), signalOfClient(res));
     if (principal === null) throw signedOut('Wrong e-mail or password.');
     const { user } = principal;
     const { id, firstname, lastname } = user;

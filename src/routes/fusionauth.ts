@@ -13,6 +13,7 @@ import {
   parseOptionalJson,
 } from '../http/body.js';
 import { clientAddress, clientDevice } from '../http/client.js';
+import { signalOfClient } from '../http/client-gone.js';
 import { clearCookie, readCookie, setCookie } from '../http/cookies.js';
 import { createFusionAuthErrorHandler } from '../http/fusionauth-errors.js';
 import { parseIdParameter } from '../http/input.js';
@@ -101,7 +102,7 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
 
   const login: RequestHandler = async (req, res) => {
     const { loginId, password, applicationId, noJWT, metaData } = parseLogin(req);
-    const principal = await deps.signIn(loginId, password, clientAddress(req));
+    const principal = await deps.signIn(loginId, password, clientAddress(req), signalOfClient(res));
     if (principal === null) throw notFound('user');
     const { user } = principal;
     res.set('Cache-Control', 'no-store');

@@ -9,6 +9,7 @@ import {
   parseBody,
   pastDateField,
   textField,
+  userIdField,
   wholeNumberField,
 } from '../http/input.js';
 import { ANY_ISSUER, TOKEN_KINDS } from '../store/records.js';
@@ -30,7 +31,7 @@ const listFields = {
 
 const administratorFields = {
   /** `*` = everyone. */
-  userId: idField().optional(),
+  userId: userIdField().optional(),
   state: choiceField(TOKEN_STATES).optional(),
   kind: choiceField(TOKEN_KINDS).optional(),
   applicationId: idField().optional(),
@@ -80,7 +81,7 @@ const tokenBody = z.strictObject({
 const fieldsBody = (now: number) =>
   z.strictObject({
     jti: idField(),
-    userId: idField(),
+    userId: userIdField(),
     expiresAt: dateField().nullish(),
     issuedAt: pastDateField(now).nullish(),
     /** '' = a token without `iss`; absent = whoever issued it. */

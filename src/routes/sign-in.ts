@@ -7,6 +7,7 @@ import type { PasswordSignIn } from '../auth/sign-in.js';
 import { unauthenticatedWithoutBasic } from '../errors.js';
 import { parseJsonBody } from '../http/body.js';
 import { clientAddress, clientDevice } from '../http/client.js';
+import { signalOfClient } from '../http/client-gone.js';
 import { parseBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { createRouter } from '../http/router.js';
@@ -44,7 +45,7 @@ export function createSignInRouter({
 
   router.post('/auth/signin', parseJsonBody, async (req, res) => {
     const { email, password } = parseBody(req, signInBody);
-    const principal = await signIn(email, password, clientAddress(req));
+    const principal = await signIn(email, password, clientAddress(req), signalOfClient(res));
     // The same for an unknown user, a wrong password and an inactive account.
     if (principal === null) throw unauthenticatedWithoutBasic('Wrong e-mail or password.');
     const { user } = principal;

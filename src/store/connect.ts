@@ -15,6 +15,7 @@ import {
   loadSealSecret,
   type SealSecret,
 } from './identity.js';
+import { createKnownUserStore, type KnownUserStore } from './known-users.js';
 import { createOperations, MAX_TIME_MS, type Operations } from './operations.js';
 import { toRefusal } from './refusals.js';
 import { createTokenStore, type TokenStore } from './tokens.js';
@@ -30,6 +31,7 @@ export interface Store {
   readonly activity: ActivityStore;
   readonly identity: IdentityStore;
   readonly seal: SealSecret;
+  readonly knownUsers: KnownUserStore;
   /** The time by the database's clock. @throws ServiceError 503 */
   time(): Promise<Date>;
   /** Whether there is neither a token nor a user. */
@@ -114,6 +116,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       events: createEventStore(context),
       activity: createActivityStore(context),
       identity: createIdentityStore(context),
+      knownUsers: createKnownUserStore(context),
     };
     const { tokens, users, events } = collections;
     await Promise.all([tokens, users, events].map(({ createIndexes }) => createIndexes()));

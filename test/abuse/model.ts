@@ -53,11 +53,12 @@ export function createModel(): Model {
   const holders: Holder[] = [];
   const held: Held[] = [];
 
+  /** Also through what is revoked already: what signing out had spared falls later. */
   function revoke(one: Held, keepMinted = false): void {
     one.isRevoked = true;
     for (const other of held) {
       const falls = other.session === one || (other.parent === one && !keepMinted);
-      if (falls && !other.isRevoked) revoke(other, keepMinted);
+      if (falls) revoke(other, keepMinted);
     }
   }
 

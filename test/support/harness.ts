@@ -10,7 +10,7 @@ import { openStore, type Store } from '../../src/store/connect.js';
 import type { User } from '../../src/store/records.js';
 import { createRsaKeys, createSecretKeys } from '../../src/tokens/keys.js';
 
-export const SECRET = 'test-secret-of-the-suite-0123456789-abcdefgh';
+export const SECRET = 'sE-tVyj-KSbygTxgV_NM2WZ8JucICAcuz2nmTBHGb8BX';
 export const PASSWORD = 'correct horse: battery staple';
 export const START = Date.parse('2026-03-01T12:00:00.250Z');
 
