@@ -194,6 +194,25 @@ describe('a cut-off in the future', () => {
     }
   });
 
+  it('hides no revoke: what was asked for while it was lowered is in force after it', async () => {
+    await raise({ userId: bob });
+    // The lowering has looked at the clock, and waits for the database; meanwhile somebody revokes.
+    const at = new Date(t.clock.now);
+    t.clock.now += SECOND_MS;
+    const token = await t.signIn('bob@example.com');
+    t.clock.now += SECOND_MS;
+    await post('/admin/cutoffs', { userId: bob, ...REASON }).expect(201);
+    const revokedAt = t.clock.now;
+    const scope = { userId: bob, applicationId: null };
+    const beyond = new Date(at.getTime() + 300_000);
+    const [lowered] = await t.store.cutoffs.lower(scope, { beyond, at });
+    expect(lowered?.at).toEqual(new Date(revokedAt));
+    await t.service.sync.refresh();
+    t.clock.now += 1;
+    expect(await check(token)).toBe(401);
+    expect(await check(await t.signIn('bob@example.com'))).toBe(204);
+  });
+
   it('is in the audit trail, and in the log at the start with its mend', async () => {
     await raise({ userId: bob });
     const later = await startTestService({}, database, t.clock);

@@ -1,5 +1,6 @@
 /** The collection `cutoffs`: "everything of this scope issued at or before T is revoked", one document per scope. */
 import { type Model, Schema } from 'mongoose';
+import { MAX_AHEAD_MS } from '../clock.js';
 import type { StoreContext } from './context.js';
 import { bareIdOf } from './ids.js';
 import type { WriteConcern } from './write-concern.js';
@@ -32,8 +33,9 @@ export interface CutoffStore {
   /** Moves the scope's cut-off to `at`, never back: one atomic, durable write. The cut-off now in force. */
   raise(cutoff: Cutoff): Promise<Cutoff>;
   /**
-   * Moves those of exactly this scope that are later than `beyond` back to `at`: one atomic, durable
-   * write each. @returns as they are now, each with `loweredFrom`; repeated, the same ones again.
+   * Moves those of exactly this scope that are later than `beyond` back to `at`, or to whatever was
+   * asked for meanwhile and moved nothing: one atomic, durable write each. @returns as they are now,
+   * each with `loweredFrom`; repeated, the same ones again.
    */
   lower(
     scope: Pick<CutoffScope, 'userId' | 'applicationId'>,
@@ -55,6 +57,8 @@ type CutoffDocument = Omit<Cutoff, 'everyKind'> & {
   readonly everyKind?: boolean;
   readonly markedUntil: Date | null;
   readonly loweredFrom?: Date | null;
+  /** The latest that was asked for and isn't in the future; one that is may hide it. */
+  readonly askedAt?: Date | null;
 };
 
 function cutoffSchema(writeConcern: WriteConcern) {
@@ -73,6 +77,7 @@ function cutoffSchema(writeConcern: WriteConcern) {
       setAt: { type: Date, default: null },
       markedUntil: { type: Date, default: null },
       loweredFrom: { type: Date },
+      askedAt: { type: Date },
     },
     {
       collection: 'cutoffs',
@@ -127,6 +132,7 @@ export function createCutoffStore({
                   ...ifMoved(at, { by, reason, via, requestId: requestId ?? null, setAt }),
                   markedUntil: { $ifNull: ['$markedUntil', null] },
                   at: { $max: ['$at', at] },
+                  askedAt: asked(at, clock() + MAX_AHEAD_MS),
                 },
               },
             ],
@@ -152,7 +158,7 @@ export function createCutoffStore({
                 loweredFrom: { $max: ['$loweredFrom', '$at'] },
                 // What is raised later is to be marked again; null stays null.
                 markedUntil: { $cond: [{ $gt: ['$markedUntil', at] }, at, '$markedUntil'] },
-                at,
+                at: { $max: [at, { $cond: [{ $gt: ['$askedAt', beyond] }, at, '$askedAt'] }] },
               },
             },
           ],
@@ -234,9 +240,16 @@ function ifMoved(at: Date, values: Readonly<Record<string, unknown>>): Record<st
   );
 }
 
+/** The later of the two, of those that aren't beyond `latest` (ms). */
+function asked(at: Date, latest: number): unknown {
+  const before = { $cond: [{ $gt: ['$askedAt', new Date(latest)] }, null, '$askedAt'] };
+  return at.getTime() > latest ? before : { $max: [before, at] };
+}
+
 function toCutoff({
   _id,
   markedUntil: _markedUntil,
+  askedAt: _askedAt,
   requestId,
   everyKind,
   loweredFrom,
