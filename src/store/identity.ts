@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type mongoose from 'mongoose';
+import { MAX_AHEAD_MS } from '../clock.js';
 import type { StoreContext } from './context.js';
 
 export interface IdentityStore {
@@ -17,7 +18,10 @@ export interface IdentityStore {
 export interface SealSecret {
   /** 32 bytes. */
   readonly secret: Uint8Array;
-  /** Whatever was issued here from then on is sealed. */
+  /**
+   * Whatever was issued here from then on is sealed. Some minutes after the secret was made: an older
+   * version that was stopped just before may have had a clock that was ahead.
+   */
   readonly since: Date;
 }
 
@@ -75,7 +79,7 @@ export async function loadSealSecret({
       {
         $setOnInsert: {
           value: randomBytes(32).toString('base64url'),
-          since: new Date(clock()),
+          since: new Date(clock() + MAX_AHEAD_MS),
         },
       },
       { upsert: true, returnDocument: 'after', hint: { _id: 1 }, writeConcern },

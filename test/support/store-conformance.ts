@@ -1,5 +1,6 @@
 /** The definition of the store: what every engine behind it must do. Run on each engine that there is. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { MAX_AHEAD_MS } from '../../src/clock.js';
 import { openStore, type Store } from '../../src/store/connect.js';
 import { DuplicateKeyError } from '../../src/store/failures.js';
 import type { NewTokenRecord, Revocation } from '../../src/store/records.js';
@@ -295,7 +296,8 @@ export function describeStore(name: string, uri: () => string): void {
 
     it('forgets expired revocations only of tokens that were issued here, and are sealed', async () => {
       const due = { expiresAt: new Date(START - 1), purgeAt: new Date(START + 1000) };
-      const [sealed, older] = [createJti(START), createJti(START - 1)];
+      const since = START + MAX_AHEAD_MS;
+      const [sealed, older] = [createJti(since), createJti(since - 1)];
       const ids = ['forget-adopted', 'forget-registered', 'forget-signin', older, sealed];
       const origins = ['adopted', 'registered', 'signin', 'signin', 'signin'] as const;
       for (const [i, jti] of ids.entries()) {
