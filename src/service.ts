@@ -134,12 +134,24 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     trail: audit.trail,
     log,
   });
+  const toRecord = (claims: Claims) =>
+    recordOfClaims(claims, {
+      origin: 'adopted',
+      device: null,
+      lastUsedAt: null,
+      seenAt: clock(),
+      retentionSeconds,
+    });
+  const keepRefused = createKeepRefused({ tokens: store.tokens, index, revoker, toRecord, log });
   const sync = createRevocationSync({
     store,
     index,
     clock,
     log,
-    alsoRefresh: standing.refresh,
+    async alsoRefresh() {
+      void keepRefused.retry();
+      await standing.refresh();
+    },
     onForeign(revocations) {
       audit.foreign(revocations);
       // Whoever changes a password revokes what its user holds: that is how others learn of it.
@@ -166,14 +178,6 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     },
     onNoted: standing.noteUse,
   });
-  const toRecord = (claims: Claims) =>
-    recordOfClaims(claims, {
-      origin: 'adopted',
-      device: null,
-      lastUsedAt: null,
-      seenAt: clock(),
-      retentionSeconds,
-    });
   const sessionState = createSessionState(store.tokens.findByJti);
   const checkToken = createTokenCheck({
     verifier,
@@ -181,7 +185,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     sessionState,
     unknownTokens: config.unknownTokens,
     onRefused: audit.refused,
-    keepRefused: createKeepRefused({ tokens: store.tokens, index, revoker, toRecord, log }),
+    keepRefused: keepRefused.note,
   });
   const apiKeys = createApiKeys({
     secrets: store.tokens,
@@ -341,6 +345,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
       await sync.stop();
       await marker.stop();
       await sessions.flush();
+      await keepRefused.retry();
       try {
         await usage.flush();
       } finally {

@@ -378,7 +378,7 @@ describe('mending', () => {
       { name: 'ids of cut-offs', isDone: true },
       { name: 'ids of tokens', seen: COUNT + 2, isDone: true },
       { name: 'ids of audit events', seen: 2, mended: 2, isDone: true },
-      { name: 'times of tokens', seen: COUNT + 1, isDone: true },
+      { name: expect.stringMatching(/^times of tokens, /), seen: COUNT + 1, isDone: true },
     ]);
 
     // Remembered: what is there from now on is today's.

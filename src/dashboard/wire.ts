@@ -263,6 +263,7 @@ export interface WireInspection {
     | 'bad-claims'
     | 'expired'
     | 'not-yet-valid'
+    | 'altered'
     | 'unknown'
     | 'revoked'
     | 'used'

@@ -8,7 +8,7 @@ import { DuplicateKeyError } from '../store/failures.js';
 import type { NewTokenRecord } from '../store/records.js';
 import type { Claims } from '../tokens/claims.js';
 import type { RevocationIndex } from './revocation-index.js';
-import type { Revoker } from './revoke.js';
+import { recordVanished, type Revoker } from './revoke.js';
 
 interface Dependencies {
   readonly tokens: Pick<Store['tokens'], 'insert' | 'findByJti'>;
@@ -26,9 +26,17 @@ const CONTEXT = {
   requestId: '',
 } as const;
 
-/** @returns what neither waits nor throws: in force here at once, recorded behind the request. */
-export function createKeepRefused(deps: Dependencies): (claims: Claims) => void {
+export interface KeepRefused {
+  /** Neither waits nor throws: in force here at once, recorded behind the request. */
+  note(claims: Claims): void;
+  /** Records what could not be recorded so far; doesn't throw. To be called every now and then. */
+  retry(): Promise<void>;
+}
+
+export function createKeepRefused(deps: Dependencies): KeepRefused {
   const { tokens, index, revoker, toRecord, log } = deps;
+  /** Refused from this memory only, as long as the database doesn't take them. */
+  const unrecorded = new Set<Claims>();
 
   async function revoke(claims: Claims): Promise<void> {
     const find = async () =>
@@ -42,15 +50,37 @@ export function createKeepRefused(deps: Dependencies): (claims: Claims) => void 
         record = await find();
       }
     }
-    if (record !== undefined) await revoker.revokeRecord(record, CONTEXT);
+    if (record === undefined) throw recordVanished();
+    await revoker.revokeRecord(record, CONTEXT);
   }
 
-  return function keepRefused(claims) {
-    const { jti, issuer } = claims;
-    // Known already: then it is recorded, or about to be.
-    if (!index.add({ jti, issuer, expiresAt: null })) return;
-    revoke(claims).catch((error: unknown) => {
-      log.warn({ err: error, jti }, 'a token that was refused could not be recorded as revoked');
-    });
+  async function attempt(claims: Claims): Promise<void> {
+    try {
+      await revoke(claims);
+      unrecorded.delete(claims);
+    } catch (error) {
+      const isNew = !unrecorded.has(claims);
+      unrecorded.add(claims);
+      if (isNew) {
+        const { jti } = claims;
+        log.warn({ err: error, jti }, 'a token that was refused is not recorded as revoked yet');
+      }
+    }
+  }
+
+  return {
+    note(claims) {
+      const { jti, issuer } = claims;
+      // Known already: then it is recorded, or about to be.
+      if (index.add({ jti, issuer, expiresAt: null })) void attempt(claims);
+    },
+
+    async retry() {
+      // One by one: while the database is away, the first failure tells.
+      for (const claims of unrecorded) {
+        await attempt(claims);
+        if (unrecorded.has(claims)) return;
+      }
+    },
   };
 }

@@ -36,10 +36,11 @@ export function createLowerCutoff(deps: Dependencies): LowerCutoff {
   const { store, index, clock, log } = deps;
 
   return async function lowerCutoff({ userId, applicationId }, context) {
-    const beyond = new Date(clock() + MAX_AHEAD_MS);
+    const now = new Date(clock());
+    const beyond = new Date(now.getTime() + MAX_AHEAD_MS);
     const scope = { userId, applicationId };
-    const newest = await store.tokens.newestIssuedAt({ ...scope, sessionsOnly: false }, beyond);
-    const at = new Date(Math.max(clock(), newest?.getTime() ?? 0));
+    const everyKind = { ...scope, sessionsOnly: false };
+    const at = (await store.tokens.newestIssuedAt(everyKind, now, beyond)) ?? now;
     const lowered = await store.cutoffs.lower(scope, { beyond, at });
     for (const cutoff of lowered) index.followLowered(cutoff);
     if (lowered.length === 0) return null;

@@ -2,6 +2,7 @@
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/connect.js';
 import type { Cutoff, CutoffScope } from '../store/cutoffs.js';
+import type { TokenRecord } from '../store/records.js';
 import { type CutoffSubject, cutoffSubjectOf, isCutOff } from '../tokens/state.js';
 import type { CutoffTimes } from './cutoff-table.js';
 import type { RevocationIndex } from './revocation-index.js';
@@ -17,8 +18,15 @@ export interface Matched {
 
 export const NOTHING_MATCHED: Matched = { tokens: 0, users: 0, applications: 0 };
 
-/** @param earlier what was in force for its scope before. null = it can't be counted (in time). Never throws. */
-export type CountMatched = (cutoff: Cutoff, earlier: CutoffTimes) => Promise<Matched | null>;
+/**
+ * @param earlier what was in force for its scope before. @param further what was revoked along with
+ *   it, and isn't hit by it. null = it can't be counted (in time). Never throws.
+ */
+export type CountMatched = (
+  cutoff: Cutoff,
+  earlier: CutoffTimes,
+  further?: readonly Pick<TokenRecord, 'userId' | 'applicationId'>[],
+) => Promise<Matched | null>;
 
 interface Dependencies {
   readonly tokens: Pick<Store['tokens'], 'hitCandidates'>;
@@ -50,21 +58,25 @@ export function createMatchedCount({
     return isCutOff(subject, Math.max(...latest));
   }
 
-  return async function countMatched(cutoff, earlier) {
+  return async function countMatched(cutoff, earlier, further = []) {
     const users = new Set<string>();
     const applications = new Set<string>();
     let count = 0;
+    const add = ({ userId, applicationId }: Pick<TokenRecord, 'userId' | 'applicationId'>) => {
+      count += 1;
+      if (userId !== null) users.add(userId);
+      if (applicationId !== null) applications.add(applicationId);
+    };
     const soFar = () => ({ tokens: count, users: users.size, applications: applications.size });
+    for (const each of further) add(each);
     try {
       for await (const batch of tokens.hitCandidates(cutoff, { withinMs })) {
         for (const candidate of batch) {
           const subject = cutoffSubjectOf(candidate);
           if (!isCutOff(subject, cutoff.at.getTime())) continue;
           if (wasRefused(subject, cutoff, earlier)) continue;
-          if (count === most) return { ...soFar(), isLowerBound: true };
-          count += 1;
-          if (candidate.userId !== null) users.add(candidate.userId);
-          if (candidate.applicationId !== null) applications.add(candidate.applicationId);
+          if (count >= most) return { ...soFar(), isLowerBound: true };
+          add(candidate);
         }
       }
       return soFar();

@@ -79,8 +79,22 @@ export function recordVanished(): ServiceError {
   );
 }
 
-/** Descendants of one record that are revoked side by side. */
+/** What is now, and how far ahead of it another clock may be. */
+interface Bounds {
+  readonly now: Date;
+  readonly until: Date;
+}
+
+function clockBehind(): ServiceError {
+  return unavailable(
+    'Thousands of tokens were issued more than 5 minutes after what is now by the clock of this instance. Set its clock, then repeat the request: not everything is revoked.',
+  );
+}
+
+/** Records that are revoked side by side. */
 const AT_ONCE = 100;
+/** From a clock that was ahead, and of one scope: as many as can be revoked one by one before the answer. */
+const MOST_AHEAD = 10_000;
 
 export function createRevoker(deps: Dependencies): Revoker {
   const { store, marker, index, clock, log, ownIssuer } = deps;
@@ -150,15 +164,43 @@ export function createRevoker(deps: Dependencies): Revoker {
   }
 
   /**
-   * Raised once more when something was recorded while the first was being written: its minter
-   * can't have seen the cut-off, and it can't be told from what came before.
+   * Not before the newest token recorded, so that a clock that is behind lets nothing through; nor
+   * further ahead than clocks may differ, whatever a record says of itself. Raised once more when
+   * something was recorded while the first was being written: its minter can't have seen the
+   * cut-off, and it can't be told from what came before.
    */
-  async function raiseUntilNow(scope: CutoffScope, act: Omit<Cutoff, 'at' | keyof CutoffScope>) {
-    const raised = await cutoffs.raise({ ...scope, ...act, at: await untilNow(scope) });
-    const newest = await newestIssuedAt(scope);
-    return newest === null || newest <= raised.at
-      ? raised
-      : cutoffs.raise({ ...scope, ...act, at: newest });
+  async function raiseUntilNow(
+    scope: CutoffScope,
+    act: Omit<Cutoff, 'at' | keyof CutoffScope>,
+    { now, until }: Bounds,
+  ) {
+    const at = (await tokens.newestIssuedAt(scope, now, until)) ?? now;
+    const raised = await cutoffs.raise({ ...scope, ...act, at });
+    const newest = await tokens.newestIssuedAt(scope, raised.at, until);
+    return newest === null ? raised : cutoffs.raise({ ...scope, ...act, at: newest });
+  }
+
+  /**
+   * What says that it was issued later than any clock may be ahead, and is recorded already, is hit
+   * by no cut-off: a clock was wrong when it was issued. It is revoked by its id.
+   * @throws ServiceError 503 when these are too many: then the clock that is wrong is this one.
+   */
+  async function revokeFromAhead(
+    scope: CutoffScope,
+    context: RevocationContext,
+    { until }: Bounds,
+  ): Promise<readonly TokenRecord[]> {
+    const ahead = await tokens.issuedAfter(scope, until, MOST_AHEAD + 1);
+    if (ahead.length > MOST_AHEAD) throw clockBehind();
+    for (let at = 0; at < ahead.length; at += AT_ONCE) {
+      await Promise.all(
+        ahead.slice(at, at + AT_ONCE).map(async (record) => {
+          await revokeById(record.id, context);
+          await revokeDescendants(record, context, false);
+        }),
+      );
+    }
+    return ahead;
   }
 
   function toRevocation({ eventInfo, ...context }: RevocationContext): Revocation {
@@ -181,31 +223,23 @@ export function createRevoker(deps: Dependencies): Revoker {
     );
   }
 
-  /**
-   * Not before the newest token recorded, so that a clock that is behind lets nothing through; nor
-   * further ahead than clocks may differ, whatever a record says of itself.
-   */
-  async function untilNow(scope: CutoffScope): Promise<Date> {
-    return new Date(Math.max(clock(), (await newestIssuedAt(scope))?.getTime() ?? 0));
-  }
-
-  const newestIssuedAt = (scope: CutoffScope) =>
-    tokens.newestIssuedAt(scope, new Date(clock() + MAX_AHEAD_MS));
-
   async function raise(scope: CutoffScope, context: RevocationContext, before?: Date) {
     const act = logged(context);
+    const now = clock();
+    const bounds = { now: new Date(now), until: new Date(now + MAX_AHEAD_MS) };
     const raised =
       before === undefined
-        ? await raiseUntilNow(scope, act)
+        ? await raiseUntilNow(scope, act, bounds)
         : await cutoffs.raise({ ...scope, ...act, at: new Date(before.getTime() - 1) });
     const earlier = index.cutoffOf(scope);
     index.raiseCutoff(scope, raised.at);
+    const ahead = before === undefined ? await revokeFromAhead(scope, context, bounds) : [];
     // What was minted later than `before`, or isn't a session's, isn't hit itself.
     if (scope.sessionsOnly || before !== undefined) await revokeMintedIn(raised, context);
     deps.onScopeRevoked?.(raised, context);
     log.info({ event: 'scope.revoked', ...scope, ...act }, 'everything of a scope revoked');
     // One that moves nothing keeps who set it.
-    return { raised, earlier, hasMoved: raised.requestId === context.requestId };
+    return { raised, earlier, ahead, hasMoved: raised.requestId === context.requestId };
   }
 
   return {
@@ -225,8 +259,8 @@ export function createRevoker(deps: Dependencies): Revoker {
     },
 
     async revokeScopeCounted(scope, context, before) {
-      const { raised, earlier, hasMoved } = await raise(scope, context, before);
-      const matched = hasMoved ? await countMatched(raised, earlier) : NOTHING_MATCHED;
+      const { raised, earlier, ahead, hasMoved } = await raise(scope, context, before);
+      const matched = hasMoved ? await countMatched(raised, earlier, ahead) : NOTHING_MATCHED;
       // Only now: marking what is being counted would slow both.
       marker.wake();
       return { at: raised.at, matched };

@@ -47,8 +47,10 @@ const EXPLANATIONS: Readonly<Record<Reason, string>> = {
   expired: 'It has expired. Its holder needs a new one.',
   'not-yet-valid':
     'It is from more than 5 minutes in the future: check nbf and iat, and the clock of its issuer.',
+  altered:
+    'It has the id of a token issued here, and isn’t that token: whoever else has the signing key signed it (again), or changed it. If that is no gateway of yours, the key is misused.',
   unknown:
-    'It is signed rightly, but this service has no record of it: UNKNOWN_TOKENS is deny, or it has the id of a token or session issued here and isn’t what was issued.',
+    'It is signed rightly, but this service has no record of it: UNKNOWN_TOKENS is deny, or its sid names a session issued here that has no record (any more).',
   revoked: 'It was revoked: itself, its session, or everything of its scope up to its time.',
   used: 'It was exchanged for its successor. For REFRESH_TOKEN_GRACE it still leads there; after that, whoever presents it ends its session.',
 };

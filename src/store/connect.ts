@@ -7,7 +7,7 @@ import { createCutoffStore, type CutoffStore } from './cutoffs.js';
 import { createEventStore, type EventStore } from './events.js';
 import type { Report } from './indexes.js';
 import { ID_MENDINGS } from './mend-ids.js';
-import { TIME_MENDINGS } from './mend-times.js';
+import { timeMendings } from './mend-times.js';
 import { type MendingProgress, mendStore } from './mending.js';
 import {
   createIdentityStore,
@@ -120,8 +120,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     };
     const { tokens, users, events } = collections;
     await Promise.all([tokens, users, events].map(({ createIndexes }) => createIndexes()));
-    await mendStore(context, [...ID_MENDINGS, ...TIME_MENDINGS], onMending ?? (() => undefined));
     const seal = await loadSealSecret(context);
+    const mendings = [...ID_MENDINGS, ...timeMendings(seal.since)];
+    await mendStore(context, mendings, onMending ?? (() => undefined));
     sealedSince = seal.since.getTime();
     return { ...collections, seal, ...lifecycle(connection, connect, operations) };
   } catch (error) {

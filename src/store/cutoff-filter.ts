@@ -18,12 +18,21 @@ export function hitBy({ at, ...scope }: Pick<Cutoff, 'at' | keyof CutoffScope>):
           { sessionId: { $regex: UUID_V7, $lte: lastUuidOf(at) } },
         ],
       },
-      ...(scope.sessionsOnly
-        ? [{ $or: [{ kind: 'refresh' }, { sessionId: { $type: 'string' } }] }]
-        : []),
+      ...(scope.sessionsOnly ? [OF_SESSIONS] : []),
     ],
   };
 }
+
+/** What of the scope may be issued after that: nothing is recorded before it is issued, so the index bounds it. */
+export function laterThan(scope: CutoffScope, after: Date): Filter {
+  return {
+    ...within(scope),
+    createdAt: { $gt: after },
+    ...(scope.sessionsOnly ? OF_SESSIONS : {}),
+  };
+}
+
+const OF_SESSIONS = { $or: [{ kind: 'refresh' }, { sessionId: { $type: 'string' } }] };
 
 /** Whose tokens the scope is about. */
 export function within({ userId, applicationId, everyKind }: CutoffScope): Filter {

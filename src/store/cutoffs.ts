@@ -1,5 +1,5 @@
 /** The collection `cutoffs`: "everything of this scope issued at or before T is revoked", one document per scope. */
-import { type Model, Schema } from 'mongoose';
+import mongoose, { type Model, Schema, type Types } from 'mongoose';
 import { MAX_AHEAD_MS } from '../clock.js';
 import type { StoreContext } from './context.js';
 import { bareIdOf } from './ids.js';
@@ -34,8 +34,8 @@ export interface CutoffStore {
   raise(cutoff: Cutoff): Promise<Cutoff>;
   /**
    * Moves those of exactly this scope that are later than `beyond` back to `at`, or to whatever was
-   * asked for meanwhile and moved nothing: one atomic, durable write each. @returns as they are now,
-   * each with `loweredFrom`; repeated, the same ones again.
+   * asked for meanwhile and moved nothing: one atomic, durable write each. @returns those that it
+   * moved, as they are now, each with `loweredFrom`.
    */
   lower(
     scope: Pick<CutoffScope, 'userId' | 'applicationId'>,
@@ -57,6 +57,8 @@ type CutoffDocument = Omit<Cutoff, 'everyKind'> & {
   readonly everyKind?: boolean;
   readonly markedUntil: Date | null;
   readonly loweredFrom?: Date | null;
+  /** Which call lowered it last. */
+  readonly loweredBy?: Types.ObjectId | null;
   /** The latest that was asked for and isn't in the future; one that is may hide it. */
   readonly askedAt?: Date | null;
 };
@@ -77,6 +79,7 @@ function cutoffSchema(writeConcern: WriteConcern) {
       setAt: { type: Date, default: null },
       markedUntil: { type: Date, default: null },
       loweredFrom: { type: Date },
+      loweredBy: { type: Schema.Types.ObjectId },
       askedAt: { type: Date },
     },
     {
@@ -149,6 +152,7 @@ export function createCutoffStore({
           scopeKey({ userId, applicationId, sessionsOnly, ...holder }),
         ),
       );
+      const loweredBy = new mongoose.mongo.ObjectId();
       await run(() =>
         model.updateMany(
           { _id: { $in: keys }, at: { $gt: beyond } },
@@ -156,6 +160,7 @@ export function createCutoffStore({
             {
               $set: {
                 loweredFrom: { $max: ['$loweredFrom', '$at'] },
+                loweredBy,
                 // What is raised later is to be marked again; null stays null.
                 markedUntil: { $cond: [{ $gt: ['$markedUntil', at] }, at, '$markedUntil'] },
                 at: { $max: [at, { $cond: [{ $gt: ['$askedAt', beyond] }, at, '$askedAt'] }] },
@@ -167,11 +172,11 @@ export function createCutoffStore({
       );
       const found = await run(() =>
         model
-          .find({ _id: { $in: keys } })
+          .find({ _id: { $in: keys }, loweredBy })
           .hint({ _id: 1 })
           .lean(),
       );
-      return found.filter(({ loweredFrom }) => loweredFrom).map(noteMarking);
+      return found.map(noteMarking);
     },
 
     async all() {
@@ -249,6 +254,7 @@ function asked(at: Date, latest: number): unknown {
 function toCutoff({
   _id,
   markedUntil: _markedUntil,
+  loweredBy: _loweredBy,
   askedAt: _askedAt,
   requestId,
   everyKind,

@@ -5,9 +5,11 @@
 import type { StoreContext } from './context.js';
 import { allDocuments, type Batch, type Mending, PATIENCE_MS } from './mending.js';
 import type { TokenDocument } from './token-model.js';
-import { MAX_AHEAD_MS } from '../clock.js';
 
-export const TIME_MENDINGS: readonly Mending[] = [{ name: 'times of tokens', mend: mendTokens }];
+/** @param sealedSince as the secret of the seals is: with another one, what was sealed counts as others' tokens do. */
+export function timeMendings(sealedSince: Date): readonly Mending[] {
+  return [{ name: `times of tokens, sealed since ${sealedSince.toISOString()}`, mend: mendTokens }];
+}
 
 const FIELDS = ['issuedAt', 'createdAt', 'revocation', 'purgeAt'] as const;
 type StoredToken = Pick<TokenDocument, '_id' | (typeof FIELDS)[number]>;
@@ -19,9 +21,7 @@ async function mendTokens(context: StoreContext, tell: (batch: Batch) => void): 
     const due = batch.flatMap(({ _id, issuedAt, createdAt, revocation, purgeAt }) => {
       const change = {
         ...(revocation && purgeAt ? { purgeAt: null } : {}),
-        ...(issuedAt && issuedAt.getTime() > createdAt.getTime() + MAX_AHEAD_MS
-          ? { issuedAt: createdAt }
-          : {}),
+        ...(issuedAt && issuedAt > createdAt ? { issuedAt: createdAt } : {}),
       };
       return Object.keys(change).length === 0 ? [] : [{ _id, change }];
     });

@@ -1,24 +1,22 @@
 /** What a cut-off needs of the collection `tokens`: the newest token of its scope, and marking what it revoked. */
 import { unavailable } from '../errors.js';
 import type { SealContext, StoreContext } from './context.js';
-import { hitBy, indexOfScope, within } from './cutoff-filter.js';
+import { hitBy, indexOfScope, laterThan } from './cutoff-filter.js';
 import type { Cutoff, CutoffScope } from './cutoffs.js';
+import type { TokenRecord } from './records.js';
 import { mayBeForgotten } from './sealed-ids.js';
-import type { TokenModel } from './token-model.js';
+import { type TokenModel, toRecord } from './token-model.js';
 
 export interface MarkingStore {
-  /**
-   * The latest `issuedAt` among the newest records of the scope; null when there are none.
-   * @param notAfter what claims to be from later than this doesn't count.
-   */
-  newestIssuedAt(scope: CutoffScope, notAfter: Date): Promise<Date | null>;
+  /** The latest `issuedAt` of the scope after `after`, and until `until`; null when there is none. */
+  newestIssuedAt(scope: CutoffScope, after: Date, until: Date): Promise<Date | null>;
+  /** Those of the scope that are issued after that and aren't revoked. @param limit at most so many. */
+  issuedAfter(scope: CutoffScope, after: Date, limit: number): Promise<TokenRecord[]>;
   /** Marks, in batches, what the cut-off revoked; yields how many each batch marked. It can be repeated. */
   markRevoked(cutoff: Cutoff): AsyncIterable<number>;
 }
 
 const BATCH = 500;
-/** Instances' clocks differ a little: the newest record need not be the one with the latest time. */
-const NEWEST = 50;
 const SCAN_MS = 3_600_000;
 /** Work behind the requests may take its time: on a busy machine, or to pass by a million that are marked already. */
 const PATIENCE_MS = 300_000;
@@ -28,20 +26,28 @@ export function createMarkingStore(
   { run, writeConcern, sealedSince }: Pick<StoreContext, 'run' | 'writeConcern'> & SealContext,
 ): MarkingStore {
   return {
-    async newestIssuedAt(scope, notAfter) {
-      const newest = await run(() =>
+    async newestIssuedAt(scope, after, until) {
+      const [found] = await run(() =>
         model
-          .find(within(scope))
-          .sort({ createdAt: -1, _id: -1 })
+          .aggregate<{ latest: Date | null }>([
+            { $match: { ...laterThan(scope, after), issuedAt: { $lte: until } } },
+            { $group: { _id: null, latest: { $max: '$issuedAt' } } },
+          ])
+          .hint(indexOfScope(scope)),
+      );
+      const latest = found?.latest ?? null;
+      return latest !== null && latest > after ? latest : null;
+    },
+
+    async issuedAfter(scope, after, limit) {
+      const found = await run(() =>
+        model
+          .find({ ...laterThan(scope, after), issuedAt: { $gt: after }, revocation: null })
           .hint(indexOfScope(scope))
-          .limit(NEWEST)
-          .select({ issuedAt: 1 })
+          .limit(limit)
           .lean(),
       );
-      const times = newest.flatMap(({ issuedAt }) =>
-        issuedAt && issuedAt <= notAfter ? [issuedAt.getTime()] : [],
-      );
-      return times.length === 0 ? null : new Date(Math.max(...times));
+      return found.map(toRecord);
     },
 
     async *markRevoked(cutoff) {

@@ -18,6 +18,7 @@ export type RefusalReason =
   | 'bad-claims'
   | 'expired'
   | 'not-yet-valid'
+  | 'altered'
   | 'unknown'
   | 'revoked';
 
@@ -32,7 +33,7 @@ export type Verification =
       readonly accepted: false;
       readonly reason: RefusalReason;
       readonly claims: Claims | null;
-      /** It claims to come from the future, and only so is younger than a cut-off: once refused, it must stay so. */
+      /** It claimed to come from the future, and by its own claim is younger than a cut-off: once refused, it must stay so. */
       readonly isDated?: true;
     };
 
@@ -51,8 +52,8 @@ interface Dependencies {
   /** Tells our own tokens from others; absent = all are others'. */
   readonly seal?: Pick<Seal, 'isOurs' | 'isOn'>;
   /**
-   * How far the clock of an issuer may be ahead, for `iat` and `nbf` alike; 5 minutes when absent. A
-   * token that claims to come from further in the future would slip under every cut-off.
+   * How far the clock of another issuer may be ahead, for `iat` and `nbf` alike; 5 minutes when absent.
+   * A token that claims to come from further in the future would slip under every cut-off.
    */
   readonly maxAheadMs?: number;
 }
@@ -74,16 +75,15 @@ interface Payload {
 
 /** What a correct signature vouches for; the same at every use. */
 interface Signed {
-  /** One that claimed to come from the future counts as issued when it was first seen. */
+  /** One that claimed to come from the future counts as issued when it may have been at the earliest. */
   readonly claims: Claims;
-  /** What it claims (ms). */
-  readonly issuedAt: number;
-  /** Since when it may have existed, where that isn't what it claims (ms). */
-  readonly maybeSince: number | null;
+  /** What it claims, where that was in the future when it was first seen (ms). */
+  readonly claimedAt: number | null;
   /** It has an id of ours, and isn't the token for which we made it. */
   readonly isAltered: boolean;
   readonly asksSession: boolean;
-  readonly notBefore: unknown;
+  /** Until when it isn't good yet, by a clock that is as far ahead as its issuer's may be (ms). */
+  readonly startsAt: number;
 }
 
 /**
@@ -129,35 +129,37 @@ export function createTokenVerifier(deps: Dependencies): TokenVerifier {
     const claims = hasRepeatedNames(token) ? null : parseClaims(payload);
     if (claims === null) return 'bad-claims';
     const now = clock();
-    const isOurs = seal?.isOurs(claims.jti) === true;
-    const isSealed = isOurs && seal.isOn(claims, verified.seal);
+    const isSealed = seal?.isOn(claims, verified.seal) === true;
+    const isOurs = (id: string | null) => id !== null && !isSealed && seal?.isOurs(id) === true;
+    const mayBeAhead = isSealed ? MAX_AHEAD_MS : maxAheadMs;
+    const startsAt = Math.max(claims.issuedAt ?? 0, startOf(payload['nbf'])) - mayBeAhead;
+    // What we issue says when, to the millisecond, and is recorded before anyone has it.
+    const isAhead = !isSealed && claims.issuedAt !== null && claims.issuedAt > now;
     const signed = {
-      ...(isSealed ? asClaimed(claims) : firstSeen(claims, now, maxAheadMs)),
-      notBefore: payload['nbf'],
-      isAltered: isOurs && !isSealed,
-      asksSession:
-        !isSealed && claims.sessionId !== null && seal?.isOurs(claims.sessionId) === true,
+      claims: isAhead ? { ...claims, issuedAt: earliestIssue(claims.issuedAt, now) } : claims,
+      claimedAt: isAhead ? claims.issuedAt : null,
+      startsAt,
+      isAltered: isOurs(claims.jti),
+      asksSession: isOurs(claims.sessionId),
     };
     // One that isn't good yet is first seen when it is.
-    if (signed.issuedAt <= now + maxAheadMs) remembered.set(token, signed);
+    if (startsAt <= now) remembered.set(token, signed);
     return signed;
   }
 
   function check(token: string): Verification {
     const signed = readSigned(token);
     if (typeof signed === 'string') return refuse(signed, null);
-    const { claims, notBefore, issuedAt, maybeSince } = signed;
+    const { claims, claimedAt, startsAt } = signed;
     const now = clock();
     if (hasExpired(claims.expiresAt, now)) return refuse('expired', claims);
-    const latest = now + maxAheadMs;
-    if (startsAfter(notBefore, latest) || issuedAt > latest) return refuse('not-yet-valid', claims);
-    if (isRevoked(claims)) return refuse('revoked', claims);
-    // What can't be known to come from after a cut-off is refused as if it came from before.
-    if (maybeSince !== null && isRevoked({ ...claims, issuedAt: maybeSince })) {
-      return { accepted: false, reason: 'revoked', claims, isDated: true };
+    if (startsAt > now) return refuse('not-yet-valid', claims);
+    // Refused for what it is, whatever becomes of the token whose id it has, and without a word about that one.
+    if (signed.isAltered) return refuse('altered', claims);
+    if (isRevoked(claims)) {
+      const isDated = claimedAt !== null && !isRevoked({ ...claims, issuedAt: claimedAt });
+      return { accepted: false, reason: 'revoked', claims, ...(isDated ? { isDated } : {}) };
     }
-    // Refused for what it is, whatever became of the token whose id it has.
-    if (signed.isAltered) return refuse('unknown', claims);
     return { accepted: true, claims, ...(signed.asksSession ? { asksSession: true } : {}) };
   }
 
@@ -167,20 +169,6 @@ export function createTokenVerifier(deps: Dependencies): TokenVerifier {
   }
 
   return { check, identify };
-}
-
-type Dates = Pick<Signed, 'claims' | 'issuedAt' | 'maybeSince'>;
-
-/** What we issue says when, to the millisecond, and is recorded before anyone has it. */
-function asClaimed(claims: Claims): Dates {
-  return { claims, issuedAt: claims.issuedAt ?? 0, maybeSince: null };
-}
-
-function firstSeen(claims: Claims, now: number, maxAheadMs: number): Dates {
-  const issuedAt = claims.issuedAt ?? 0;
-  if (issuedAt <= now || issuedAt > now + maxAheadMs) return asClaimed(claims);
-  const maybeSince = earliestIssue(issuedAt, now);
-  return { claims: { ...claims, issuedAt: now }, issuedAt, maybeSince };
 }
 
 /** Whatever else fails says nothing about the token: it is a bug, or a key that can't be used. */
@@ -212,8 +200,8 @@ function isTokenType(type: unknown): boolean {
   return typeof type === 'string' && TOKEN_TYPES.has(type.toUpperCase());
 }
 
-/** RFC 7519 section 4.1.5. Anything but a number can't be understood, so it counts as "not yet". */
-function startsAfter(notBefore: unknown, latest: number): boolean {
-  if (notBefore === undefined) return false;
-  return typeof notBefore !== 'number' || notBefore * 1000 > latest;
+/** RFC 7519 section 4.1.5, in ms. Anything but a number can't be understood, so it never starts. */
+function startOf(notBefore: unknown): number {
+  if (notBefore === undefined) return -Infinity;
+  return typeof notBefore === 'number' ? notBefore * 1000 : Infinity;
 }
