@@ -79,12 +79,6 @@ export function recordVanished(): ServiceError {
   );
 }
 
-/** What is now, and how far ahead of it another clock may be. */
-interface Bounds {
-  readonly now: Date;
-  readonly until: Date;
-}
-
 function clockBehind(): ServiceError {
   return unavailable(
     'Thousands of tokens were issued more than 5 minutes after what is now by the clock of this instance. Set its clock, then repeat the request: not everything is revoked.',
@@ -172,8 +166,9 @@ export function createRevoker(deps: Dependencies): Revoker {
   async function raiseUntilNow(
     scope: CutoffScope,
     act: Omit<Cutoff, 'at' | keyof CutoffScope>,
-    { now, until }: Bounds,
+    now: Date,
   ) {
+    const until = new Date(now.getTime() + MAX_AHEAD_MS);
     const at = (await tokens.newestIssuedAt(scope, now, until)) ?? now;
     const raised = await cutoffs.raise({ ...scope, ...act, at });
     const newest = await tokens.newestIssuedAt(scope, raised.at, until);
@@ -188,9 +183,9 @@ export function createRevoker(deps: Dependencies): Revoker {
   async function revokeFromAhead(
     scope: CutoffScope,
     context: RevocationContext,
-    { until }: Bounds,
+    now: Date,
   ): Promise<readonly TokenRecord[]> {
-    const ahead = await tokens.issuedAfter(scope, until, MOST_AHEAD + 1);
+    const ahead = await tokens.issuedAhead(scope, { now, aheadMs: MAX_AHEAD_MS }, MOST_AHEAD + 1);
     if (ahead.length > MOST_AHEAD) throw clockBehind();
     for (let at = 0; at < ahead.length; at += AT_ONCE) {
       await Promise.all(
@@ -225,15 +220,14 @@ export function createRevoker(deps: Dependencies): Revoker {
 
   async function raise(scope: CutoffScope, context: RevocationContext, before?: Date) {
     const act = logged(context);
-    const now = clock();
-    const bounds = { now: new Date(now), until: new Date(now + MAX_AHEAD_MS) };
+    const now = new Date(clock());
     const raised =
       before === undefined
-        ? await raiseUntilNow(scope, act, bounds)
+        ? await raiseUntilNow(scope, act, now)
         : await cutoffs.raise({ ...scope, ...act, at: new Date(before.getTime() - 1) });
     const earlier = index.cutoffOf(scope);
     index.raiseCutoff(scope, raised.at);
-    const ahead = before === undefined ? await revokeFromAhead(scope, context, bounds) : [];
+    const ahead = before === undefined ? await revokeFromAhead(scope, context, now) : [];
     // What was minted later than `before`, or isn't a session's, isn't hit itself.
     if (scope.sessionsOnly || before !== undefined) await revokeMintedIn(raised, context);
     deps.onScopeRevoked?.(raised, context);

@@ -23,13 +23,9 @@ export function hitBy({ at, ...scope }: Pick<Cutoff, 'at' | keyof CutoffScope>):
   };
 }
 
-/** What of the scope may be issued after that: nothing is recorded before it is issued, so the index bounds it. */
-export function laterThan(scope: CutoffScope, after: Date): Filter {
-  return {
-    ...within(scope),
-    createdAt: { $gt: after },
-    ...(scope.sessionsOnly ? OF_SESSIONS : {}),
-  };
+/** Which tokens the scope is about, whenever they were issued. */
+export function withinKind(scope: CutoffScope): Filter {
+  return { ...within(scope), ...(scope.sessionsOnly ? OF_SESSIONS : {}) };
 }
 
 const OF_SESSIONS = { $or: [{ kind: 'refresh' }, { sessionId: { $type: 'string' } }] };

@@ -1,17 +1,24 @@
 /** What a cut-off needs of the collection `tokens`: the newest token of its scope, and marking what it revoked. */
 import { unavailable } from '../errors.js';
 import type { SealContext, StoreContext } from './context.js';
-import { hitBy, indexOfScope, laterThan } from './cutoff-filter.js';
+import { hitBy, indexOfScope, withinKind } from './cutoff-filter.js';
 import type { Cutoff, CutoffScope } from './cutoffs.js';
 import type { TokenRecord } from './records.js';
 import { mayBeForgotten } from './sealed-ids.js';
-import { type TokenModel, toRecord } from './token-model.js';
+import { DATE_INDEXES, type TokenModel, toRecord } from './token-model.js';
 
 export interface MarkingStore {
   /** The latest `issuedAt` of the scope after `after`, and until `until`; null when there is none. */
   newestIssuedAt(scope: CutoffScope, after: Date, until: Date): Promise<Date | null>;
-  /** Those of the scope that are issued after that and aren't revoked. @param limit at most so many. */
-  issuedAfter(scope: CutoffScope, after: Date, limit: number): Promise<TokenRecord[]>;
+  /**
+   * Those of the scope that say that they were issued more than `aheadMs` after `now`, and aren't
+   * revoked. @param limit at most so many.
+   */
+  issuedAhead(
+    scope: CutoffScope,
+    by: { readonly now: Date; readonly aheadMs: number },
+    limit: number,
+  ): Promise<TokenRecord[]>;
   /** Marks, in batches, what the cut-off revoked; yields how many each batch marked. It can be repeated. */
   markRevoked(cutoff: Cutoff): AsyncIterable<number>;
 }
@@ -27,22 +34,28 @@ export function createMarkingStore(
 ): MarkingStore {
   return {
     async newestIssuedAt(scope, after, until) {
-      const [found] = await run(() =>
-        model
-          .aggregate<{ latest: Date | null }>([
-            { $match: { ...laterThan(scope, after), issuedAt: { $lte: until } } },
-            { $group: { _id: null, latest: { $max: '$issuedAt' } } },
-          ])
-          .hint(indexOfScope(scope)),
-      );
-      const latest = found?.latest ?? null;
-      return latest !== null && latest > after ? latest : null;
-    },
-
-    async issuedAfter(scope, after, limit) {
+      // Few are from the future, of whichever scope.
       const found = await run(() =>
         model
-          .find({ ...laterThan(scope, after), issuedAt: { $gt: after }, revocation: null })
+          .findOne({ ...withinKind(scope), issuedAt: { $gt: after, $lte: until } })
+          .sort(DATE_INDEXES.issuedAt)
+          .hint(DATE_INDEXES.issuedAt)
+          .select({ issuedAt: 1 })
+          .lean(),
+      );
+      return found?.issuedAt ?? null;
+    },
+
+    async issuedAhead(scope, { now, aheadMs }, limit) {
+      const found = await run(() =>
+        model
+          .find({
+            ...withinKind(scope),
+            // Recorded after it was issued, by the same clock: that bounds it by the scope's index.
+            createdAt: { $gt: now },
+            issuedAt: { $gt: new Date(now.getTime() + aheadMs) },
+            revocation: null,
+          })
           .hint(indexOfScope(scope))
           .limit(limit)
           .lean(),
