@@ -4,6 +4,7 @@ import helmet from 'helmet';
 import { createAuthenticate, createRequireAdministrator } from './auth/authenticate.js';
 import type { Accounts } from './accounts/accounts.js';
 import type { Audit } from './audit/audit.js';
+import { createWatchCaller } from './auth/caller-watch.js';
 import type { ConfirmCaller } from './auth/confirm-caller.js';
 import type { Minting } from './auth/minting.js';
 import type { ApiKeys } from './auth/api-keys.js';
@@ -216,7 +217,9 @@ function useDashboard(
       idleSeconds: config.dashboardIdleSeconds,
     }),
   );
-  app.use(createAdminExportRouter(common));
+  const { isUsable, onStop, confirmCaller } = deps;
+  const watchCaller = createWatchCaller({ isUsable, confirmCaller, users });
+  app.use(createAdminExportRouter({ ...common, watchCaller }));
   app.use(createAdminTokensRouter({ ...common, cutoffs: store.cutoffs, usage: deps.usage }));
   app.use(createAdminRevocationsRouter(common));
   app.use(createAdminSummaryRouter(common));
@@ -229,7 +232,6 @@ function useDashboard(
       ownIssuer: config.tokenIssuer,
     }),
   );
-  const { isUsable, onStop } = deps;
   app.use(createAdminEventsRouter({ ...common, events: store.events, audit, isUsable, onStop }));
   app.use(createAdminUsersRouter({ ...common, hasher: deps.hasher, accounts: deps.accounts }));
   app.use(createAdminApiKeysRouter({ ...common, apiKeys: deps.apiKeys, minting: deps.minting }));

@@ -2,13 +2,10 @@
 import { type Request, type RequestHandler, Router } from 'express';
 import { z } from 'zod';
 import type { Audit } from '../audit/audit.js';
-import {
-  callerOf,
-  isAdministrator as isAdministratorNow,
-  principalOf,
-} from '../auth/authenticate.js';
+import { administratorsAmong, callerOf, principalOf } from '../auth/authenticate.js';
 import { ServiceError, unavailable } from '../errors.js';
 import { openEventStream } from '../http/event-stream.js';
+import { createPlaces } from '../http/places.js';
 import { choiceField, idField, parseQuery, wholeNumberField } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import type { Logger } from '../observability/logger.js';
@@ -40,10 +37,16 @@ interface Dependencies {
 
 const STREAM = '/admin/events/stream';
 const RETRY_MS = 3000;
-const MAX_VIEWERS = 2000;
-/** Of somebody who is no administrator: a browser has one for each tab. */
-const MAX_OF_USER = 20;
 const BUSY_SECONDS = 10;
+/** A browser has one for each tab. */
+const PLACES = {
+  what: 'streams',
+  inAll: 2000,
+  reserved: 200,
+  ofUser: 20,
+  ofAdministrator: 100,
+  retryAfterSeconds: BUSY_SECONDS,
+} as const;
 const HOURS = { '24h': 24, '7d': 7 * 24, '30d': 30 * 24 } as const;
 
 const eventsQuery = z.strictObject({
@@ -73,12 +76,10 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
   const viewers = createLiveViewers({
     feed,
     toWire: deps.toWire,
-    isAdministrator: (userId) => isAdministratorNow({ userId }, users),
+    administratorsAmong: (userIds) => administratorsAmong(userIds, users),
     log: deps.log,
   });
-  /** Streams by whose they are. */
-  const open = new Map<string, number>();
-  let total = 0;
+  const places = createPlaces(PLACES);
   let isStopping = false;
 
   deps.onStop(() => {
@@ -104,24 +105,6 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
     res.set('Cache-Control', 'no-store').json({ buckets });
   };
 
-  function assertRoom(userId: string, isAdministrator: boolean): void {
-    if (isStopping || total >= MAX_VIEWERS) {
-      throw unavailable('Too many are watching; try again later.', undefined, BUSY_SECONDS);
-    }
-    if (!isAdministrator && (open.get(userId) ?? 0) >= MAX_OF_USER) {
-      throw new ServiceError('too-many-requests', `At most ${MAX_OF_USER} streams are possible.`, {
-        headers: { 'Retry-After': String(BUSY_SECONDS) },
-      });
-    }
-  }
-
-  function count(userId: string, change: 1 | -1): void {
-    total += change;
-    const ofUser = (open.get(userId) ?? 0) + change;
-    if (ofUser === 0) open.delete(userId);
-    else open.set(userId, ofUser);
-  }
-
   const watch: RequestHandler = async (req, res) => {
     parseQuery(req, z.strictObject({}));
     const principal = principalOf(req);
@@ -135,13 +118,13 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
     const { isAdministrator } = await callerOf(req, users);
     // Gone while it was looked up: nothing would ever say that it has closed.
     if (res.destroyed) return;
-    assertRoom(userId, isAdministrator);
+    if (isStopping) throw unavailable('The service is stopping.', undefined, BUSY_SECONDS);
+    const leave = places.take(userId, isAdministrator);
     const viewing: { viewer: LiveViewer | null } = { viewer: null };
-    count(userId, 1);
     const stream = await openEventStream(req, res, {
       retryMs: RETRY_MS,
       onClose() {
-        count(userId, -1);
+        leave();
         if (viewing.viewer !== null) viewers.remove(viewing.viewer);
       },
     });
