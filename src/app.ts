@@ -15,11 +15,20 @@ import { createDashboardSessions } from './auth/dashboard-session.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { createPageRouter } from './dashboard/assets.js';
+import type { Cors } from './http/cors.js';
+import { readCharset } from './http/input.js';
 import { createProblemHandler, refuseUnknownPath } from './http/problem.js';
+import type { Readiness } from './http/readiness.js';
 import { assignRequestId } from './http/request-id.js';
+import {
+  closeAfterOddBody,
+  refuseSeveralCredentials,
+  refuseTooManyHeaders,
+} from './http/request-limits.js';
 import { createRequestLog } from './http/request-log.js';
 import type { Logger } from './observability/logger.js';
 import type { CutoffMarker } from './revocation/cutoff-marker.js';
+import type { RepeatedLines } from './observability/repeated-lines.js';
 import type { Revoker } from './revocation/revoke.js';
 import { createAdminApiKeysRouter } from './routes/admin-api-keys.js';
 import { createAdminEventsRouter } from './routes/admin-events.js';
@@ -32,7 +41,7 @@ import { createAdminTokensRouter } from './routes/admin-tokens.js';
 import { createAdminUsersRouter } from './routes/admin-users.js';
 import { createAdminWire } from './routes/admin-wire.js';
 import { createFusionAuthRouter } from './routes/fusionauth.js';
-import { createHealthRouter, type Readiness } from './routes/health.js';
+import { createHealthRouter } from './routes/health.js';
 import { createJwtHistoryRouter } from './routes/jwt-history.js';
 import { createSignInRouter } from './routes/sign-in.js';
 import { createWoleetRouter } from './routes/woleet.js';
@@ -61,6 +70,9 @@ export interface AppDependencies {
   >;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly cors: Cors;
+  /** What refused requests leave in the log. */
+  readonly requestLines: RepeatedLines;
   readonly store: Store;
   readonly keys: SigningKeys;
   readonly hasher: PasswordHasher;
@@ -79,7 +91,7 @@ export interface AppDependencies {
   readonly apiKeys: ApiKeys;
   readonly usage: UsageRecorder;
   readonly revoker: Revoker;
-  readonly readiness: Readiness;
+  readonly readiness: () => Readiness;
   readonly audit: Audit;
   /** Neither expired nor revoked. @throws ServiceError 503 when that can't be known. */
   readonly isUsable: (claims: Claims) => boolean;
@@ -100,13 +112,22 @@ export function createApp(deps: AppDependencies): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
   // `page[$gt]=` must arrive as an odd name, not as an object.
   app.set('query parser', 'simple');
   app.set('trust proxy', config.trustProxyHops);
 
   app.use(assignRequestId);
-  app.use(createRequestLog(log));
+  app.use(createRequestLog({ log, lines: deps.requestLines }));
   app.use(securityHeaders());
+  app.use((req, res, next) => {
+    if (!deps.cors(req, res)) next();
+  });
+  app.use(refuseTooManyHeaders);
+  app.use(refuseSeveralCredentials);
+  app.use(closeAfterOddBody);
+  app.use(readCharset);
 
   app.use(createHealthRouter({ readiness: deps.readiness }));
   app.use(
@@ -131,6 +152,7 @@ export function createApp(deps: AppDependencies): Express {
       settled: deps.marker.settled,
       clock,
       onPremises: config.onPremises,
+      unknownTokens: config.unknownTokens,
       trail: deps.audit.trail,
     }),
   );
@@ -212,6 +234,7 @@ function useDashboard(
       users,
       tokens,
       revoker,
+      registrar: deps.registrar,
       audience: config.tokenAudience,
       lifetimeSeconds: config.dashboardSessionSeconds,
       idleSeconds: config.dashboardIdleSeconds,
@@ -227,6 +250,7 @@ function useDashboard(
     createAdminInspectRouter({
       ...common,
       verifier: deps.verifier,
+      recognize: deps.sessions.recognize,
       isRevoked,
       unknownTokens: config.unknownTokens,
       ownIssuer: config.tokenIssuer,

@@ -1,6 +1,8 @@
 /** The part of the configuration that says what tokens are signed with, and refuses what is too weak. */
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import type { Values, VariableName } from './config-variables.js';
+import { isLeaked } from './leaked-secrets.js';
+import { strengthOf } from './secret-strength.js';
 
 /** What tokens are signed and verified with. PEM texts have real line ends. */
 export type SigningConfig =
@@ -63,9 +65,11 @@ function rs256(
   try {
     const key = createPrivateKey(privateKey);
     const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
-    if (key.asymmetricKeyType !== 'rsa' || bits < 2048) throw new TypeError('not RSA of 2048 bits');
+    if (key.asymmetricKeyType !== 'rsa' || bits < 2048)
+      throw new UnusableKey('not RSA of 2048 bits');
     publicKey = createPublicKey(key).export({ type: 'spki', format: 'pem' }) as string;
-  } catch {
+  } catch (error) {
+    if (!isUnusableKey(error)) throw error;
     problems.push(
       'GLOBAL_SECRET_OR_PRIVATE_KEY must be an RSA private key in PEM of 2048 bits or more. Make one with: openssl genrsa 3072',
     );
@@ -74,14 +78,24 @@ function rs256(
   if (given !== '') {
     try {
       const spki = createPublicKey(given).export({ type: 'spki', format: 'pem' });
-      if (spki !== publicKey) throw new TypeError('another key');
-    } catch {
+      if (spki !== publicKey) throw new UnusableKey('another key');
+    } catch (error) {
+      if (!isUnusableKey(error)) throw error;
       problems.push(
         'GLOBAL_SECRET_OR_PUB_KEY is not the public half (PEM) of GLOBAL_SECRET_OR_PRIVATE_KEY: unset it, and it is taken from the private key.',
       );
     }
   }
   return { algorithm: 'RS256', privateKey, publicKey };
+}
+
+class UnusableKey extends Error {}
+
+/** What Node's crypto says of keys that it can't read: an error code. */
+function isUnusableKey(error: unknown): boolean {
+  if (error instanceof UnusableKey) return true;
+  const code = (error as { code?: unknown }).code;
+  return typeof code === 'string' && /^ERR_(OSSL|CRYPTO|INVALID_ARG|MISSING_PASSPHRASE)/.test(code);
 }
 
 const WELL_KNOWN_SECRETS = new Set([
@@ -105,10 +119,25 @@ const WELL_KNOWN_SECRETS = new Set([
   'your-256-bit-secret-your-256-bit-secret',
 ]);
 
+/** What examples say of themselves. Long enough not to come up in a generated secret. */
+const PLACEHOLDER =
+  /change(me|this|it)|replace(me|this|it)|replaceby|your(own|jwt|super|very|random)*(secret|key)|placeholder|insecure|dontuse|donotuse/i;
+const TOKEN = /^eyJ[\w-]+\.[\w-]+\./;
+/** As many as a random key of 16 bytes has. One UUID has 122: it is an identifier, not a secret. */
+const LEAST_BITS = 128;
+
 function weaknessOf(secret: string): string | null {
   if (WELL_KNOWN_SECRETS.has(secret.trim().toLowerCase())) return 'is a well-known value';
   const bytes = Buffer.byteLength(secret);
   if (bytes < 32) return `has only ${bytes} bytes (32 are the least)`;
   if (new Set(secret).size < 8) return 'repeats a few characters';
-  return null;
+  if (PLACEHOLDER.test(secret.replaceAll(/[\s\-_.]/g, ''))) {
+    return 'is a placeholder that was to be replaced';
+  }
+  if (TOKEN.test(secret)) return 'is a token itself';
+  const bits = strengthOf(secret);
+  if (bits < LEAST_BITS) {
+    return `is easy to guess (about ${bits} bits; ${LEAST_BITS} are the least)`;
+  }
+  return isLeaked(secret) ? 'is in a public list of leaked secrets' : null;
 }

@@ -40,6 +40,25 @@ const mongodbUri = text.regex(/^mongodb(\+srv)?:\/\/./, {
   error: 'give an address that begins with mongodb:// or mongodb+srv://',
 });
 
+/** As browsers write them: scheme, host, and the port where it isn't the usual one. */
+const origins = z.string().transform((value, context) => {
+  const given = value.split(',').flatMap((each) => each.trim() || []);
+  const found = given.map((each) => (isOrigin(each) ? new URL(each).origin : null));
+  if (found.every((each) => each !== null)) return [...new Set(found)];
+  context.addIssue({
+    code: 'custom',
+    message:
+      'give origins, separated by commas: each https://host or https://host:port, no path, no *',
+  });
+  return z.NEVER;
+});
+
+function isOrigin(given: string): boolean {
+  if (!/^https?:\/\/[^*?#]+$/i.test(given) || !URL.canParse(given)) return false;
+  const { href, origin } = new URL(given);
+  return href === `${origin}/`;
+}
+
 interface Variable<T> {
   readonly schema: z.ZodType<T, string>;
   /** The default, as one would write it in the environment; absent = unset. */
@@ -82,7 +101,7 @@ export const variables = {
     schema: text,
     secret: true,
     about:
-      'HS256 signing secret, 32 bytes or more; unset with the embedded engine = one is made and kept in `DATA_DIR`',
+      'HS256 signing secret, 32 random bytes or more; unset with the embedded engine = one is made and kept in `DATA_DIR`',
   }),
   GLOBAL_SECRET_ALGORITHM: withDefault({
     schema: oneOf(['HS256', 'RS256']),
@@ -102,7 +121,7 @@ export const variables = {
   ALLOW_WEAK_SECRET: withDefault({
     schema: flag,
     fallback: 'false',
-    about: 'true starts even with a short or well-known `GLOBAL_SECRET`, and warns each time',
+    about: 'true starts even with a `GLOBAL_SECRET` that is short, guessable or leaked, and warns',
   }),
   TOKEN_ISSUER: withDefault({
     schema: text.min(1).max(256),
@@ -147,9 +166,9 @@ export const variables = {
   }),
   REFRESH_TOKEN_GRACE: withDefault({
     schema: duration.refine((seconds) => seconds <= 60, { error: 'give at most 60 seconds' }),
-    fallback: '0',
+    fallback: '10s',
     about:
-      'how long a used refresh token still gets the same successor, for clients that lost the answer',
+      'how long a used refresh token still leads to its successor, for parallel requests and lost answers (0: never)',
   }),
   UNKNOWN_TOKENS: withDefault({
     schema: oneOf(['adopt', 'allow', 'deny']),
@@ -192,12 +211,23 @@ export const variables = {
   SIGN_IN_ATTEMPTS: withDefault({
     schema: wholeNumber(1, 100_000),
     fallback: '30',
-    about: 'failed password attempts one address may make in a minute',
+    about: 'failed password attempts one address (IPv6: one /64) may make in a minute',
+  }),
+  SIGN_IN_ATTEMPTS_PER_ACCOUNT: withDefault({
+    schema: wholeNumber(1, 100_000),
+    fallback: '100',
+    about:
+      'failed password attempts at one account in 15 minutes; beyond it only addresses that it knows go on freely',
   }),
   TRUST_PROXY: withDefault({
     schema: wholeNumber(0, 16),
     fallback: '0',
     about: 'how many reverse proxies stand in front (their `X-Forwarded-For` is believed)',
+  }),
+  CORS_ORIGINS: variable({
+    schema: origins,
+    about:
+      'origins whose pages may use the API, separated by commas (`https://app.example.com`); unset = none',
   }),
   LOG_LEVEL: withDefault({
     schema: oneOf([

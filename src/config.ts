@@ -33,7 +33,9 @@ export interface Config {
   readonly passwordHash: NonNullable<Values['PASSWORD_HASH']> | null;
   readonly onPremises: boolean;
   readonly signInAttemptsPerMinute: number;
+  readonly signInAttemptsPerAccount: number;
   readonly trustProxyHops: number;
+  readonly corsOrigins: readonly string[];
   readonly logLevel: Values['LOG_LEVEL'];
 }
 
@@ -122,7 +124,9 @@ function assemble(
     passwordHash: values.PASSWORD_HASH ?? null,
     onPremises: values.ON_PREMISES,
     signInAttemptsPerMinute: values.SIGN_IN_ATTEMPTS,
+    signInAttemptsPerAccount: values.SIGN_IN_ATTEMPTS_PER_ACCOUNT,
     trustProxyHops: values.TRUST_PROXY,
+    corsOrigins: values.CORS_ORIGINS ?? [],
     logLevel: values.LOG_LEVEL,
   });
 }

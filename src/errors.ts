@@ -9,10 +9,14 @@ const catalogue = {
   forbidden: { status: 403, title: 'Forbidden' },
   'not-found': { status: 404, title: 'Not found' },
   'method-not-allowed': { status: 405, title: 'Method not allowed' },
+  'request-timeout': { status: 408, title: 'Request timeout' },
   conflict: { status: 409, title: 'Conflict' },
   'too-large': { status: 413, title: 'Body too large' },
   'unsupported-media-type': { status: 415, title: 'Unsupported media type' },
   'too-many-requests': { status: 429, title: 'Too many requests' },
+  'too-many-headers': { status: 431, title: 'Request header fields too large' },
+  /** Nobody reads the answer; the status is what nginx logs then. */
+  'client-gone': { status: 499, title: 'Client closed the connection' },
   internal: { status: 500, title: 'Internal error' },
   unavailable: { status: 503, title: 'Service unavailable' },
 } as const;
@@ -35,6 +39,15 @@ interface ErrorExtras {
   readonly cause?: unknown;
 }
 
+const BEARER = 'Bearer realm="Users"';
+
+/** What each answer with this status must have (RFC 9110 sections 10.2.3 and 15.5.2, RFC 6585 section 4), unless the error knows better. */
+const OBLIGATORY_HEADERS: Partial<Record<ErrorCode, Readonly<Record<string, string>>>> = {
+  unauthenticated: { 'WWW-Authenticate': BEARER },
+  'too-many-requests': { 'Retry-After': '1' },
+  unavailable: { 'Retry-After': '1' },
+};
+
 /** An error whose `message` may be shown to the caller. The cause never is. */
 export class ServiceError extends Error {
   readonly code: ErrorCode;
@@ -50,7 +63,7 @@ export class ServiceError extends Error {
     this.status = catalogue[code].status;
     this.title = catalogue[code].title;
     this.fields = extras.fields ?? [];
-    this.headers = extras.headers ?? {};
+    this.headers = { ...OBLIGATORY_HEADERS[code], ...extras.headers };
   }
 }
 
@@ -67,9 +80,17 @@ export function unauthenticated(): ServiceError {
     'unauthenticated',
     'Valid credentials are needed: Authorization: Basic (email and password), JWT or Bearer.',
     {
-      headers: { 'WWW-Authenticate': 'Basic realm="Users", charset="UTF-8", Bearer realm="Users"' },
+      headers: { 'WWW-Authenticate': `Basic realm="Users", charset="UTF-8", ${BEARER}` },
     },
   );
+}
+
+/**
+ * 401 where e-mail and password are no credentials: browsers open a password dialog on a Basic
+ * challenge, and nothing that is typed there could ever be right.
+ */
+export function unauthenticatedWithoutBasic(message = 'A valid token is needed.'): ServiceError {
+  return new ServiceError('unauthenticated', message);
 }
 
 export function forbidden(): ServiceError {

@@ -1,5 +1,6 @@
 /** The service on an open store: everything that one instance consists of, wired once, for the process and the tests alike. */
 import type { RequestListener } from 'node:http';
+import type { Express } from 'express';
 import { type Accounts, createAccounts } from './accounts/accounts.js';
 import { createStanding } from './accounts/standing.js';
 import { createApp } from './app.js';
@@ -12,7 +13,11 @@ import { createPasswordHasher, type PasswordHasher } from './auth/password-hash.
 import { createPasswordSignIn } from './auth/sign-in.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
+import { readinessOf } from './http/readiness.js';
+import { createDatabaseProbe, type DatabaseProbe } from './observability/database-probe.js';
+import { createCors } from './http/cors.js';
 import type { Logger } from './observability/logger.js';
+import { createRepeatedLines } from './observability/repeated-lines.js';
 import { createCutoffMarker, type CutoffMarker } from './revocation/cutoff-marker.js';
 import {
   createRevocationIndex,
@@ -22,6 +27,7 @@ import {
 import { createRevoker, type Revoker } from './revocation/revoke.js';
 import { createRevocationSync, type RevocationSync } from './revocation/sync.js';
 import type { Store } from './store/connect.js';
+import { createRefusalLog } from './routes/refusal-log.js';
 import { createVerifyEndpoint } from './routes/verify.js';
 import type { TokenRecord } from './store/records.js';
 import { recordOfClaims } from './tokens/record-of-claims.js';
@@ -37,6 +43,8 @@ import { createTokenVerifier } from './tokens/verifier.js';
 export interface Service {
   /** Answers every request. */
   readonly handler: RequestListener;
+  /** What answers behind it; its routes can be listed. */
+  readonly app: Express;
   readonly hasher: PasswordHasher;
   readonly index: RevocationIndex;
   readonly usage: UsageRecorder;
@@ -49,11 +57,16 @@ export interface Service {
   readonly sync: RevocationSync;
   /** Marks what cut-offs revoked; wake it once after the start. */
   readonly marker: CutoffMarker;
+  /** Whether the database answers, for `/readyz`. */
+  readonly probe: DatabaseProbe;
   /** From now on `/readyz` says no, so that load balancers send nothing new. */
   announceStop(): void;
   /** Writes what is still to be written. The store stays open. */
   stop(): Promise<void>;
 }
+
+/** Of one kind and one address; the further ones are counted. */
+const REFUSED_LINES_A_MINUTE = 100;
 
 interface ServiceOptions {
   readonly config: Config;
@@ -83,6 +96,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     hasher,
     clock,
     attemptsPerMinute: config.signInAttemptsPerMinute,
+    attemptsPerAccount: config.signInAttemptsPerAccount,
   });
   const marker = createCutoffMarker({ store, log, onMarked: audit.marked });
   const revoker = createRevoker({
@@ -103,7 +117,6 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     forgetVerified: passwordSignIn.forgetVerified,
     clock,
     log,
-    ownIssuer: config.tokenIssuer,
   });
   const accounts = createAccounts({
     users: store.users,
@@ -206,11 +219,16 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     oneTimeUse: config.refreshTokenUsage === 'one-time',
     graceSeconds: config.refreshTokenGraceSeconds,
   });
-  const verify = createVerifyEndpoint({
-    checkCredentials,
-    log,
-    trustProxyHops: config.trustProxyHops,
+  const { trustProxyHops } = config;
+  const cors = createCors(config.corsOrigins);
+  const refusals = createRefusalLog({ log, clock, trustProxyHops });
+  const verify = createVerifyEndpoint({ checkCredentials, cors, refusals, log, trustProxyHops });
+  const requestLines = createRepeatedLines({
+    // Of the process: a line is written when all is over, and nothing may go wrong then.
+    clock: () => performance.now(),
+    atOnce: REFUSED_LINES_A_MINUTE,
   });
+  const probe = createDatabaseProbe({ ping: store.ping, log });
   let stopping = false;
   const stopFirst: (() => void)[] = [];
   const beginStop = () => {
@@ -222,6 +240,8 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     config,
     clock,
     log,
+    cors,
+    requestLines,
     store,
     keys,
     hasher,
@@ -255,22 +275,25 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     audit,
     isUsable: (claims) => !hasExpired(claims.expiresAt, clock()) && !index.isRevoked(claims),
     onStop: (stop) => void stopFirst.push(stop),
-    readiness: async () => ({
-      running: !stopping,
-      revocationIndex: index.isFresh,
-      store: await store.ping(),
-    }),
+    readiness: () =>
+      readinessOf({
+        running: !stopping,
+        revocationIndex: index.isFresh,
+        store: probe.answers,
+      }),
   });
 
   return {
     handler: (req, res) => {
       if (!verify(req, res)) app(req, res);
     },
+    app,
     hasher,
     index,
     usage,
     sync,
     marker,
+    probe,
     sessions,
     revoker,
     check: checkToken,
@@ -279,8 +302,12 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     announceStop: beginStop,
     async stop() {
       beginStop();
+      probe.stop();
+      refusals.flush();
+      requestLines.flush();
       await sync.stop();
       await marker.stop();
+      await sessions.flush();
       try {
         await usage.flush();
       } finally {

@@ -6,11 +6,17 @@ import { ensureAdministrator, type NewAdministrator } from './auth/first-adminis
 import { systemClock } from './clock.js';
 import type { Config } from './config.js';
 import { ServiceError } from './errors.js';
+import { createGate } from './http/gate.js';
 import type { Logger } from './observability/logger.js';
-import { createService } from './service.js';
+import { createService, type Service } from './service.js';
 import { openStore, type Store } from './store/connect.js';
 import { type Engine, startEngine } from './store/embedded/engine.js';
-import { assertNotEmptied, markInitialized } from './store/embedded/initialized.js';
+import {
+  assertSameDatabase,
+  DatabaseLostError,
+  markInitialized,
+} from './store/embedded/initialized.js';
+import type { MendingProgress } from './store/mending.js';
 import { StoreRefusedError } from './store/refusals.js';
 import { createRsaKeys, createSecretKeys, type SigningKeys } from './tokens/keys.js';
 import { readOrMakeSecret } from './tokens/secret-file.js';
@@ -29,6 +35,7 @@ const WAIT_FOR_DATABASE_MS = 30_000;
 const DRAIN_MS = 8000;
 /** What is on its way when the stop begins is still let in. */
 const LINGER_MS = 250;
+const ASK_AGAIN_MS = 500;
 
 /** @throws when anything it needs can't be had; whatever was started is stopped then. */
 export async function start(config: Config, log: Logger): Promise<Instance> {
@@ -51,49 +58,102 @@ async function startParts(
   stop: () => Promise<void>,
 ): Promise<Instance> {
   let engine: Engine | null = null;
-  let reconnect = () => {};
+  let onEngineBack = () => {};
   if (config.mongodbUri === null) {
-    engine = await startEngine({ dataDir: config.dataDir, log, onRestart: () => reconnect() });
+    engine = await startEngine({ dataDir: config.dataDir, log, onRestart: () => onEngineBack() });
     cleanups.push(engine.stop);
   }
   const store = await reachStore(config.mongodbUri ?? engine?.uri ?? '', log);
   cleanups.push(store.close);
-  reconnect = () => {
-    store.reconnect().catch((error: unknown) => {
-      log.warn({ err: error }, 'the connection to the embedded engine could not be renewed');
+  const gate = createGate();
+  let service: Service | null = null;
+  let databaseId: string | null = null;
+  if (engine) {
+    const assertSame = () => assertSameDatabase(config.dataDir, store, databaseId);
+    const watch = watchEngine({ store, assertSame, log }, (error) => {
+      log.fatal({ err: error }, 'the database was lost; nothing is answered any more');
+      gate.shut('the database was lost; restore it from a backup and start again');
+      service?.announceStop();
     });
-  };
-  if (engine) cleanups.push(sweepPeriodically(store, log));
+    onEngineBack = watch.onEngineBack;
+    cleanups.push(watch.stop);
+    // Before anything is read from it, or written to it.
+    await assertSame();
+  }
 
-  const service = createService({ config, keys: keysOf(config), store, clock: systemClock, log });
+  service = createService({ config, keys: keysOf(config), store, clock: systemClock, log });
+  const { stop: stopService, announceStop } = service;
   cleanups.push(() =>
-    service
-      .stop()
-      .catch((error: unknown) =>
-        log.warn({ err: error }, 'the last uses of tokens could not be recorded'),
-      ),
+    stopService().catch((error: unknown) =>
+      log.warn({ err: error }, 'the last uses of tokens could not be recorded'),
+    ),
   );
 
-  // Listening comes first: a port that is taken must not cost the generated password. Until the
-  // revocation list is loaded, every check is answered 503.
-  const server = createServer(service.handler);
+  // Listening comes first: a port that is taken must not cost the generated password. Until
+  // everything that can refuse the start has been asked, every request is answered 503.
+  const server = createServer({ connectionsCheckingInterval: 1000 }, gate.handler);
   await listen(server, config);
   cleanups.push(() => drain(server));
   await service.sync.load();
-  service.sync.start();
-  service.marker.wake();
-  if (engine) assertNotEmptied(config.dataDir, await store.isEmpty());
   const newAdministrator = await ensureAdministrator(store.users, service.hasher, {
     email: config.adminEmail,
     password: config.adminPassword,
   });
-  if (engine) markInitialized(config.dataDir);
+  if (engine) {
+    databaseId = await markInitialized(config.dataDir, store);
+    cleanups.push(sweepPeriodically(store, log));
+  }
+  service.sync.start();
+  service.probe.start();
+  service.marker.wake();
+  gate.open(service.handler);
 
   cleanups.push(async () => {
-    service.announceStop();
+    announceStop();
     await delay(LINGER_MS);
   });
   return { address: addressOf(server, config.host), newAdministrator, stop };
+}
+
+/**
+ * The embedded engine was started again: the connection is renewed, and it is asked whether it
+ * still is the same database. One whose folder was deleted comes back empty, and what would be
+ * revoked in it is lost when the real one is restored.
+ */
+function watchEngine(
+  { store, assertSame, log }: { store: Store; assertSame: () => Promise<void>; log: Logger },
+  onLost: (error: DatabaseLostError) => void,
+): { onEngineBack: () => void; stop: () => Promise<void> } {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+
+  async function check(): Promise<void> {
+    try {
+      await store.reconnect();
+    } catch (error) {
+      // The following of the revocation list tries again until it succeeds.
+      log.warn({ err: error }, 'the connection to the embedded engine could not be renewed');
+    }
+    while (!signal.aborted) {
+      try {
+        await assertSame();
+        return;
+      } catch (error) {
+        if (error instanceof DatabaseLostError) {
+          onLost(error);
+          return;
+        }
+        if (!(error instanceof ServiceError))
+          log.error({ err: error }, 'the database could not be recognized yet');
+        await delay(ASK_AGAIN_MS, undefined, { ref: false });
+      }
+    }
+  }
+
+  return {
+    onEngineBack: () => void check(),
+    stop: async () => stopping.abort(),
+  };
 }
 
 /** Waits for a database that is starting at the same time, as with docker compose. */
@@ -105,6 +165,7 @@ async function reachStore(uri: string, log: Logger): Promise<Store> {
         uri,
         clock: systemClock,
         report: (level, message) => log[level](message),
+        onMending: reportTo(log),
       });
     } catch (error) {
       // Only what may pass by itself is waited for.
@@ -115,6 +176,14 @@ async function reachStore(uri: string, log: Logger): Promise<Store> {
       await delay(500);
     }
   }
+}
+
+function reportTo(log: Logger) {
+  return ({ name, seen, mended, isDone }: MendingProgress) =>
+    log.info(
+      { event: 'store.mended', count: mended, total: seen },
+      isDone ? `${name}: mended` : `${name}: being mended`,
+    );
 }
 
 function unreachable(error: unknown): Error {
@@ -149,9 +218,11 @@ function sweepPeriodically(store: Store, log: Logger): () => Promise<void> {
 /** Limits on what one client may hold open; Node's own are generous. */
 async function listen(server: Server, { port, host }: Config): Promise<void> {
   server.headersTimeout = 10_000;
-  server.requestTimeout = 30_000;
+  server.requestTimeout = 15_000;
   server.keepAliveTimeout = 65_000;
-  server.maxHeadersCount = 100;
+  // Any other number would make those past it vanish without a word; the size is limited by Node,
+  // and what is too many is refused (http/request-limits.ts).
+  server.maxHeadersCount = 0;
   server.maxConnections = 10_000;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>

@@ -343,6 +343,61 @@ describe('what another service does to the collection of users', () => {
     expect([await verify(token), await verify(foreign)]).toEqual([401, 401]);
   });
 
+  it('a user who vanished counts however long their token was not used', async () => {
+    const user = await newUser();
+    const foreign = mint({ _id: user.id, jti: `idle-${serial}` });
+    expect(await verify(foreign)).toBe(204);
+    await within30s(t);
+    t.clock.now += 3_600_000;
+    await within30s(t);
+    await users().deleteOne({ _id: idOf(user.id) });
+    await within30s(t);
+    await verify(foreign);
+    await within30s(t);
+    expect(await verify(foreign)).toBe(401);
+  });
+
+  it('whoever another service knows may mint here and goes on', async () => {
+    const foreign = mint({ _id: 'b'.repeat(24), jti: 'mints-here' });
+    const minted = await t.http().get('/v1/token').set('Authorization', foreign);
+    expect(minted.status).toBe(200);
+    expect(await verify(minted.body.token)).toBe(204);
+    await within30s(t);
+    await within30s(t);
+    expect([await verify(foreign), await verify(minted.body.token)]).toEqual([204, 204]);
+  });
+
+  it('a status of any other kind counts, and a dropped index stops nothing', async () => {
+    const user = await newUser();
+    const token = await t.signIn(user.email);
+    await users().updateOne({ _id: idOf(user.id) }, { $set: { status: 'disabled' } });
+    await users().dropIndex('status_1__id_1');
+    await within30s(t);
+    expect(await verify(token)).toBe(401);
+    expect(await verify(root)).toBe(204);
+  });
+
+  it('enabling those who wait to be revoked revives nothing', async () => {
+    const many = await Promise.all(Array.from({ length: 55 }, () => newUser()));
+    const tokens = many.map(({ id }, i) => mint({ _id: id, jti: `queued-${serial}-${i}` }));
+    for (const token of tokens) expect(await verify(token)).toBe(204);
+    await t.service.usage.flush();
+    await users().updateMany(
+      { _id: { $in: many.map(({ id }) => idOf(id)) } },
+      { $set: { status: 0 } },
+    );
+    t.clock.now += 5000;
+    await t.service.sync.refresh();
+    await users().updateMany(
+      { _id: { $in: many.map(({ id }) => idOf(id)) } },
+      { $set: { status: 100 } },
+    );
+    for (const { id } of many) await act(id, 'enable').expect(200);
+    const good = [];
+    for (const token of tokens) if ((await verify(token)) === 204) good.push(token);
+    expect(good).toEqual([]);
+  });
+
   it('leaves alone those who were never among them: other services have users of their own', async () => {
     const foreign = mint({ _id: 'a'.repeat(24), jti: 'of-another-service' });
     expect(await verify(foreign)).toBe(204);

@@ -487,7 +487,7 @@ it('refresh tokens: exchanged, revoked and logged out with, from every place', a
     ['array', 400, 'POST', REFRESH, exchange({ refreshToken: [a.refresh] })],
     ['wrong name', 400, 'POST', REFRESH, exchange({ refresh_token: a.refresh })],
     ['as name', 400, 'POST', REFRESH, exchange({ [a.refresh]: 1 })],
-    ['query', 415, 'POST', `${REFRESH}?refreshToken=${a.refresh}`],
+    ['query', 400, 'POST', `${REFRESH}?refreshToken=${a.refresh}`],
     ['form', 415, 'POST', REFRESH, { headers: FORM, raw: `refreshToken=${a.refresh}` }],
     ['truncated', 400, 'POST', REFRESH, { headers: JSON_TYPE, raw: `{"x":"${a.refresh}` }],
     ['bare', 400, 'POST', REFRESH, { headers: JSON_TYPE, raw: a.refresh }],
@@ -820,7 +820,7 @@ it('none of it is in the log, in an answer or in the database', async () => {
     .createConnection(testMongodbUri(), { dbName: database })
     .asPromise();
   const collections = (await connection.listCollections()).map(({ name }) => name).toSorted();
-  expect(collections).toEqual(['activity', 'audit', 'cutoffs', 'tokens', 'users']);
+  expect(collections).toEqual(['activity', 'audit', 'cutoffs', 'mendings', 'tokens', 'users']);
   for (const name of collections) {
     const documents = await connection.collection(name).find().toArray();
     const text = documents

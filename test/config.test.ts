@@ -54,7 +54,7 @@ const DEFAULTS: Config = {
   dashboardIdleSeconds: 1800,
   refreshTokenSeconds: 30 * 86_400,
   refreshTokenUsage: 'one-time',
-  refreshTokenGraceSeconds: 0,
+  refreshTokenGraceSeconds: 10,
   unknownTokens: 'adopt',
   staleAfterSeconds: 30,
   retentionSeconds: 90 * 86_400,
@@ -63,7 +63,9 @@ const DEFAULTS: Config = {
   passwordHash: null,
   onPremises: true,
   signInAttemptsPerMinute: 30,
+  signInAttemptsPerAccount: 100,
   trustProxyHops: 0,
+  corsOrigins: [],
   logLevel: 'info',
 };
 
@@ -107,7 +109,14 @@ describe('values', () => {
     [{ ADMIN_PASSWORD: ' 8 chars ' }, { adminPassword: ' 8 chars ' }],
     [{ ON_PREMISES: 'false' }, { onPremises: false }],
     [{ SIGN_IN_ATTEMPTS: '1' }, { signInAttemptsPerMinute: 1 }],
+    [{ SIGN_IN_ATTEMPTS_PER_ACCOUNT: '1' }, { signInAttemptsPerAccount: 1 }],
     [{ TRUST_PROXY: '2' }, { trustProxyHops: 2 }],
+    [{ CORS_ORIGINS: 'https://app.example.com' }, { corsOrigins: ['https://app.example.com'] }],
+    [
+      { CORS_ORIGINS: ' https://A.example/ ,http://localhost:4200,https://a.example:443,' },
+      { corsOrigins: ['https://a.example', 'http://localhost:4200'] },
+    ],
+    [{ CORS_ORIGINS: 'http://[2001:DB8::1]:8080' }, { corsOrigins: ['http://[2001:db8::1]:8080'] }],
     [{ LOG_LEVEL: 'silent' }, { logLevel: 'silent' }],
     [{ LOG_LEVEL: 'verbose' }, { logLevel: 'debug' }],
     [{ LOG_LEVEL: 'http' }, { logLevel: 'debug' }],
@@ -193,6 +202,7 @@ describe('problems', () => {
     ['PORT', ['-1', '65536', '80.5', '0x50', '1e3', ' 80', 'null'], 'whole number from 0'],
     ['TRUST_PROXY', ['true', '-1', '17', '10.0.0.0/8'], 'whole number from 0 to 16'],
     ['SIGN_IN_ATTEMPTS', ['0', '-1', '100001', 'many'], 'whole number from 1 to 100000'],
+    ['SIGN_IN_ATTEMPTS_PER_ACCOUNT', ['0', '1.5', '100001'], 'whole number from 1 to 100000'],
     ['MONGODB_URI', ['localhost:27017', 'postgres://db', 'mongodb://', ' mongodb://x'], 'mongodb'],
     ['DATABASE_URI', ['http://db', 'MONGODB://db'], 'mongodb'],
     ['GLOBAL_SECRET_ALGORITHM', ['none', 'hs256', 'HS512', 'ES256'], 'HS256, RS256'],
@@ -201,6 +211,23 @@ describe('problems', () => {
     ['UNKNOWN_TOKENS', ['ADOPT', 'reject'], 'adopt, allow, deny'],
     ['LOG_LEVEL', ['loud', 'INFO'], 'trace, debug, info'],
     ['PASSWORD_HASH', ['BCRYPT', 'argon2', 'scrypt'], 'argon2id, bcrypt'],
+    [
+      'CORS_ORIGINS',
+      [
+        '*',
+        'null',
+        'app.example.com',
+        'https://*.example.com',
+        'https://a.example/path',
+        'https://a.example?x',
+        'https://a.example#',
+        'https://user@a.example',
+        'ftp://a.example',
+        'https://a.example https://b.example',
+        'https://a.example,*',
+      ],
+      'https://host',
+    ],
     ['ADMIN_EMAIL', ['root', 'a b@c', '@c', 'a@', ' a@b', 'a@b, c@d'], 'e-mail address'],
     ['ADMIN_PASSWORD', ['short', '1234567'], 'at least 8'],
     ['ADMIN_PASSWORD', ['x'.repeat(257)], 'at most 256'],
@@ -368,7 +395,7 @@ describe('HS256', () => {
   it.each([
     ['32 bytes', SECRET.slice(0, 32)],
     ['32 bytes of UTF-8', 'éèêëàâäôöùûüçñßœ'],
-    ['32 spaces and letters', '  a b c d e f g h i j k l m n o p '],
+    ['32 spaces and letters', '  q 7Xd w Zr9 k T2v m B4h s L8c y '],
   ])('takes %s', (_name, secret) => {
     expect(Buffer.byteLength(secret)).toBeGreaterThanOrEqual(32);
     expect(parseConfig({ GLOBAL_SECRET: secret }).signing).toEqual({

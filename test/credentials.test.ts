@@ -581,7 +581,8 @@ describe('signing in', () => {
 
     const reference = await post('alice@example.com', WRONG);
     expect(reference.status).toBe(401);
-    expect(reference.headers['www-authenticate']).toBe('Basic realm="Users", charset="UTF-8"');
+    // Basic isn't read here, so a browser must not ask for it.
+    expect(reference.headers['www-authenticate']).toBe('Bearer realm="Users"');
     expect(reference.headers['content-type']).toMatch(/^application\/problem\+json/);
     expect(reference.body).toMatchObject({
       code: 'unauthenticated',
@@ -691,6 +692,7 @@ describe('signing in', () => {
       hasher: t.service.hasher,
       clock: () => t.clock.now,
       attemptsPerMinute: 100,
+      attemptsPerAccount: 100,
     });
     expect(await signIn(email, PASSWORD, 'here')).toMatchObject({ userId: alice.id });
     expect(await signIn(' ALICE@example.com', PASSWORD, 'there')).toMatchObject({
@@ -730,6 +732,7 @@ describe('signing in', () => {
       hasher: t.service.hasher,
       clock: () => t.clock.now,
       attemptsPerMinute: 100,
+      attemptsPerAccount: 100,
     });
 
     changeMeanwhile = true;

@@ -382,3 +382,4 @@ describe('a cell of the export', () => {
     },
   );
 });
+it('DEBUG', async () => { const l = t.log(); console.log(l.split('\n').filter((x) => x.includes('broke off') || x.includes('"level":50') || x.includes('error')).slice(0,3).join('\n')); });

@@ -16,7 +16,6 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { unauthenticated } from '../src/errors.js';
 import type { User } from '../src/store/records.js';
 import { createJti } from '../src/tokens/jti.js';
 import { jtiOf, mint, startTestService, type TestService } from './support/harness.js';
@@ -25,8 +24,13 @@ import { makeFolder, removeFolder } from './support/process.js';
 const docs = (name: string) =>
   readFileSync(fileURLToPath(new URL(`../docs/${name}`, import.meta.url)), 'utf8');
 const NGINX_CONF = docs('nginx.conf');
-const CHALLENGE = unauthenticated().headers['WWW-Authenticate'];
-const SPOOFED = { 'X-User-Id': 'spoofed', 'X-Token-Jti': 'spoofed', 'X-Application-Id': 'spoofed' };
+const CHALLENGE = 'Bearer realm="Users"';
+const SPOOFED = {
+  'X-User-Id': 'spoofed',
+  'X-Subject-Type': 'spoofed',
+  'X-Token-Jti': 'spoofed',
+  'X-Application-Id': 'spoofed',
+};
 
 /** null where nginx, with its module, isn't installed. */
 const nginxPath = findNginx();
@@ -264,6 +268,7 @@ describeWithNginx('an application behind nginx', () => {
     expect(seen[0]).toMatchObject({ method: 'GET', url: '/a/b?c=d%20e' });
     expect(seen[0]?.headers).toMatchObject({
       'x-user-id': alice.id,
+      'x-subject-type': 'user',
       'x-token-jti': jtiOf(token),
       authorization: token,
     });
@@ -279,6 +284,15 @@ describeWithNginx('an application behind nginx', () => {
       'x-user-id': 'zo%C3%AB%25',
       'x-token-jti': jtiOf(token),
       'x-application-id': 'app-1',
+    });
+    expect(JSON.stringify(seen[0]?.rawHeaders)).not.toContain('spoofed');
+  });
+
+  it("gets a guest as a guest, also with a user's id", async () => {
+    await through({ authorization: freshToken({ sub: 'guest', _id: alice.id }), headers: SPOOFED });
+    expect(seen[0]?.headers).toMatchObject({
+      'x-user-id': `guest:${alice.id}`,
+      'x-subject-type': 'guest',
     });
     expect(JSON.stringify(seen[0]?.rawHeaders)).not.toContain('spoofed');
   });

@@ -747,10 +747,21 @@ describe('operations', () => {
     const own = await startTestService();
     expect((await own.http().get('/healthz')).body).toEqual({ status: 'ok' });
     const ready = await own.http().get('/readyz');
-    expect([ready.status, ready.body.status]).toEqual([200, 'ready']);
+    expect([ready.status, ready.body]).toEqual([
+      200,
+      {
+        status: 'ready',
+        checks: { running: true, revocationIndex: true, store: true },
+        reasons: [],
+      },
+    ]);
     own.service.announceStop();
     const stopping = await own.http().get('/readyz');
     expect([stopping.status, stopping.body.checks.running]).toEqual([503, false]);
+    expect(stopping.body).toMatchObject({
+      status: 'not ready',
+      reasons: ['the service is stopping'],
+    });
     expect((await own.http().get('/healthz')).status).toBe(200);
     await own.close();
   });

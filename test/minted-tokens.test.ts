@@ -1,12 +1,11 @@
 /** Revoked at every door: what was minted with a token falls with it, and nobody mints with what another instance has revoked. */
 import mongoose from 'mongoose';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { createConfirmCaller } from '../src/auth/confirm-caller.js';
 import { createMinting } from '../src/auth/minting.js';
 import type { Principal } from '../src/auth/principal.js';
 import { hitBy } from '../src/store/cutoff-filter.js';
-import type { CutoffScope } from '../src/store/cutoffs.js';
 import type { NewTokenRecord } from '../src/store/records.js';
 import { createJti } from '../src/tokens/jti.js';
 import { cutoffSubjectOf, isCutOff, isInScope } from '../src/tokens/state.js';
@@ -195,6 +194,99 @@ describe('what was minted with a token', () => {
     ) as { jti: string };
     await t.http().delete(`/v3/jwt/history/${jti}`).set('Authorization', root).expect(200);
     expect(await verify(made.body.key)).toBe(401);
+  });
+
+  const sessionWith = async (applicationId?: string) => {
+    const email = newEmail();
+    const { id: userId } = await t.createUser(email, 'admin');
+    const session = await login(email, applicationId);
+    return { ...session, userId, minted: await mintWith(session.token) };
+  };
+  const revokeSession = (id: string) =>
+    t.http().delete(`/api/jwt/refresh/${id}`).set('Authorization', root);
+
+  it('falls with a session whose access token has expired meanwhile', async () => {
+    for (const path of ['id', 'user'] as const) {
+      const { token, refreshTokenId, userId, minted } = await sessionWith();
+      t.clock.now += 2 * 3_600_000;
+      expect([await verify(token), await verify(minted)]).toEqual([401, 204]);
+      if (path === 'id') await revokeSession(refreshTokenId).expect(200);
+      else
+        await t
+          .http()
+          .delete('/api/jwt/refresh')
+          .query({ userId })
+          .set('Authorization', root)
+          .expect(200);
+      expect([path, await verify(minted)]).toEqual([path, 401]);
+    }
+  });
+
+  it('falls with an expired key in between', async () => {
+    const parent = await t.signIn('root@example.com');
+    const { body } = await t
+      .http()
+      .post('/admin/api-keys')
+      .set('Authorization', parent)
+      .send({ name: 'short', expiresAt: new Date(t.clock.now + 60_000).toISOString() });
+    const minted = await mintWith(body.key);
+    t.clock.now += 61_000;
+    expect([await verify(body.key), await verify(minted)]).toEqual([401, 204]);
+    await t
+      .http()
+      .delete(`/v3/jwt/history/${jtiOf(parent)}`)
+      .set('Authorization', root)
+      .expect(200);
+    expect(await verify(minted)).toBe(401);
+  });
+
+  it('falls when a session that was signed out is revoked after all, at every door', async () => {
+    for (const door of ['history', 'fusionauth'] as const) {
+      const { refreshToken, refreshTokenId, minted } = await sessionWith();
+      await t.http().post('/api/logout').send({ refreshToken }).expect(200);
+      expect(await verify(minted)).toBe(204);
+      if (door === 'fusionauth') await revokeSession(refreshTokenId).expect(404);
+      else
+        await t
+          .http()
+          .delete(`/v3/jwt/history/${refreshTokenId}`)
+          .set('Authorization', root)
+          .expect(200);
+      expect([door, await verify(minted)]).toEqual([door, 401]);
+    }
+  });
+
+  it('falls when it was minted after the time of a cut-off that hits its parent', async () => {
+    const email = newEmail();
+    const { id: userId } = await t.createUser(email, 'admin');
+    const parent = await t.signIn(email);
+    t.clock.now += 60_000;
+    const before = new Date(t.clock.now).toISOString();
+    t.clock.now += 60_000;
+    const children = await family(parent);
+    const apart = await mintWith(basic(email));
+    const body = { userId, before, reason: 'compromised' };
+    await t.http().post('/admin/cutoffs').set('Authorization', root).send(body).expect(201);
+    expect([await verify(parent), await states(children)]).toEqual([401, all(401)]);
+    expect(await verify(apart)).toBe(204);
+  });
+
+  it('falls with the record of an id that was registered for whichever issuer', async () => {
+    const jti = `anyone-${(serial += 1)}`;
+    const registered = await t
+      .http()
+      .post('/v3/jwt/history')
+      .set('Authorization', root)
+      .send({ jti, userId: 'elsewhere' });
+    const parent = mint({ jti, _id: 'elsewhere', iss: 'https://elsewhere.example' });
+    const minted = await mintWith(parent);
+    expect([await verify(parent), await verify(minted)]).toEqual([204, 204]);
+    await t
+      .http()
+      .delete(`/v3/jwt/history/id/${registered.body._id}`)
+      .set('Authorization', root)
+      .expect(200);
+    expect([await verify(parent), await verify(minted)]).toEqual([401, 401]);
   });
 
   it('falls even when it was minted with a token without a record', async () => {
@@ -510,12 +602,8 @@ describe('one rule', () => {
           await collection.insertMany(records.map((each, _id) => ({ _id, ...each })));
           const found = await collection.find(hitBy({ at, ...scope })).toArray();
           const expected = records.flatMap((each, i) => {
-            const subject = cutoffSubjectOf(
-              each as unknown as Parameters<typeof cutoffSubjectOf>[0],
-            );
-            return isInScope(scope as CutoffScope, subject) && isCutOff(subject, at.getTime())
-              ? [i]
-              : [];
+            const subject = cutoffSubjectOf(each);
+            return isInScope(scope, subject) && isCutOff(subject, at.getTime()) ? [i] : [];
           });
           expect(found.map(({ _id }) => _id).toSorted((a, b) => a - b)).toEqual(expected);
         },

@@ -67,6 +67,17 @@ const jti = (token: string) =>
     .jti;
 
 describe('starting', () => {
+  it('reads the headers past the hundredth, or says that it does not', async () => {
+    const service = await start();
+    const filler = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`x-${i}`, '1']));
+    const ask = (count: number, path: string) =>
+      fetch(`${service.address}${path}`, { headers: { ...filler(count), authorization: basic } });
+    expect((await ask(80, '/v3/jwt/history')).status).toBe(200);
+    for (const path of ['/v3/jwt/history', '/auth/verify'])
+      expect((await ask(150, path)).status).toBe(431);
+  });
+
   it('prints the first administrator once, with a curl line that works as pasted', async () => {
     const env = { DATA_DIR: dataDir() };
     const first = await startProcess(env);
@@ -302,7 +313,15 @@ describe('for people', () => {
       code: 1,
       stderr: expect.stringContaining('Usage'),
     });
-    await (await start()).end('SIGTERM');
+    const before = await start();
+    const signIn = (password: string, at: ServiceProcess) =>
+      fetch(`${at.address}/auth/signin`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ email: 'admin@localhost', password }),
+      });
+    const { token } = (await (await signIn(PASSWORD, before)).json()) as { token: string };
+    await before.end('SIGTERM');
     const { stdout } = await setAdmin('admin@localhost');
     const password = /is now: (\S+)/.exec(stdout)?.[1] ?? '';
     const service = await start();
@@ -317,7 +336,65 @@ describe('for people', () => {
         `Basic ${Buffer.from(`admin@localhost:${secret}`).toString('base64')}`,
       );
     expect([(await as(password)).status, (await as(PASSWORD)).status]).toEqual([200, 401]);
+    // What was made with the old password has ended with it.
+    expect((await call(service, 'GET', '/auth/verify', token)).status).toBe(401);
     await service.end('SIGTERM');
+  });
+
+  it('disables, enables and deletes a user while the service is stopped', async () => {
+    const user = (...args: string[]) =>
+      run(process.execPath, ['dist/cli/user.js', ...args], {
+        cwd: ROOT,
+        env: { PATH: process.env['PATH'], DATA_DIR: dataDir(), GLOBAL_SECRET: SECRET },
+      });
+    expect((await user('--help')).stdout).toContain('Usage');
+    for (const wrong of [[], ['disable'], ['ban', 'a@b.example'], ['disable', 'x', '--why', 'y']])
+      await expect(user(...wrong)).rejects.toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('Usage'),
+      });
+    const body = { email: 'alice@example.com', password: PASSWORD };
+    const signIn = (at: ServiceProcess) =>
+      fetch(`${at.address}/auth/signin`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    const first = await start();
+    const made = await fetch(`${first.address}/admin/users`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: basic },
+      body: JSON.stringify(body),
+    });
+    expect(made.status).toBe(201);
+    const { token } = (await (await signIn(first)).json()) as { token: string };
+    await first.end('SIGTERM');
+
+    await expect(user('disable', 'nobody@example.com')).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('There is no user nobody@example.com'),
+    });
+    expect((await user('disable', 'Alice@Example.com', '--reason', 'left')).stdout).toContain(
+      'is disabled',
+    );
+    const second = await start();
+    expect((await call(second, 'GET', '/auth/verify', token)).status).toBe(401);
+    expect((await signIn(second)).status).toBe(401);
+    const trail = await (await call(second, 'GET', '/admin/events', basic)).json();
+    expect((trail as { events: unknown[] }).events).toContainEqual(
+      expect.objectContaining({ type: 'user.disabled', by: 'system', via: 'cli', reason: 'left' }),
+    );
+    await second.end('SIGTERM');
+
+    expect((await user('enable', 'alice@example.com')).stdout).toContain('is active again');
+    const third = await start();
+    expect((await call(third, 'GET', '/auth/verify', token)).status).toBe(401);
+    expect((await signIn(third)).status).toBe(200);
+    await third.end('SIGTERM');
+    expect((await user('delete', 'alice@example.com')).stdout).toContain('is deleted');
+    const fourth = await start();
+    expect((await signIn(fourth)).status).toBe(401);
+    await fourth.end('SIGTERM');
   });
 
   it('tells the whole story with `npm run demo`', async () => {

@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import request, { type Response } from 'supertest';
 import { parseConfig } from '../src/config.js';
-import { unauthenticated } from '../src/errors.js';
 import { createLogger } from '../src/observability/logger.js';
 import { createService, type Service } from '../src/service.js';
 import { openStore, type Store } from '../src/store/connect.js';
@@ -26,7 +25,8 @@ import {
 } from './support/harness.js';
 import { makeFolder, removeFolder } from './support/process.js';
 
-const CHALLENGE = unauthenticated().headers['WWW-Authenticate'];
+/** No Basic: browsers would ask for a password, which is never right here. */
+const CHALLENGE = 'Bearer realm="Users"';
 const API_KEY = `0195518e-1a2b-7c3d-8e4f-5a6b7c8d9e0f.${'Ab-_5'.repeat(8)}xyz`;
 const ISSUER = 'https://tiledesk.com';
 
@@ -79,9 +79,9 @@ async function revoke(token: string, service = t): Promise<void> {
   expect(response.status).toBe(200);
 }
 
-/** All that a client sees, but for the time. */
+/** All that a client sees, but for the time and the request's own id. */
 function visible({ status, headers, text }: Response): unknown {
-  const { date: _date, ...others } = headers as Record<string, string>;
+  const { date: _date, 'x-request-id': _id, ...others } = headers as Record<string, string>;
   return { status, headers: others, text: text ?? '' };
 }
 
@@ -102,6 +102,7 @@ describe('a good token', () => {
       expect(response.status).toBe(204);
       expect(response.headers).toMatchObject({
         'x-user-id': userId,
+        'x-subject-type': 'user',
         'x-token-jti': jtiOf(token),
         'cache-control': 'no-store',
       });
@@ -282,25 +283,111 @@ describe('out of date', () => {
 
 describe('the log', () => {
   it('says who was refused, why, and what was asked for', async () => {
-    const token = await t.signIn('alice@example.com');
-    await revoke(token);
     for (const headers of [
       { 'X-Original-URI': '/orders/7?secret=canary', 'X-Original-Method': 'DELETE' },
       { 'X-Forwarded-Uri': '/orders/7#canary', 'X-Forwarded-Method': 'DELETE' },
+      {
+        'X-Original-URL': 'https://user:canary@shop.example:8443/orders/7?secret=canary',
+        'X-Original-Method': 'DELETE',
+      },
     ]) {
-      await verify(token, headers);
-      expect(refusalOf(jtiOf(token)).at(-1)).toMatchObject({
-        level: 'info',
-        reason: 'revoked',
-        userId,
-        route: '/orders/7',
-        method: 'DELETE',
-      });
+      const token = await t.signIn('alice@example.com');
+      await revoke(token);
+      const answer = await verify(token, headers);
+      expect(refusalOf(jtiOf(token))).toEqual([
+        expect.objectContaining({
+          level: 'info',
+          reason: 'revoked',
+          userId,
+          route: '/orders/7',
+          method: 'DELETE',
+          address: '127.0.0.1',
+          requestId: answer.headers['x-request-id'],
+        }),
+      ]);
     }
+    const token = await t.signIn('alice@example.com');
+    await revoke(token);
     await verify(token);
-    expect(refusalOf(jtiOf(token))).toHaveLength(3);
-    expect(refusalOf(jtiOf(token)).at(-1)).not.toHaveProperty('route');
+    expect(refusalOf(jtiOf(token))).toEqual([expect.not.objectContaining({ route: /./ })]);
     expect(t.log()).not.toContain('canary');
+  });
+
+  it.each([
+    ['https://shop.example', '/'],
+    ['http://[2001:db8::1]:80/a#b', '/a'],
+    ['https://shop.example?token=canary', '/'],
+    ['//shop.example/a', '//shop.example/a'],
+  ])('reads the X-Original-URL %s as %s', async (url, route) => {
+    const jti = createJti(START);
+    await verify(freshToken({ jti, exp: 1 }), { 'X-Original-URL': url });
+    expect(refusalOf(jti)).toEqual([expect.objectContaining({ route })]);
+    expect(t.log()).not.toContain('canary');
+  });
+
+  it.each([
+    ['its X-Request-Id', { 'X-Request-Id': 'abc-1.2_3' }, 'abc-1.2_3'],
+    [
+      'its trace',
+      { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' },
+      '4bf92f3577b34da6a3ce929d0e0e4736',
+    ],
+    ['its trace, where its id is odd', { 'X-Request-Id': 'a b', traceparent: 'x' }, null],
+    ['a new id', {}, null],
+  ])('ties itself to the caller by %s, as every other route does', async (_what, headers, id) => {
+    const jti = createJti(START);
+    const refused = await verify(freshToken({ jti, exp: 1 }), headers);
+    const given = String(refused.headers['x-request-id']);
+    if (id === null) expect(given).toMatch(/^[0-9a-f-]{36}$/);
+    else expect(given).toBe(id);
+    expect(refusalOf(jti)).toEqual([expect.objectContaining({ requestId: given })]);
+    const passed = await verify(freshToken(), headers);
+    expect(passed.status).toBe(204);
+    if (id === null) expect(passed.headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);
+    else expect(passed.headers['x-request-id']).toBe(id);
+    expect(passed.headers['x-request-id'] === given).toBe(id !== null);
+  });
+
+  it('says where the client is, behind proxies too', async () => {
+    const proxied = await t.sibling({ TRUST_PROXY: '1' });
+    const rows = [
+      ['192.0.2.1, [2001:db8::1]:443', '2001:db8::1'],
+      ['_hidden', 'unknown'],
+    ] as const;
+    for (const [forwarded, address] of rows) {
+      const jti = createJti(START);
+      const token = freshToken({ jti, exp: 1 });
+      await verify(token, { 'X-Forwarded-For': forwarded }, { service: proxied });
+      expect(refusalOf(jti, proxied.log())).toEqual([expect.objectContaining({ address })]);
+    }
+    await proxied.close();
+  });
+
+  it('has one line for a token that comes again and again, and its count each minute', async () => {
+    const looping = await t.sibling();
+    const [jti, other] = [createJti(START), createJti(START)];
+    const token = freshToken({ jti, exp: 1 });
+    const come = async (times: number) => {
+      for (let i = 0; i < times; i += 1) await verify(token, {}, { service: looping });
+    };
+    const counts = () => refusalOf(jti, looping.log()).map(({ count }) => count);
+    await come(50);
+    expect(counts()).toEqual([undefined]);
+    // Others are told of meanwhile.
+    await verify(freshToken({ jti: other, exp: 1 }), {}, { service: looping });
+    expect(refusalOf(other, looping.log())).toHaveLength(1);
+    looping.clock.now += 59_999;
+    await come(1);
+    expect(counts()).toEqual([undefined]);
+    looping.clock.now += 1;
+    await come(20);
+    // The 50 less the first, the one after, and this one.
+    expect(counts()).toEqual([undefined, 51]);
+    expect(refusalOf(jti, looping.log()).at(-1)).toMatchObject({ reason: 'expired', count: 51 });
+    await looping.close();
+    // Whatever was counted and not yet told is told at the end.
+    expect(counts()).toEqual([undefined, 51, 19]);
+    expect(refusalOf(jti, looping.log()).at(-1)).not.toHaveProperty('address');
   });
 
   it('says the reason of an expired token', async () => {

@@ -31,7 +31,7 @@ interface Dependencies {
     'findById' | 'findByEmail' | 'setPassword' | 'setAdministrator' | 'setStatus' | 'remove'
   >;
   readonly revoker: Pick<Revoker, 'revokeScope'>;
-  readonly standing: Pick<Standing, 'block' | 'unblock'>;
+  readonly standing: Pick<Standing, 'block' | 'unblock' | 'isBlocked'>;
   /** Forgets which passwords were right. */
   readonly forgetVerified: () => void;
   readonly trail: Pick<Trail, 'record'>;
@@ -89,11 +89,12 @@ export function createAccounts(deps: Dependencies): Accounts {
       const before = await users.findById(id);
       if (before === null) return null;
       // While it is still disabled, so that there is no moment in which something old is good.
-      if (before.status !== ACTIVE_STATUS) await revokeAll(before.id, context);
+      const wasDisabled = before.status !== ACTIVE_STATUS || standing.isBlocked(before.id);
+      if (wasDisabled) await revokeAll(before.id, context);
       const user = await users.setStatus(id, ACTIVE_STATUS);
       if (user === null) return null;
       standing.unblock(user.id);
-      if (before.status !== ACTIVE_STATUS) report('user.enabled', user.id, context);
+      if (wasDisabled) report('user.enabled', user.id, context);
       return user;
     },
 

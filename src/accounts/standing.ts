@@ -7,17 +7,18 @@ import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { RevocationContext, Revoker } from '../revocation/revoke.js';
 import type { RevocationIndex } from '../revocation/revocation-index.js';
-import { ACTIVE_STATUS, isRecordId } from '../store/records.js';
+import { USER } from '../store/ids.js';
+import { ACTIVE_STATUS } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
 import type { Claims } from '../tokens/claims.js';
-import { timeOfJti } from '../tokens/jti.js';
 
 export interface Standing {
   /** The holder of a token in use: from now on it is looked whether that user still exists. */
   noteUse(claims: Claims): void;
   /** From now on nothing of this user is good. */
   block(userId: string): void;
+  isBlocked(userId: string): boolean;
   unblock(userId: string): void;
   /** Looks at the users, where that is due. @throws ServiceError 503: then nobody knows. */
   refresh(): Promise<void>;
@@ -32,7 +33,6 @@ interface Dependencies {
   readonly forgetVerified: () => void;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly ownIssuer: string;
 }
 
 const INACTIVE_EVERY_MS = 5000;
@@ -51,7 +51,7 @@ interface Watched {
 }
 
 export function createStanding(deps: Dependencies): Standing {
-  const { users, tokens, revoker, index, clock, log, ownIssuer } = deps;
+  const { users, tokens, revoker, index, clock, log } = deps;
   const watched = new Map<string, Watched>();
   /** Disabled, and gone. */
   const inactive = new Set<string>();
@@ -97,7 +97,9 @@ export function createStanding(deps: Dependencies): Standing {
       lastLook,
     );
     for (const userId of [...toRevoke].slice(0, REVOKED_AT_ONCE)) {
-      if (await tokens.hasUnrevoked(userId)) await revokeAll(userId, 'the user was disabled');
+      // Tokens in use need not have a record.
+      if (watched.has(userId) || (await tokens.hasUnrevoked(userId)))
+        await revokeAll(userId, 'the user was disabled');
       toRevoke.delete(userId);
     }
     inactiveAt = startedAt;
@@ -123,10 +125,13 @@ export function createStanding(deps: Dependencies): Standing {
 
   async function lookForMissing(): Promise<void> {
     const now = clock();
-    for (const [userId, { seenAt }] of watched) {
-      if (now - seenAt > IN_USE_MS) watched.delete(userId);
+    const inUse: string[] = [];
+    for (const [userId, { seenAt, isOurs }] of watched) {
+      if (now - seenAt <= IN_USE_MS) inUse.push(userId);
+      // One of ours is kept in mind: their token may come again long after they have gone.
+      else if (!isOurs) watched.delete(userId);
     }
-    const asked = [...new Set([...watched.keys(), ...missing])];
+    const asked = [...new Set([...inUse, ...missing])];
     for (let at = 0; at < asked.length; at += BATCH) {
       const batch = asked.slice(at, at + BATCH);
       const present = new Set((await users.findByIds(batch)).map(({ id }) => id));
@@ -146,18 +151,17 @@ export function createStanding(deps: Dependencies): Standing {
   }
 
   return {
-    noteUse({ userId, issuer, jti }) {
-      if (!isRecordId(userId) || missing.has(userId)) return;
-      // Whatever was issued here was issued to one of our users.
-      const isOurs = issuer === ownIssuer && timeOfJti(jti) !== null;
+    noteUse({ userId, subjectType }) {
+      if (subjectType !== USER || missing.has(userId)) return;
       const known = watched.get(userId);
       if (known !== undefined) {
         known.seenAt = clock();
-        known.isOurs ||= isOurs;
       } else if (watched.size < MAX_WATCHED) {
-        watched.set(userId, { seenAt: clock(), isOurs });
+        watched.set(userId, { seenAt: clock(), isOurs: false });
       }
     },
+
+    isBlocked: (userId) => inactive.has(userId) || missing.has(userId),
 
     block(userId) {
       changed.add(userId);

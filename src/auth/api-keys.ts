@@ -1,6 +1,7 @@
 /** API keys: opaque tokens that act for the administrator who made them. A key is looked up once, then remembered; its revocation is asked for at every use. */
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
+import { subjectTypeOf } from '../store/ids.js';
 import type { Device, NewTokenRecord, TokenRecord } from '../store/records.js';
 import type { SecretStore } from '../store/token-secrets.js';
 import type { Claims } from '../tokens/claims.js';
@@ -123,6 +124,7 @@ function toClaims(record: TokenRecord): Claims {
     subject: record.subject,
     audience: record.audience,
     userId: record.userId ?? '',
+    subjectType: subjectTypeOf(record.userId ?? ''),
     applicationId: record.applicationId,
     sessionId: null,
     sessionIssuedAt: null,

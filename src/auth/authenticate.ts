@@ -1,9 +1,11 @@
 /** The passport middleware of every protected route: Basic or a token, `session: false`, `req.user` on success. */
 import type { Request, RequestHandler } from 'express';
 import passport from 'passport';
-import { forbidden, unauthenticated } from '../errors.js';
+import { forbidden, ServiceError, unauthenticated } from '../errors.js';
+import { discardBody } from '../http/body-limits.js';
 import type { SigningKeys } from '../tokens/keys.js';
 import type { UserStore } from '../store/users.js';
+import { isUser } from '../store/ids.js';
 import { ACTIVE_STATUS, type User } from '../store/records.js';
 import type { CheckCredentials } from './check-credentials.js';
 import type { Principal } from './principal.js';
@@ -31,17 +33,44 @@ export function createAuthenticate({
   }) as RequestHandler;
 }
 
+/**
+ * The way to whatever changes something: the credentials are asked for before the body is read, so
+ * that nobody's is read in vain, and again once it is here. Whoever holds it back can't act with a
+ * token, a session or a password that was revoked meanwhile. The role is asked for after these steps.
+ */
+export function authenticateAroundBody(
+  authenticate: RequestHandler,
+  readBody: RequestHandler = discardBody,
+): RequestHandler[] {
+  return [authenticate, readBody, authenticate];
+}
+
 /** The caller, on a route behind `authenticate`. */
 export function principalOf(req: Request): Principal {
   if (!req.user) throw unauthenticated();
   return req.user.principal;
 }
 
-/** Whether this principal is an administrator now: asked of the store, so that a lost role counts at once. */
+/**
+ * The caller, if it is a user: whatever is made for somebody is made for users only. Guests, bots and
+ * their like see and revoke what they hold, and get nothing new.
+ * @throws ServiceError 403 for any other kind of holder.
+ */
+export function userPrincipalOf(req: Request): Principal {
+  const principal = principalOf(req);
+  if (isUser(principal.userId)) return principal;
+  throw new ServiceError('forbidden', 'Only users can have tokens made for them.');
+}
+
+/**
+ * Whether this principal is an administrator now: asked of the store, so that a lost role counts at
+ * once. No other kind of holder ever has a role, whatever its id.
+ */
 export async function isAdministrator(
   principal: Pick<Principal, 'userId'>,
   users: UserStore,
 ): Promise<boolean> {
+  if (!isUser(principal.userId)) return false;
   const user = await users.findById(principal.userId);
   return user !== null && isActiveAdministrator(user);
 }
@@ -51,7 +80,7 @@ export async function administratorsAmong(
   userIds: readonly string[],
   users: Pick<UserStore, 'findByIds'>,
 ): Promise<ReadonlySet<string>> {
-  const found = await users.findByIds(userIds);
+  const found = await users.findByIds(userIds.filter(isUser));
   return new Set(found.filter(isActiveAdministrator).map(({ id }) => id));
 }
 

@@ -19,7 +19,7 @@ export type Credentials =
 const NONE: Credentials = { scheme: 'none' };
 const MALFORMED: Credentials = { scheme: 'malformed' };
 const MAX_HEADER_LENGTH = MAX_TOKEN_LENGTH + 16;
-const API_KEY = /^[0-9a-f-]{36}\.[A-Za-z0-9_-]{43}$/;
+const API_KEY = /^[0-9a-f-]{36}\.[a-z0-9_-]{43}$/i;
 const API_KEY_USER = 'apikey';
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -56,7 +56,8 @@ function parseBasic(encoded: string): Credentials {
   let decoded: string;
   try {
     decoded = utf8.decode(Buffer.from(encoded, 'base64'));
-  } catch {
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'ERR_ENCODING_INVALID_ENCODED_DATA') throw error;
     return MALFORMED;
   }
   const colon = decoded.indexOf(':');

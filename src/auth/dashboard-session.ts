@@ -5,7 +5,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request, RequestHandler, Response } from 'express';
-import { ServiceError, unauthenticated } from '../errors.js';
+import { ServiceError, unauthenticatedWithoutBasic } from '../errors.js';
 import { clearCookie, readCookie, SESSION_COOKIE, setCookie } from '../http/cookies.js';
 import { clientDevice } from '../http/client.js';
 import type { CheckToken } from '../tokens/token-check.js';
@@ -22,6 +22,8 @@ export interface DashboardSessions {
   /** The idle time begins anew. */
   renew(req: Request, res: Response): void;
   end(req: Request, res: Response): void;
+  /** The session's own token, from its cookie. */
+  tokenOf(req: Request): string;
   /** Only a page of ours can know it: it's derived from the token in the cookie, which no script can read. */
   csrfToken(req: Request): string;
 }
@@ -84,6 +86,7 @@ export function createDashboardSessions(deps: Dependencies): DashboardSessions {
     },
     start,
     end: (req, res) => clearCookie(req, res, SESSION_COOKIE),
+    tokenOf: (req) => readCookie(req, SESSION_COOKIE) ?? '',
     csrfToken: (req) => csrfTokenOf(readCookie(req, SESSION_COOKIE) ?? ''),
   };
 }
@@ -94,9 +97,9 @@ export function csrfTokenOf(sessionToken: string): string {
 
 /** 401 without a Basic challenge: with one, the browser would ask for a password by itself. */
 export function signedOut(message?: string): ServiceError {
-  return new ServiceError('unauthenticated', message ?? unauthenticated().message, {
-    headers: { 'WWW-Authenticate': 'Bearer realm="Users"' },
-  });
+  return unauthenticatedWithoutBasic(
+    message ?? 'Sign in first: there is no session here, or it has ended.',
+  );
 }
 
 /** Browsers say where a request comes from; without a word it isn't a browser's, and carries no cookie by itself. */

@@ -7,9 +7,16 @@ import { type Algorithm, hash as argon2Hash, verify as argon2Verify } from '@nod
 import bcrypt from 'bcrypt';
 import type { Clock } from '../clock.js';
 import { invalidInput, ServiceError } from '../errors.js';
-import { createTurns } from './turns.js';
+import { createTurns, type Place } from './turns.js';
 
 export type PasswordForm = 'argon2id' | 'bcrypt';
+
+/**
+ * Sign-ins wait in three lanes: who signed in here before, who hasn't failed of late, and the rest.
+ * Whatever those of one do, the others have their turns; the last has one of four, while others wait.
+ */
+export type SignInLane = 'known' | 'quiet' | 'failing';
+export type SignInPlace = Place<SignInLane>;
 
 export interface PasswordHasher {
   /**
@@ -24,9 +31,14 @@ export interface PasswordHasher {
    * the others have.
    * @param hash a function is asked when its turn has come: what was read before the queue may have
    *   changed in it.
-   * @throws ServiceError 429 when too many wait; 503 as above.
+   * @param place where it waits for its turn.
+   * @throws ServiceError 429 when too many wait; 503 as above; the reason of the place's signal.
    */
-  verify(hash: string | null | (() => Promise<string | null>), password: string): Promise<boolean>;
+  verify(
+    hash: string | null | (() => Promise<string | null>),
+    password: string,
+    place?: SignInPlace,
+  ): Promise<boolean>;
   /**
    * The hash to put in place of this one, which just verified; null = it stays. Only a configured
    * form replaces any.
@@ -64,9 +76,14 @@ const MAX_DECOY_COST = 14;
 const BCRYPT_BYTES = 72;
 /** How long the answer about the others' form counts. */
 const FORM_FOR_MS = 60_000;
+/** What argon2 says of a hash that it can't read. */
+const DAMAGED = 'InvalidArg';
 /** One: two fill a small machine's cores, and every other request waits (and fewer sign in). */
 const MAX_AT_ONCE = 1;
-const MAX_WAITING = 200;
+/** In each lane; those behind one address may be many people. */
+const MAX_WAITING = { perClient: 200, inAll: 400 };
+/** For those who don't say whose sign-in it is. */
+const NOBODYS: SignInPlace = { lane: 'quiet', client: '' };
 
 export function createPasswordHasher(options: PasswordHasherOptions = {}): PasswordHasher {
   const { form = null } = options;
@@ -74,9 +91,13 @@ export function createPasswordHasher(options: PasswordHasherOptions = {}): Passw
   const turn = createTurns({
     atOnce: MAX_AT_ONCE,
     waiting: MAX_WAITING,
-    refusals: {
-      setting: () => tooBusy('Too many passwords are being set at once. Try again in a moment.'),
-      signIn: () => tooBusy('Too many sign-ins at once. Try again in a moment.'),
+    lanes: {
+      setting: {
+        refusal: () => tooBusy('Too many passwords are being set at once. Try again in a moment.'),
+      },
+      known: { refusal: tooManySignIns },
+      quiet: { refusal: tooManySignIns },
+      failing: { refusal: tooManySignIns, cost: 4 },
     },
   });
 
@@ -84,14 +105,14 @@ export function createPasswordHasher(options: PasswordHasherOptions = {}): Passw
     async hash(password, field = 'password') {
       const chosen = form ?? ((await costOfOthers()) === null ? 'argon2id' : 'bcrypt');
       assertHashable(password, chosen, field);
-      return turn('setting', () => makeHash(password, chosen));
+      return turn({ lane: 'setting', client: '' }, () => makeHash(password, chosen));
     },
 
-    async verify(given, password) {
+    async verify(given, password, place = NOBODYS) {
       // Asked in every case: a question only about those who don't exist would take its time.
       const decoy = decoyLike(await costOfOthers());
       // Nobody's hash: a check against it takes as long as any other, and never succeeds.
-      return turn('signIn', async () => {
+      return turn(place, async () => {
         const hash = typeof given === 'function' ? await given() : given;
         const matches = await verifyHash(hash ?? decoy, password);
         return hash !== null && matches;
@@ -105,7 +126,8 @@ export function createPasswordHasher(options: PasswordHasherOptions = {}): Passw
         return null;
       }
       try {
-        return await turn('signIn', () => makeHash(password, form));
+        // It was right: there is no better reason to be known.
+        return await turn({ lane: 'known', client: '' }, () => makeHash(password, form));
       } catch (error) {
         // It can wait; whoever signed in needn't.
         if (error instanceof ServiceError && error.code === 'too-many-requests') return null;
@@ -139,13 +161,16 @@ function assertHashable(password: string, form: PasswordForm, field: string): vo
 }
 
 async function verifyHash(hash: string, password: string): Promise<boolean> {
+  // To it, a damaged hash is one that doesn't match.
+  if (BCRYPT.test(hash)) return bcrypt.compare(password, hash.replace(/^\$2y/, '$2b'));
+  if (!hash.startsWith('$argon2')) return false;
   try {
-    if (BCRYPT.test(hash)) return await bcrypt.compare(password, hash.replace(/^\$2y/, '$2b'));
-    if (hash.startsWith('$argon2')) return await argon2Verify(hash, password);
-  } catch {
+    return await argon2Verify(hash, password);
+  } catch (error) {
     // A damaged hash matches nothing; the same answer as for a wrong password, or it would tell.
+    if ((error as { code?: unknown }).code !== DAMAGED) throw error;
+    return false;
   }
-  return false;
 }
 
 function decoyLike(bcryptCost: number | null): string {
@@ -168,6 +193,10 @@ function remembered({ bcryptCost, clock = Date.now }: PasswordHasherOptions) {
     }
     return answer;
   };
+}
+
+function tooManySignIns(): ServiceError {
+  return tooBusy('Too many sign-ins at once. Try again in a moment.');
 }
 
 function tooBusy(message: string): ServiceError {

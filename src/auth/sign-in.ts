@@ -1,21 +1,28 @@
 /** Who is this, by e-mail and password: the one function for Basic credentials and every sign-in. */
 import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { RateLimiterMemory } from 'rate-limiter-flexible';
 import type { Clock } from '../clock.js';
 import { normalizeEmail } from '../email.js';
-import { ServiceError } from '../errors.js';
 import { ACTIVE_STATUS } from '../store/records.js';
 import type { UserStore, UserWithPassword } from '../store/users.js';
 import type { PasswordHasher } from './password-hash.js';
 import type { PasswordPrincipal } from './principal.js';
+import { type Attempt, createSignInLimits } from './sign-in-limits.js';
 
 export interface PasswordSignIn {
   /**
    * Who it is, or null when the e-mail or the password is wrong or the account isn't active.
-   * @param address counts failures; @throws ServiceError 429 after too many of them.
+   * @param address counts failures, as the account does; null = nobody can tell it, and the account
+   *   stands for it.
+   * @param signal of the client: a sign-in that nobody waits for any more isn't worked on.
+   * @throws ServiceError 429 after too many failures, or while too many wait; the signal's reason.
    */
-  signIn(email: string, password: string, address: string): Promise<PasswordPrincipal | null>;
+  signIn(
+    email: string,
+    password: string,
+    address: string | null,
+    signal?: AbortSignal,
+  ): Promise<PasswordPrincipal | null>;
   /** Forgets what was verified; to be called when any password changes. */
   forgetVerified(): void;
 }
@@ -24,11 +31,13 @@ interface Dependencies {
   readonly users: UserStore;
   readonly hasher: PasswordHasher;
   readonly clock: Clock;
+  /** Failures of one address in a minute. */
   readonly attemptsPerMinute: number;
+  /** Failures at one account in a quarter of an hour. */
+  readonly attemptsPerAccount: number;
 }
 
 const VERIFIED_FOR_MS = 30_000;
-const WINDOW_SECONDS = 60;
 const MAX_PASSWORD_LENGTH = 256;
 
 export function createPasswordSignIn({
@@ -36,58 +45,80 @@ export function createPasswordSignIn({
   hasher,
   clock,
   attemptsPerMinute,
+  attemptsPerAccount,
 }: Dependencies): PasswordSignIn {
   /** Verified pairs, by an HMAC with a key that only this process knows; the password itself isn't kept. */
   const verified = new LRUCache<string, { principal: PasswordPrincipal; until: number }>({
     max: 1000,
   });
   const cacheKey = randomBytes(32);
-  const failures = new RateLimiterMemory({ points: attemptsPerMinute, duration: WINDOW_SECONDS });
+  const limits = createSignInLimits({
+    perAddress: attemptsPerMinute,
+    perAccount: attemptsPerAccount,
+    clock,
+  });
   let generation = 0;
 
   async function verifyPassword(
     email: string,
     password: string,
-    address: string,
+    attempt: Attempt,
+    signal: AbortSignal | undefined,
   ): Promise<PasswordPrincipal | null> {
-    await assertNotBlocked(failures, address);
+    attempt.assertAllowed();
     const account: { found: UserWithPassword | null } = { found: null };
     // Everything is asked when its turn has come: of many parallel guesses only the first few are
     // looked at, and the password may have changed in the queue.
-    const matches = await hasher.verify(async () => {
-      await assertNotBlocked(failures, address);
-      await failures.penalty(address);
-      account.found = await users.findByEmail(email);
-      return account.found?.passwordHash ?? null;
-    }, password);
+    const matches = await hasher.verify(
+      async () => {
+        attempt.assertAllowed();
+        attempt.begin();
+        account.found = await users.findByEmail(email);
+        return account.found?.passwordHash ?? null;
+      },
+      password,
+      { lane: attempt.lane, client: attempt.client, signal },
+    );
     const { found } = account;
     if (!found || !matches || found.user.status !== ACTIVE_STATUS) return null;
-    await failures.reward(address);
+    attempt.succeed();
+    // Whoever hung up meanwhile gets no token.
+    signal?.throwIfAborted();
     const { user } = found;
     const passwordHash = await renewed(found, password);
+    if (passwordHash === null) return null;
     return { kind: 'password', userId: user.id, user, passwordHash };
   }
 
-  /** The hash that the user has from now on. */
+  /** The hash that the user has from now on; null = the password has just been changed. */
   async function renewed(
     { user, passwordHash }: UserWithPassword,
     password: string,
-  ): Promise<string> {
+  ): Promise<string | null> {
     const next = await hasher.renew(passwordHash, password);
-    const isReplaced =
-      next !== null && (await users.replacePasswordHash(user.id, passwordHash, next));
-    return isReplaced ? next : passwordHash;
+    if (next === null) return passwordHash;
+    if (await users.replacePasswordHash(user.id, passwordHash, next)) return next;
+    // Another sign-in of the same moment renewed it, or the password was changed: that one counts,
+    // if it still is this password's.
+    const now = await users.findByEmail(user.email);
+    const isSame = now !== null && (await hasher.verify(now.passwordHash, password));
+    return isSame ? now.passwordHash : null;
   }
 
   return {
-    async signIn(givenEmail, password, address) {
+    async signIn(givenEmail, password, address, signal) {
       if (password.length > MAX_PASSWORD_LENGTH || password.includes('\0')) return null;
       const email = normalizeEmail(givenEmail);
       const key = createHmac('sha256', cacheKey).update(`${email}\0${password}`).digest('base64');
       const known = verified.get(key);
       if (known && known.until > clock()) return known.principal;
       const startedIn = generation;
-      const principal = await verifyPassword(email, password, address);
+      const principal = await verifyPassword(
+        email,
+        password,
+        limits.attempt(email, address),
+        signal,
+      );
       if (principal !== null && startedIn === generation) {
         verified.set(key, { principal, until: clock() + VERIFIED_FOR_MS });
       }
@@ -99,16 +130,4 @@ export function createPasswordSignIn({
       verified.clear();
     },
   };
-}
-
-/** Failures only: however many sign in rightly from one address, they don't block each other. */
-async function assertNotBlocked(failures: RateLimiterMemory, address: string): Promise<void> {
-  const count = await failures.get(address);
-  if (count === null || count.remainingPoints > 0) return;
-  const seconds = Math.max(1, Math.ceil(count.msBeforeNext / 1000));
-  throw new ServiceError(
-    'too-many-requests',
-    `Too many failed sign-ins from this address. Try again in ${seconds} s.`,
-    { headers: { 'Retry-After': String(seconds) } },
-  );
 }

@@ -10,6 +10,7 @@ import type { StrategyCreatedStatic } from 'passport';
 import { BasicStrategy } from 'passport-http';
 import { Strategy as PassportJwtStrategy } from 'passport-jwt';
 import { clientAddress, clientDevice } from '../http/client.js';
+import { signalOfClient } from '../http/client-gone.js';
 import type { SigningKeys } from '../tokens/keys.js';
 import type { Verification } from '../tokens/verifier.js';
 import type { CheckCredentials } from './check-credentials.js';
@@ -30,7 +31,8 @@ export class PasswordStrategy extends BasicStrategy {
   override authenticate(this: this & InRequest, req: Request): void {
     const credentials = parseAuthorization(req.headers.authorization);
     if (credentials.scheme !== 'basic') return this.fail(401);
-    this.signIn(credentials.email, credentials.password, clientAddress(req)).then(
+    const signal = req.res === undefined ? undefined : signalOfClient(req.res);
+    this.signIn(credentials.email, credentials.password, clientAddress(req), signal).then(
       (principal) => {
         if (principal === null) this.fail(401);
         else this.success({ principal });

@@ -10,6 +10,7 @@ import { createRevocationIndex } from '../revocation/revocation-index.js';
 import { createRevoker } from '../revocation/revoke.js';
 import { openStore } from '../store/connect.js';
 import { startEngine } from '../store/embedded/engine.js';
+import { assertSameDatabase } from '../store/embedded/initialized.js';
 import type { UserStore } from '../store/users.js';
 
 export interface AccountTools {
@@ -40,6 +41,7 @@ export async function withAccounts<T>(work: (tools: AccountTools) => Promise<T>)
       standing: {
         block: (id) => index.blockUsers([id]),
         unblock: (id) => index.unblockUsers([id]),
+        isBlocked: () => false,
       },
       forgetVerified: () => undefined,
       trail,
@@ -48,6 +50,8 @@ export async function withAccounts<T>(work: (tools: AccountTools) => Promise<T>)
     const { bcryptCost } = store.users;
     const hasher = createPasswordHasher({ form: passwordHash, bcryptCost, clock });
     try {
+      // An administrator in it would make an emptied database look like one that holds data.
+      if (engine !== null) await assertSameDatabase(dataDir, store);
       return await work({ accounts, users: store.users, hasher });
     } finally {
       // What isn't marked by then is marked by the service, at its next start at the latest.

@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { type Request, type RequestHandler, type Response, Router } from 'express';
+import type { Request, RequestHandler, Response, Router } from 'express';
 import { methodNotAllowed } from '../http/problem.js';
+import { createRouter } from '../http/router.js';
 
 /** Beside the compiled sources; the sources themselves, under test, use the same build. */
 const FOLDER = new URL(
@@ -38,7 +39,7 @@ interface Asset {
 }
 
 export function createPageRouter(): Router {
-  const router = Router();
+  const router = createRouter();
   const assets = new Map(
     Object.entries(FILES).map(([name, type]) => [name, readAsset(name, type)]),
   );
@@ -71,7 +72,11 @@ function readAsset(name: string, type: string): Asset | null {
 
 function sendAsset(req: Request, res: Response, asset: Asset | null): void {
   if (asset === null) {
-    res.status(503).type('text').send('The page has not been built: run "npm run build".\n');
+    res
+      .status(503)
+      .set('Retry-After', '60')
+      .type('text')
+      .send('The page has not been built: run "npm run build".\n');
     return;
   }
   res.set({

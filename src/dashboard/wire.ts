@@ -59,6 +59,7 @@ export interface WireToken {
   readonly issuer: string;
   readonly subject: string | null;
   readonly audience: string | readonly string[] | null;
+  /** A user's id; `guest:<id>` and the like for other kinds of holders. */
   readonly userId: string | null;
   readonly applicationId: string | null;
   /** The jti of the refresh token that it came from. */
@@ -264,6 +265,7 @@ export interface WireInspection {
     | 'not-yet-valid'
     | 'unknown'
     | 'revoked'
+    | 'used'
     | null;
   /** What it means and what to do, for people. */
   readonly explanation: string;

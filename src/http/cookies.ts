@@ -21,11 +21,21 @@ export function setCookie(
   value: string,
   expires?: Date,
 ): void {
+  forget(res, name);
   res.cookie(name, value, { ...options(req), ...(expires ? { expires } : {}) });
 }
 
 export function clearCookie(req: Request, res: Response, name: CookieName): void {
+  forget(res, name);
   res.clearCookie(name, options(req));
+}
+
+/** What this answer said of it before: the last word counts, and is the only one. */
+function forget(res: Response, name: CookieName): void {
+  const before = [res.getHeader('Set-Cookie') ?? []].flat().map(String);
+  const others = before.filter((cookie) => !cookie.startsWith(`${name}=`));
+  if (others.length === 0) res.removeHeader('Set-Cookie');
+  else res.setHeader('Set-Cookie', others);
 }
 
 function options(req: Request): CookieOptions {

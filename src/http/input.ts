@@ -1,44 +1,19 @@
 /** Input at the edge: query, path and body → typed values, or a 400 that names every offending field and what is allowed. */
-import express, { type Request, type RequestHandler } from 'express';
+import { channel } from 'node:diagnostics_channel';
+import type { Request, RequestHandler } from 'express';
 import { z } from 'zod';
 import { type FieldError, invalidInput, ServiceError } from '../errors.js';
+import { canonicalId } from '../store/ids.js';
 import { isId, isPrintable } from '../tokens/jti.js';
+import { describeOddity, isPlainObject } from './body-limits.js';
 
-const MAX_BODY = '100kb';
-
-const readJson = express.json({ limit: MAX_BODY });
-
-/** Reads a JSON object; anything else is 400 or 415. */
-export const parseJsonBody: RequestHandler = function parseJsonBody(req, res, next) {
-  readJson(req, res, (error?: unknown) => {
-    if (error !== undefined) next(error);
-    else if (req.body === undefined) next(notJson());
-    else if (isPlainObject(req.body)) next();
-    else next(invalidInput('body', 'must be a JSON object.'));
-  });
-};
-
-function isPlainObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** 415 unless the request says `Content-Type: application/json`. */
-export const requireJsonContentType: RequestHandler = function requireJsonContentType(
-  req,
-  _res,
-  next,
-) {
-  const type = (req.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
-  if (type !== 'application/json') throw notJson();
+/** `utf8` is what many write for `utf-8`; there is no other charset of that name. */
+export const readCharset: RequestHandler = function readCharset(req, _res, next) {
+  const type = req.headers['content-type'];
+  if (type !== undefined)
+    req.headers['content-type'] = type.replace(/(;\s*charset="?)utf8(?="?\s*(?:;|$))/i, '$1utf-8');
   next();
 };
-
-function notJson(): ServiceError {
-  const message = 'send it with Content-Type: application/json.';
-  return new ServiceError('unsupported-media-type', `Content-Type: ${message}`, {
-    fields: [{ field: 'Content-Type', message }],
-  });
-}
 
 /** The query's parameters. Repeated ones arrive as arrays, so a schema of strings refuses them. */
 export function parseQuery<T extends z.ZodType>(req: Request, schema: T): z.output<T> {
@@ -52,12 +27,12 @@ export function parseBody<T extends z.ZodType>(
   return parse(schema, req.body);
 }
 
-/** A path parameter that is an id of ours or of another issuer. */
+/** A path parameter that is an id of ours or of another issuer, in the form in which ids are compared. */
 export function parseIdParameter(req: Request, name: string): string {
   const value = req.params[name];
   if (!isId(value)) throw invalidInput(name, NO_ID);
   if (isTokenText(value)) throw invalidInput(name, NOT_THE_TOKEN);
-  return value;
+  return canonicalId(value);
 }
 
 const NO_ID = 'must be 1 to 128 characters, none of them a control character.';
@@ -70,26 +45,62 @@ function isTokenText(value: string): boolean {
   return OPAQUE_TOKEN.test(value) || JWT.test(value);
 }
 
+/** Told which schemas a request is held against; a test throws odd values at every field of each. */
+const asked = channel('jwt-history:schema');
+
 function parse<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
-  const result = schema.safeParse(input);
+  if (asked.hasSubscribers) asked.publish(schema);
+  const result = schema.safeParse(input, { error: describeIssue });
   if (result.success) return result.data;
-  const fields = result.error.issues.flatMap(toFieldErrors);
+  const fields = withoutRepeats(worthTelling(result.error.issues).flatMap(toFieldErrors));
   const first = fields[0] ?? { field: 'input', message: 'is not as it must be.' };
-  throw new ServiceError(
-    'invalid-input',
-    fields.map((f) => `${f.field}: ${f.message}`).join(' ') || first.message,
-    { fields },
+  throw new ServiceError('invalid-input', summarize(fields) || first.message, { fields });
+}
+
+/** For what a schema has no words of its own. */
+function describeIssue(issue: z.core.$ZodRawIssue): string {
+  if (issue.code !== 'invalid_type') return 'is not as it must be.';
+  return `must be ${/^[aeiou]/.test(issue.expected) ? 'an' : 'a'} ${issue.expected}.`;
+}
+
+/** Of what is no text at all nobody needs to hear that it is also too short. */
+function worthTelling(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] {
+  const mistyped = new Set(
+    issues.filter(({ code }) => code === 'invalid_type').map(({ path }) => path.join('.')),
+  );
+  return issues.filter(
+    ({ code, path }) => code === 'invalid_type' || !mistyped.has(path.join('.')),
   );
 }
 
+/** Each message once, after all the fields that it is about. */
+function summarize(fields: readonly FieldError[]): string {
+  const names = new Map<string, string[]>();
+  for (const { field, message } of fields)
+    names.set(message, [...(names.get(message) ?? []), field]);
+  return [...names]
+    .map(([message, about]) => {
+      const said =
+        about.length > 1 ? message.replace(NOT_HERE, 'are not parameters here.') : message;
+      return `${about.join(', ')}: ${said}`;
+    })
+    .join(' ');
+}
+
+/** Several rules about one field can say the same. */
+function withoutRepeats(fields: readonly FieldError[]): FieldError[] {
+  return [...new Map(fields.map((each) => [`${each.field}: ${each.message}`, each])).values()];
+}
+
 const MAX_NAME = 24;
+const NOT_HERE = 'is not a parameter here.';
 
 function toFieldErrors(issue: z.core.$ZodIssue): FieldError[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.slice(0, 5).map((key) => ({
       // Longer than any name here: it may be a value in the place of the name.
       field: key.length > MAX_NAME ? '…' : cleanName(key),
-      message: 'is not a parameter here.',
+      message: NOT_HERE,
     }));
   }
   return [{ field: cleanName(issue.path.join('.')) || 'body', message: issue.message }];
@@ -119,11 +130,29 @@ export function textField(max: number) {
     .refine((value) => [...value].length <= max && isPrintable(value), { error: message });
 }
 
-/** An id: 1–128 characters. */
+const FREE_FORM = { depth: 5, members: 100 } as const;
+
+/** An object of whatever fields, kept as given: so limited that the database takes it. */
+export function freeFormField(maxLength: number) {
+  return z
+    .custom<Readonly<Record<string, unknown>>>(isPlainObject, {
+      error: 'must be an object.',
+      abort: true,
+    })
+    .superRefine((value, { addIssue }) => {
+      const oddity = describeOddity(value, FREE_FORM);
+      if (oddity !== null) addIssue({ code: 'custom', message: oddity });
+      else if (JSON.stringify(value).length > maxLength)
+        addIssue({ code: 'custom', message: `must be at most ${maxLength} characters of JSON.` });
+    });
+}
+
+/** An id: 1–128 characters; in the form in which ids are compared. */
 export function idField() {
   return z
     .custom<string>(isId, { error: NO_ID, abort: true })
-    .refine((value) => !isTokenText(value), { error: NOT_THE_TOKEN });
+    .refine((value) => !isTokenText(value), { error: NOT_THE_TOKEN })
+    .transform(canonicalId);
 }
 
 /** A whole number given as text in a query. */
@@ -137,7 +166,9 @@ export function wholeNumberField(min: number, max: number) {
 }
 
 export function choiceField<const T extends readonly string[]>(values: T) {
-  return z.enum(values, { error: `must be one of ${values.join(', ')}.` });
+  return z.enum(values, {
+    error: `must be ${values.length > 1 ? 'one of ' : ''}${values.join(', ')}.`,
+  });
 }
 
 /** A point in time, as ISO 8601 with a zone. */

@@ -14,8 +14,8 @@ interface Options {
 
 /**
  * Resolves when everything was handed to the operating system.
- * @throws when the reader is gone or too slow, the signal fires, or the pieces fail; the connection
- *   is broken off then, which says that this isn't all.
+ * @throws when the reader is gone or too slow, the signal fires, or the pieces fail. Once the status
+ *   has been sent, the connection is broken off then, which says that this isn't all.
  */
 export async function writePieces(
   res: ServerResponse,
@@ -47,7 +47,9 @@ export async function writePieces(
   }
 
   // At once, also while a piece is being made.
-  const cut = () => void res.destroy();
+  const cut = () => {
+    if (res.headersSent) res.destroy();
+  };
   ended.addEventListener('abort', cut, { once: true });
   try {
     ended.throwIfAborted();
@@ -60,7 +62,7 @@ export async function writePieces(
     res.end();
     await finished;
   } catch (error) {
-    res.destroy();
+    if (res.headersSent) res.destroy();
     throw error;
   } finally {
     res.off('close', onClose);

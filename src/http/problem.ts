@@ -5,6 +5,7 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { invalidInput, notFound, ServiceError, unauthenticated } from '../errors.js';
 import type { Logger } from '../observability/logger.js';
+import { tooLarge } from './body-limits.js';
 import { requestIdOf } from './request-id.js';
 
 export function createProblemHandler(log: Logger): ErrorRequestHandler {
@@ -80,6 +81,8 @@ export function toServiceError(error: unknown): ServiceError {
   );
 }
 
+const ENCODINGS = 'must be UTF-8, without compression or with gzip, deflate or br.';
+
 /** What Express and its body parsers throw. Their messages quote the input, so they're not passed on. */
 function fromHttpParser(error: unknown): ServiceError | null {
   if (!(error instanceof Error)) return null;
@@ -89,20 +92,12 @@ function fromHttpParser(error: unknown): ServiceError | null {
   }
   switch (type) {
     case 'entity.too.large':
-      return new ServiceError('too-large', 'body: at most 100 kB are accepted.', {
-        fields: [{ field: 'body', message: 'at most 100 kB are accepted.' }],
-      });
+      return tooLarge();
     case 'encoding.unsupported':
     case 'charset.unsupported':
-      return new ServiceError(
-        'unsupported-media-type',
-        'body: send it as UTF-8, without compression or with gzip.',
-        {
-          fields: [
-            { field: 'body', message: 'send it as UTF-8, without compression or with gzip.' },
-          ],
-        },
-      );
+      return new ServiceError('unsupported-media-type', `body: ${ENCODINGS}`, {
+        fields: [{ field: 'body', message: ENCODINGS }],
+      });
     case 'entity.parse.failed':
       return invalidInput('body', 'must be a JSON object.');
     case 'too.many.parameters':

@@ -1,6 +1,6 @@
 /**
  * The log: JSON lines by pino. Redaction is an allow-list: a field that isn't named here never
- * reaches the log, so a new field cannot leak a secret by accident.
+ * reaches the log, so a new field cannot leak a secret by accident. It isn't left out silently.
  */
 import { pino, type DestinationStream, type Logger } from 'pino';
 
@@ -45,24 +45,48 @@ const ALLOWED_FIELDS = new Set([
   'via',
 ]);
 
+const MAX_WARNED = 100;
+
 export type { Logger } from 'pino';
 
-/** `level` is one of pino's, or `silent`. */
-export function createLogger(options: { level: string; destination?: DestinationStream }): Logger {
-  return pino(
+interface LoggerOptions {
+  /** One of pino's, or `silent`. */
+  readonly level: string;
+  readonly destination?: DestinationStream;
+  /** Told of each field that is left out, by its name; unset = the log itself says so, once for each. */
+  readonly onUnknownField?: ((name: string) => void) | undefined;
+}
+
+export function createLogger(options: LoggerOptions): Logger {
+  const onUnknownField = options.onUnknownField ?? warnOnce;
+  const warned = new Set<string>();
+  /** Names are written by us, but they may be spread from anywhere: few, and short. */
+  function warnOnce(name: string): void {
+    if (warned.has(name) || warned.size >= MAX_WARNED) return;
+    warned.add(name);
+    log.warn(`the log has no field "${name.slice(0, 40)}": it is left out`);
+  }
+
+  function allowed(fields: Record<string, unknown>): Record<string, unknown> {
+    const entries = Object.entries(fields);
+    for (const [name] of entries) if (!ALLOWED_FIELDS.has(name)) onUnknownField(name);
+    return Object.fromEntries(entries.filter(([name]) => ALLOWED_FIELDS.has(name)));
+  }
+
+  const log = pino(
     {
       level: options.level,
       base: { service: 'jwt-history' },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: {
         level: (label) => ({ level: label }),
-        log: (fields) =>
-          Object.fromEntries(Object.entries(fields).filter(([name]) => ALLOWED_FIELDS.has(name))),
+        log: allowed,
       },
       serializers: { err: describeError },
     },
     options.destination,
   );
+  return log;
 }
 
 /** Type, code, message and stack, and the same of the causes; never an error's other properties. */

@@ -1,5 +1,6 @@
 /** The cut-offs in force: "everything of this scope issued at or before T is revoked"; of all that match a token, the latest counts. */
 import type { CutoffScope } from '../store/cutoffs.js';
+import { bareIdOf } from '../store/ids.js';
 
 export interface CutoffQuestion {
   readonly userId: string | null;
@@ -27,29 +28,54 @@ interface Times {
 }
 
 const NONE: CutoffTimes = { any: -Infinity, sessions: -Infinity };
+/** Those of one way to name a holder. */
+function createTimesByHolder() {
+  const users = new Map<string, Times>();
+  const both = new Map<string, Times>();
+  return {
+    timesOf: (userId: string, applicationId: string | null) =>
+      applicationId === null ? entry(users, userId) : entry(both, pair(userId, applicationId)),
+
+    latest(userId: string, applicationId: string | null, isSession: boolean): number {
+      const ofUser = timeOf(users.get(userId), isSession);
+      return both.size === 0 || applicationId === null
+        ? ofUser
+        : Math.max(ofUser, timeOf(both.get(pair(userId, applicationId)), isSession));
+    },
+
+    of: (userId: string, applicationId: string | null) =>
+      applicationId === null ? users.get(userId) : both.get(pair(userId, applicationId)),
+
+    get size() {
+      return users.size + both.size;
+    },
+  };
+}
 
 export function createCutoffTable(): CutoffTable {
   const all: Times = { any: -Infinity, sessions: -Infinity };
-  const users = new Map<string, Times>();
   const applications = new Map<string, Times>();
-  const both = new Map<string, Times>();
+  const holders = createTimesByHolder();
+  /** By the bare id. */
+  const ofEveryKind = createTimesByHolder();
   let isEmpty = true;
 
-  function timesOf({ userId, applicationId }: CutoffScope): Times {
+  function timesOf({ userId, applicationId, everyKind }: CutoffScope): Times {
     if (userId === null) return applicationId === null ? all : entry(applications, applicationId);
-    return applicationId === null ? entry(users, userId) : entry(both, pair(userId, applicationId));
+    return (everyKind === true ? ofEveryKind : holders).timesOf(userId, applicationId);
   }
 
   return {
     effective({ userId, applicationId, isSession }) {
       if (isEmpty) return -Infinity;
       let latest = timeOf(all, isSession);
-      if (userId !== null) latest = Math.max(latest, timeOf(users.get(userId), isSession));
-      if (applicationId === null) return latest;
-      latest = Math.max(latest, timeOf(applications.get(applicationId), isSession));
-      return both.size === 0 || userId === null
+      if (applicationId !== null)
+        latest = Math.max(latest, timeOf(applications.get(applicationId), isSession));
+      if (userId === null) return latest;
+      latest = Math.max(latest, holders.latest(userId, applicationId, isSession));
+      return ofEveryKind.size === 0
         ? latest
-        : Math.max(latest, timeOf(both.get(pair(userId, applicationId)), isSession));
+        : Math.max(latest, ofEveryKind.latest(bareIdOf(userId), applicationId, isSession));
     },
 
     raise(scope, at) {
@@ -62,17 +88,17 @@ export function createCutoffTable(): CutoffTable {
     },
 
     of({ userId, applicationId }) {
-      const [key, map] =
-        userId === null
-          ? [applicationId, applications]
+      const times =
+        userId !== null
+          ? holders.of(userId, applicationId)
           : applicationId === null
-            ? [userId, users]
-            : [pair(userId, applicationId), both];
-      return { ...(key === null ? all : (map.get(key) ?? NONE)) };
+            ? all
+            : applications.get(applicationId);
+      return { ...(times ?? NONE) };
     },
 
     get size() {
-      return (isEmpty ? 0 : 1) + users.size + applications.size + both.size;
+      return (isEmpty ? 0 : 1) + applications.size + holders.size + ofEveryKind.size;
     },
   };
 }

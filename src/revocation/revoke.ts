@@ -3,6 +3,7 @@
  * second, answer third; a failed write is a failed request (promises R1 and R3).
  */
 import type { Clock } from '../clock.js';
+import { type ServiceError, unavailable } from '../errors.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/connect.js';
 import type { Cutoff, CutoffScope } from '../store/cutoffs.js';
@@ -10,7 +11,7 @@ import { DuplicateKeyError } from '../store/failures.js';
 import { ANY_ISSUER, type Revocation, type TokenRecord } from '../store/records.js';
 import { toRevokedEntry } from '../store/revoked-entry.js';
 import type { RevokeOutcome } from '../store/token-revoking.js';
-import { cutoffSubjectOf, isCutOff, isInScope } from '../tokens/state.js';
+import { cutoffSubjectOf, hasExpired, isCutOff, isInScope } from '../tokens/state.js';
 import type { CutoffMarker } from './cutoff-marker.js';
 import { createMatchedCount, type Matched, NOTHING_MATCHED } from './matched.js';
 import type { RevocationIndex } from './revocation-index.js';
@@ -68,6 +69,21 @@ interface Dependencies {
   readonly onScopeRevoked?: (cutoff: Cutoff, context: RevocationContext) => void;
 }
 
+/**
+ * 503: the record was there and is not any more, so nothing says that its token was revoked. Its
+ * token may be good, and is recorded again when it is seen.
+ */
+export function recordVanished(): ServiceError {
+  return unavailable(
+    'The record of the token has just gone. Nothing is confirmed; repeat the request.',
+  );
+}
+
+/** How far clocks of instances and issuers may differ. */
+const MAX_AHEAD_MS = 300_000;
+/** Descendants of one record that are revoked side by side. */
+const AT_ONCE = 100;
+
 export function createRevoker(deps: Dependencies): Revoker {
   const { store, marker, index, clock, log, ownIssuer } = deps;
   const { tokens, cutoffs } = store;
@@ -87,15 +103,36 @@ export function createRevoker(deps: Dependencies): Revoker {
     record: TokenRecord,
     context: RevocationContext,
     keepMinted: boolean,
+    seen = new Set([record.id]),
   ): Promise<void> {
     const { ofSession, minted } = await tokens.descendantsOf(record, ownIssuer);
-    const children = keepMinted ? ofSession : [...ofSession, ...minted];
-    await Promise.all(
-      children.map(async (child) => {
-        const result = await revokeById(child.id, context);
-        if (result !== null) await revokeDescendants(result.record, context, keepMinted);
-      }),
+    const children = (keepMinted ? ofSession : [...ofSession, ...minted]).filter(
+      ({ id }) => !seen.has(id),
     );
+    for (const { id } of children) seen.add(id);
+    for (let at = 0; at < children.length; at += AT_ONCE) {
+      await Promise.all(
+        children.slice(at, at + AT_ONCE).map(async (child) => {
+          await revokeUnlessOver(child, context);
+          await revokeDescendants(child, context, keepMinted, seen);
+        }),
+      );
+    }
+  }
+
+  /** What is over already may still have children that aren't. */
+  async function revokeUnlessOver(record: TokenRecord, context: RevocationContext): Promise<void> {
+    if (record.revocation !== null || hasExpired(record.expiresAt, clock())) return;
+    await revokeById(record.id, context);
+  }
+
+  /** A record for whichever issuer means every token with its id, and what came from these. */
+  async function revokeNamesakes(record: TokenRecord, context: RevocationContext): Promise<void> {
+    for (const other of await tokens.findByJti(record.jti)) {
+      if (other.id === record.id) continue;
+      await revokeById(other.id, context);
+      await revokeDescendants(other, context, false);
+    }
   }
 
   /** A cut-off for sessions hits none of what was minted with their tokens, but it falls with them. */
@@ -109,8 +146,8 @@ export function createRevoker(deps: Dependencies): Revoker {
         .map(({ id }) => id),
     );
     for (const child of minted.filter(({ parentId }) => hit.has(parentId ?? ''))) {
-      const result = await revokeById(child.id, context);
-      if (result !== null) await revokeDescendants(result.record, context, false);
+      await revokeUnlessOver(child, context);
+      await revokeDescendants(child, context, false);
     }
   }
 
@@ -120,7 +157,7 @@ export function createRevoker(deps: Dependencies): Revoker {
    */
   async function raiseUntilNow(scope: CutoffScope, act: Omit<Cutoff, 'at' | keyof CutoffScope>) {
     const raised = await cutoffs.raise({ ...scope, ...act, at: await untilNow(scope) });
-    const newest = await tokens.newestIssuedAt(scope);
+    const newest = await newestIssuedAt(scope);
     return newest === null || newest <= raised.at
       ? raised
       : cutoffs.raise({ ...scope, ...act, at: newest });
@@ -146,11 +183,16 @@ export function createRevoker(deps: Dependencies): Revoker {
     );
   }
 
-  /** Not before the newest token recorded, so that a clock that is behind lets nothing through. */
+  /**
+   * Not before the newest token recorded, so that a clock that is behind lets nothing through; nor
+   * further ahead than clocks may differ, whatever a record says of itself.
+   */
   async function untilNow(scope: CutoffScope): Promise<Date> {
-    const newest = await tokens.newestIssuedAt(scope);
-    return new Date(Math.max(clock(), newest?.getTime() ?? 0));
+    return new Date(Math.max(clock(), (await newestIssuedAt(scope))?.getTime() ?? 0));
   }
+
+  const newestIssuedAt = (scope: CutoffScope) =>
+    tokens.newestIssuedAt(scope, new Date(clock() + MAX_AHEAD_MS));
 
   async function raise(scope: CutoffScope, context: RevocationContext, before?: Date) {
     const act = logged(context);
@@ -160,7 +202,8 @@ export function createRevoker(deps: Dependencies): Revoker {
         : await cutoffs.raise({ ...scope, ...act, at: new Date(before.getTime() - 1) });
     const earlier = index.cutoffOf(scope);
     index.raiseCutoff(scope, raised.at);
-    if (scope.sessionsOnly) await revokeMintedIn(raised, context);
+    // What was minted later than `before`, or isn't a session's, isn't hit itself.
+    if (scope.sessionsOnly || before !== undefined) await revokeMintedIn(raised, context);
     deps.onScopeRevoked?.(raised, context);
     log.info({ event: 'scope.revoked', ...scope, ...act }, 'everything of a scope revoked');
     // One that moves nothing keeps who set it.
@@ -170,8 +213,10 @@ export function createRevoker(deps: Dependencies): Revoker {
   return {
     async revokeRecord(record, context, { keepMinted = false } = {}) {
       const result = await revokeById(record.id, context);
+      if (result === null) return null;
       // Also when it was revoked before: a repeat finishes what a failed one began.
-      if (result !== null) await revokeDescendants(result.record, context, keepMinted);
+      await revokeDescendants(result.record, context, keepMinted);
+      if (result.record.issuer === ANY_ISSUER) await revokeNamesakes(result.record, context);
       return result;
     },
 

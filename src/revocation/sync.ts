@@ -1,13 +1,15 @@
 /**
  * Keeps the revocation index up to date with the store: a full load before the service is ready,
- * then, every second, what was revoked since. It only ever adds, so a load that is under way can't
- * erase what is revoked meanwhile, and overlapping loads don't matter.
+ * then, every second, what was revoked since, and now and then everything once more. It only ever
+ * adds, so a load that is under way can't erase what is revoked meanwhile, and overlapping loads
+ * don't matter.
  */
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/connect.js';
 import type { Cutoff } from '../store/cutoffs.js';
 import type { RevokedEntry } from '../store/revoked-entry.js';
+import { createReread } from './reread.js';
 import { LEEWAY_MS, type RevocationIndex } from './revocation-index.js';
 
 export interface RevocationSync {
@@ -15,7 +17,9 @@ export interface RevocationSync {
   load(): Promise<void>;
   /** Fetches what is new, once. */
   refresh(): Promise<void>;
-  /** Refreshes, and sweeps the index, every second until stopped. */
+  /** Reads everything once more, slowly, for what `refresh` missed; freshness is not its business. @throws ServiceError 503 */
+  reread(): Promise<void>;
+  /** Refreshes, and sweeps the index, every second until stopped; reads everything again every ten minutes. */
   start(): void;
   stop(): Promise<void>;
 }
@@ -37,7 +41,7 @@ export interface ForeignRevocations {
 }
 
 const EVERY_MS = 1000;
-/** A revocation bears the time at which the database began to write it; it may become readable this much later. */
+/** A revocation bears the time at which the database began to write it; it may become readable this much later (still later ones are found by `reread`). */
 const OVERLAP_MS = 15_000;
 /** The clock was set back, rather than corrected a little. */
 const CLOCK_STEP_MS = 5000;
@@ -53,6 +57,13 @@ export function createRevocationSync({
   alsoRefresh,
   onForeign,
 }: Dependencies): RevocationSync {
+  const rereading = createReread({
+    store,
+    index,
+    clock,
+    log,
+    onFound: (entries) => onForeign?.({ entries, cutoffs: [] }),
+  });
   let timer: NodeJS.Timeout | null = null;
   let running: Promise<void> = Promise.resolve();
   let stopped = false;
@@ -131,11 +142,15 @@ export function createRevocationSync({
   return {
     load: () => fetchSince(null),
     refresh,
-    start: schedule,
+    reread: rereading.once,
+    start() {
+      schedule();
+      rereading.start();
+    },
     async stop() {
       stopped = true;
       if (timer !== null) clearTimeout(timer);
-      await running;
+      await Promise.all([running, rereading.stop()]);
     },
   };
 }

@@ -1,5 +1,5 @@
 /** `/admin/events`, `/admin/activity`, `/admin/events/stream`: what happened, how much of it, and what happens now. */
-import { type Request, type RequestHandler, Router } from 'express';
+import type { Request, RequestHandler, Router } from 'express';
 import { z } from 'zod';
 import type { Audit } from '../audit/audit.js';
 import { administratorsAmong, callerOf, principalOf } from '../auth/authenticate.js';
@@ -8,6 +8,7 @@ import { openEventStream } from '../http/event-stream.js';
 import { createPlaces } from '../http/places.js';
 import { choiceField, idField, parseQuery, wholeNumberField } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
+import { createRouter } from '../http/router.js';
 import type { Logger } from '../observability/logger.js';
 import {
   type AuditEvent,
@@ -138,7 +139,7 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
     if (isStopping) viewers.closeAll();
   };
 
-  const router = Router();
+  const router = createRouter();
   router.get('/admin/events', authenticate, requireAdministrator, list);
   router.all('/admin/events', methodNotAllowed('GET', 'HEAD'));
   router.get('/admin/activity', authenticate, requireAdministrator, showActivity);

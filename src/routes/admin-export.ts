@@ -1,5 +1,5 @@
 /** `GET /admin/tokens/export`: everything that a filter matches, streamed as CSV or NDJSON, oldest first. */
-import { type Request, type RequestHandler, type Response, Router } from 'express';
+import type { Request, RequestHandler, Response, Router } from 'express';
 import { callerOf, ownJti, principalOf } from '../auth/authenticate.js';
 import type { WatchCaller } from '../auth/caller-watch.js';
 import type { Clock } from '../clock.js';
@@ -8,6 +8,7 @@ import { writePieces } from '../http/long-answer.js';
 import { createPlaces } from '../http/places.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import { createRouter } from '../http/router.js';
 import type { Trail } from '../audit/trail.js';
 import type { Logger } from '../observability/logger.js';
 import type { TokenSearch } from '../store/token-search.js';
@@ -70,7 +71,7 @@ const COLUMNS: Readonly<Record<string, (record: AdminWireRecord) => Cell>> = {
 export function createAdminExportRouter(deps: Dependencies): Router {
   const { authenticate, users, watchCaller } = deps;
   const places = createPlaces(PLACES);
-  const router = Router();
+  const router = createRouter();
 
   const exportTokens: RequestHandler = async (req, res) => {
     const { format, ...input } = parseQuery(req, exportQuery);
@@ -117,6 +118,7 @@ export function createAdminExportRouter(deps: Dependencies): Router {
       await writePieces(res, lines(), { takeWithinMs: TAKE_WITHIN_MS, signal });
       log.info({ event: 'export.made', count, ...act }, 'tokens exported');
     } catch (error) {
+      if (!res.headersSent) throw error;
       // The status has been sent: a connection that breaks off says that this isn't all.
       log.warn({ err: error, count, ...act }, 'an export broke off');
     } finally {

@@ -1,15 +1,18 @@
 /** `POST /admin/inspect`: would this token be accepted now, and if not, why? Only an administrator may know; anyone else learns "no" and nothing more. */
-import { type RequestHandler, Router } from 'express';
+import type { RequestHandler, Router } from 'express';
 import { z } from 'zod';
-import { ownJti } from '../auth/authenticate.js';
+import { authenticateAroundBody, ownJti } from '../auth/authenticate.js';
 import { tokenOfParameter } from '../auth/credentials.js';
 import type { Clock } from '../clock.js';
-import { parseBody, parseJsonBody } from '../http/input.js';
+import { parseJsonBody } from '../http/body.js';
+import { parseBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
+import { createRouter } from '../http/router.js';
 import { ANY_ISSUER, type TokenRecord } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
 import { hashSecret, type OpaqueToken, parseOpaqueToken } from '../tokens/opaque.js';
 import { stateOf } from '../tokens/state.js';
+import type { Sessions } from '../tokens/session.js';
 import type { RefusalReason, TokenVerifier } from '../tokens/verifier.js';
 import type { ToAdminWire } from './admin-wire.js';
 
@@ -18,6 +21,7 @@ interface Dependencies {
   readonly requireAdministrator: RequestHandler;
   readonly verifier: TokenVerifier;
   readonly tokens: Pick<TokenStore, 'findByJti' | 'findSecret'>;
+  readonly recognize: Sessions['recognize'];
   readonly isRevoked: (record: TokenRecord) => boolean;
   readonly unknownTokens: 'adopt' | 'allow' | 'deny';
   readonly ownIssuer: string;
@@ -25,22 +29,26 @@ interface Dependencies {
   readonly clock: Clock;
 }
 
+type Reason = RefusalReason | 'used';
+
 interface Finding {
-  readonly reason: RefusalReason | null;
+  readonly reason: Reason | null;
   readonly record: TokenRecord | null;
 }
 
-const EXPLANATIONS: Readonly<Record<RefusalReason, string>> = {
+const EXPLANATIONS: Readonly<Record<Reason, string>> = {
   malformed: 'This is neither a JWT nor one of our opaque tokens. Was it copied in full?',
   'bad-signature':
     'It was not signed with this service’s key, or changed since; or, for an opaque token, its secret is not (or no longer) the right one.',
   'bad-claims':
     'The signature is right, but its claims are not as they must be: it needs a jti and somebody it belongs to.',
   expired: 'It has expired. Its holder needs a new one.',
-  'not-yet-valid': 'It is from the future: check nbf and iat, and the clock of its issuer.',
+  'not-yet-valid':
+    'It is from more than 5 minutes in the future: check nbf and iat, and the clock of its issuer.',
   unknown:
     'It is signed rightly, but this service has no record of it, and UNKNOWN_TOKENS is deny.',
   revoked: 'It was revoked: itself, its session, or everything of its scope up to its time.',
+  used: 'It was exchanged for its successor. For REFRESH_TOKEN_GRACE it still leads there; after that, whoever presents it ends its session.',
 };
 const ACCEPTED = 'It would be accepted now.';
 
@@ -55,7 +63,7 @@ const inspectBody = z.strictObject({
 
 export function createAdminInspectRouter(deps: Dependencies): Router {
   const { tokens, verifier, ownIssuer } = deps;
-  const router = Router();
+  const router = createRouter();
 
   async function inspectJwt(token: string): Promise<Finding> {
     const verification = verifier.check(token);
@@ -75,24 +83,26 @@ export function createAdminInspectRouter(deps: Dependencies): Router {
         revocation !== null && (issuer === claims.issuer || issuer === ANY_ISSUER),
     );
     if (isRevoked) return { reason: 'revoked', record };
-    const isUnknown = record === null && deps.unknownTokens === 'deny';
+    const isUnknown = record?.userId !== claims.userId && deps.unknownTokens === 'deny';
     return { reason: isUnknown ? 'unknown' : null, record };
   }
 
-  async function inspectOpaque({ jti, secret }: OpaqueToken): Promise<Finding> {
+  async function inspectOpaque(text: string, { jti, secret }: OpaqueToken): Promise<Finding> {
     const found = await tokens.findSecret(jti, ownIssuer);
     if (found === null) return { reason: 'unknown', record: null };
     const { record, secretHash } = found;
-    if (secretHash !== hashSecret(secret)) return { reason: 'bad-signature', record };
+    const isUsed = secretHash !== hashSecret(secret);
+    if (isUsed && (await deps.recognize(text)) === null) return { reason: 'bad-signature', record };
     const state = stateOf(record, deps.clock(), deps.isRevoked);
-    return { reason: state === 'active' ? null : state, record };
+    if (state !== 'active') return { reason: state, record };
+    return { reason: isUsed ? 'used' : null, record };
   }
 
   const inspect: RequestHandler = async (req, res) => {
     const { token } = parseBody(req, inspectBody);
     const opaque = parseOpaqueToken(token);
     const { reason, record } =
-      opaque === null ? await inspectJwt(token) : await inspectOpaque(opaque);
+      opaque === null ? await inspectJwt(token) : await inspectOpaque(token, opaque);
     const [wire = null] = record === null ? [] : await deps.toWire([record], ownJti(req));
     res.set('Cache-Control', 'no-store').json({
       accepted: reason === null,
@@ -104,9 +114,8 @@ export function createAdminInspectRouter(deps: Dependencies): Router {
 
   router.post(
     '/admin/inspect',
-    deps.authenticate,
+    authenticateAroundBody(deps.authenticate, parseJsonBody),
     deps.requireAdministrator,
-    parseJsonBody,
     inspect,
   );
   router.all('/admin/inspect', methodNotAllowed('POST'));

@@ -1,11 +1,19 @@
 /** `/admin/revocations` and `/admin/cutoffs`: revoking many tokens at once, after a look at what would be revoked; and everything of a scope. */
-import { type Request, type RequestHandler, type Response, Router } from 'express';
+import type { Request, RequestHandler, Response, Router } from 'express';
 import { z } from 'zod';
-import { type Caller, callerOf, ownJti, principalOf } from '../auth/authenticate.js';
-import { forbidden, invalidInput, ServiceError } from '../errors.js';
-import { dateField, idField, parseBody, parseJsonBody } from '../http/input.js';
+import {
+  type Caller,
+  authenticateAroundBody,
+  callerOf,
+  ownJti,
+  principalOf,
+} from '../auth/authenticate.js';
+import { forbidden, invalidInput, ServiceError, unavailable } from '../errors.js';
+import { parseJsonBody } from '../http/body.js';
+import { dateField, idField, parseBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import { createRouter } from '../http/router.js';
 import type { Clock } from '../clock.js';
 import type { Trail } from '../audit/trail.js';
 import type { Logger } from '../observability/logger.js';
@@ -35,13 +43,14 @@ const BATCH = 500;
 const AT_ONCE = 16;
 const PROGRESS_EVERY_MS = 200;
 
+const IDS = `must be 1 to ${MAX_IDS} record ids.`;
 const selection = z.union(
   [
     z.strictObject({
       ids: z
-        .array(z.string().refine(isRecordId, { error: 'must be record ids.' }))
-        .min(1)
-        .max(MAX_IDS),
+        .array(z.string().refine(isRecordId, { error: 'must be a record id.' }), { error: IDS })
+        .min(1, { error: IDS })
+        .max(MAX_IDS, { error: IDS }),
     }),
     z.strictObject({ filter: filterBody }),
   ],
@@ -51,9 +60,13 @@ const selection = z.union(
 );
 type Selection = z.output<typeof selection>;
 
+const EXPECTED = `must be the count of the preview, at most ${MAX_BULK}.`;
 const bulkBody = withReason({
   selection,
-  expectedCount: z.int({ error: 'must be the count of the preview.' }).min(0).max(MAX_BULK),
+  expectedCount: z
+    .int({ error: EXPECTED })
+    .min(0, { error: EXPECTED })
+    .max(MAX_BULK, { error: EXPECTED }),
   asOf: dateField(),
 });
 
@@ -66,7 +79,7 @@ const cutoffBody = withReason({
 
 export function createAdminRevocationsRouter(deps: Dependencies): Router {
   const { authenticate, tokens, users, revoker, clock, log, trail } = deps;
-  const router = Router();
+  const router = createRouter();
 
   /** What isn't revoked yet of the selection, as far as the caller may touch it. @throws ServiceError 400 above the limit */
   async function findSelected(chosen: Selection, caller: Caller): Promise<TokenRecord[]> {
@@ -169,7 +182,9 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
         next += 1;
         try {
           const outcome = await revoker.revokeRecord(record, context);
-          if (outcome?.outcome === 'revoked') result.revoked += 1;
+          // Its token may be good all the same, and then gets another record.
+          if (outcome === null) throw unavailable('has no record any more; look again.');
+          if (outcome.outcome === 'revoked') result.revoked += 1;
           else result.alreadyRevoked += 1;
         } catch (error) {
           result.failed.push({
@@ -210,9 +225,10 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
     res.status(201).set('Cache-Control', 'no-store').json({ userId, applicationId, at, matched });
   };
 
-  router.post('/admin/revocations/preview', authenticate, parseJsonBody, preview);
-  router.post('/admin/revocations', authenticate, parseJsonBody, revokeMany);
-  router.post('/admin/cutoffs', authenticate, parseJsonBody, raiseCutoff);
+  const steps = authenticateAroundBody(authenticate, parseJsonBody);
+  router.post('/admin/revocations/preview', steps, preview);
+  router.post('/admin/revocations', steps, revokeMany);
+  router.post('/admin/cutoffs', steps, raiseCutoff);
   router.all(
     ['/admin/revocations/preview', '/admin/revocations', '/admin/cutoffs'],
     methodNotAllowed('POST'),

@@ -1,20 +1,24 @@
 /** `/admin/session`: signing in to the dashboard and out again. The session is one of our own tokens, so it is in the history like any other. */
-import { type Request, type RequestHandler, Router } from 'express';
+import type { Request, RequestHandler, Router } from 'express';
 import { z } from 'zod';
-import { principalOf } from '../auth/authenticate.js';
+import { authenticateAroundBody, principalOf } from '../auth/authenticate.js';
 import { csrfTokenOf, type DashboardSessions, signedOut } from '../auth/dashboard-session.js';
 import type { Minting } from '../auth/minting.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
 import { isEmailAddress } from '../email.js';
+import { parseJsonBody } from '../http/body.js';
 import { clientAddress, clientDevice } from '../http/client.js';
-import { parseBody, parseJsonBody } from '../http/input.js';
+import { signalOfClient } from '../http/client-gone.js';
+import { parseBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
-import type { Revoker } from '../revocation/revoke.js';
+import { createRouter } from '../http/router.js';
+import { recordVanished, type Revoker } from '../revocation/revoke.js';
 import { ACTIVE_STATUS, type TokenRecord, type User } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
 import type { TokenIssuer } from '../tokens/issuer.js';
+import type { TokenRegistrar } from '../tokens/registrar.js';
 import { toWireUser } from './user-wire.js';
 
 interface Dependencies {
@@ -25,6 +29,7 @@ interface Dependencies {
   readonly users: UserStore;
   readonly tokens: TokenStore;
   readonly revoker: Revoker;
+  readonly registrar: TokenRegistrar;
   readonly audience: string;
   readonly lifetimeSeconds: number;
   readonly idleSeconds: number;
@@ -42,8 +47,8 @@ const signInBody = z.strictObject({
 });
 
 export function createAdminSessionRouter(deps: Dependencies): Router {
-  const { sessions, users, tokens, revoker } = deps;
-  const router = Router();
+  const { sessions, users, tokens, revoker, registrar } = deps;
+  const router = createRouter();
 
   function toWireSession(user: User, record: TokenRecord, csrfToken: string) {
     return {
@@ -58,7 +63,7 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
 
   const signIn: RequestHandler = async (req, res) => {
     const { email, password } = parseBody(req, signInBody);
-    const principal = await deps.signIn(email, password, clientAddress(req));
+    const principal = await deps.signIn(email, password, clientAddress(req), signalOfClient(res));
     if (principal === null) throw signedOut('Wrong e-mail or password.');
     const { user } = principal;
     const { id, firstname, lastname } = user;
@@ -102,10 +107,11 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
       requestId: requestIdOf(res),
     };
     const records = await tokens.findByJti(claims.jti);
-    const own = records.filter(({ issuer }) => issuer === claims.issuer);
-    await Promise.all(
-      own.map((record) => revoker.revokeRecord(record, context, { keepMinted: true })),
-    );
+    const own = records.find(({ issuer }) => issuer === claims.issuer);
+    // A token of another service may not have its record yet.
+    const record = own ?? (await registrar.register({ token: sessions.tokenOf(req) })).record;
+    const revoked = await revoker.revokeRecord(record, context, { keepMinted: true });
+    if (revoked === null) throw recordVanished();
     // Not before: without its cookie the page could not ask again after a failure.
     sessions.end(req, res);
     res.status(204).set('Cache-Control', 'no-store').end();
@@ -113,7 +119,12 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
 
   router.post('/admin/session', sessions.requireSameOrigin, parseJsonBody, signIn);
   router.get('/admin/session', sessions.authenticateCookie, show);
-  router.delete('/admin/session', sessions.requireSameOrigin, sessions.authenticateCookie, signOut);
+  router.delete(
+    '/admin/session',
+    sessions.requireSameOrigin,
+    authenticateAroundBody(sessions.authenticateCookie),
+    signOut,
+  );
   router.all('/admin/session', methodNotAllowed('GET', 'HEAD', 'POST', 'DELETE'));
   return router;
 }

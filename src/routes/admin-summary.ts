@@ -1,10 +1,11 @@
 /** `GET /admin/summary`: the numbers on the dashboard's cards, each the count of a filter that the list takes too. */
-import { type RequestHandler, Router } from 'express';
+import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { callerOf } from '../auth/authenticate.js';
 import type { Clock } from '../clock.js';
 import { dateField, parseQuery } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
+import { createRouter } from '../http/router.js';
 import type { TokenSearch } from '../store/token-search.js';
 import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
@@ -33,7 +34,7 @@ export function createAdminSummaryRouter({
     /** When today began where the viewer is. */
     today: dateField().optional(),
   });
-  const router = Router();
+  const router = createRouter();
 
   router.get('/admin/summary', authenticate, async (req, res) => {
     const { today } = parseQuery(req, summaryQuery);

@@ -1,6 +1,7 @@
 /** The parameters of the dashboard's lists: filters, order, cursor; and what is allowed in each. */
 import { z } from 'zod';
 import { invalidInput } from '../errors.js';
+import { cleanAddress } from '../http/client.js';
 import { choiceField, dateField, idField, textField, wholeNumberField } from '../http/input.js';
 import { TOKEN_KINDS, TOKEN_ORIGINS } from '../store/records.js';
 import { isRecordId } from '../store/records.js';
@@ -20,7 +21,9 @@ export const filterFields = {
   userId: idField().optional(),
   applicationId: idField().optional(),
   sessionId: idField().optional(),
-  address: textField(64).optional(),
+  address: textField(64)
+    .transform((text) => cleanAddress(text) ?? text)
+    .optional(),
   device: textField(100).optional(),
   q: textField(128).optional(),
   issuedFrom: dateField().optional(),
@@ -137,7 +140,8 @@ export function parseCursor(
 function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
-  } catch {
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
     return null;
   }
 }

@@ -1,11 +1,19 @@
 /** `/admin/tokens`: the dashboard's list, a token in detail, revoking one. Administrators see everyone's tokens, others their own. */
-import { type Request, type RequestHandler, Router } from 'express';
-import { type Caller, callerOf, ownJti, principalOf } from '../auth/authenticate.js';
+import type { Request, RequestHandler, Router } from 'express';
+import {
+  type Caller,
+  authenticateAroundBody,
+  callerOf,
+  ownJti,
+  principalOf,
+} from '../auth/authenticate.js';
 import type { Clock } from '../clock.js';
 import { invalidInput, notFound } from '../errors.js';
-import { parseBody, parseIdParameter, parseJsonBody, parseQuery } from '../http/input.js';
+import { parseJsonBody } from '../http/body.js';
+import { parseBody, parseIdParameter, parseQuery } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import { createRouter } from '../http/router.js';
 import type { Revoker } from '../revocation/revoke.js';
 import type { CutoffStore } from '../store/cutoffs.js';
 import type { TokenRecord } from '../store/records.js';
@@ -36,7 +44,7 @@ const MAX_CHILDREN = 50;
 
 export function createAdminTokensRouter(deps: Dependencies): Router {
   const { authenticate, tokens, users, usage, revoker, toWire, clock } = deps;
-  const router = Router();
+  const router = createRouter();
 
   /** The record, if the caller may see it. Someone else's is 404, like an unknown one. */
   async function findOwn(req: Request): Promise<{ record: TokenRecord; caller: Caller }> {
@@ -132,7 +140,11 @@ export function createAdminTokensRouter(deps: Dependencies): Router {
   router.get('/admin/tokens', authenticate, list);
   router.all('/admin/tokens', methodNotAllowed('GET', 'HEAD'));
   router.get('/admin/tokens/:id', authenticate, show);
-  router.post('/admin/tokens/:id/revoke', authenticate, parseJsonBody, revoke);
+  router.post(
+    '/admin/tokens/:id/revoke',
+    authenticateAroundBody(authenticate, parseJsonBody),
+    revoke,
+  );
   router.all('/admin/tokens/:id', methodNotAllowed('GET', 'HEAD'));
   router.all('/admin/tokens/:id/revoke', methodNotAllowed('POST'));
   return router;

@@ -1,23 +1,24 @@
 /** `/admin/users`: administrators list and create users, set their passwords, disable, enable and delete them. */
-import { type Request, type RequestHandler, Router } from 'express';
+import type { Request, RequestHandler, Router } from 'express';
 import { z } from 'zod';
 import type { PasswordHasher } from '../auth/password-hash.js';
 import type { Accounts } from '../accounts/accounts.js';
-import { principalOf } from '../auth/authenticate.js';
+import { authenticateAroundBody, principalOf } from '../auth/authenticate.js';
 import type { ConfirmCaller } from '../auth/confirm-caller.js';
 import { isEmailAddress, normalizeEmail } from '../email.js';
 import { notFound, ServiceError } from '../errors.js';
+import { parseJsonBody } from '../http/body.js';
 import {
   choiceField,
   parseBody,
   parseIdParameter,
-  parseJsonBody,
   parseQuery,
   textField,
   wholeNumberField,
 } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import { createRouter } from '../http/router.js';
 import type { Trail } from '../audit/trail.js';
 import type { Logger } from '../observability/logger.js';
 import type { RevocationContext } from '../revocation/revoke.js';
@@ -68,7 +69,9 @@ const userListQuery = z.strictObject({
 export function createAdminUsersRouter(deps: Dependencies): Router {
   const { authenticate, requireAdministrator, users, hasher, accounts, confirmCaller, log, trail } =
     deps;
-  const router = Router();
+  const router = createRouter();
+
+  const steps = [authenticateAroundBody(authenticate, parseJsonBody), requireAdministrator].flat();
 
   router.get('/admin/users', authenticate, requireAdministrator, async (req, res) => {
     const { page, limit, search } = parseQuery(req, userListQuery);
@@ -78,30 +81,24 @@ export function createAdminUsersRouter(deps: Dependencies): Router {
       .json({ perPage: limit, count: found.count, page, users: found.users.map(toWireUser) });
   });
 
-  router.post(
-    '/admin/users',
-    authenticate,
-    requireAdministrator,
-    parseJsonBody,
-    async (req, res) => {
-      const { password, email, firstname, lastname, role } = parseBody(req, newUserBody);
-      await confirmCaller(principalOf(req), 'administrator');
-      // Hashing waits for its turn, and whoever asked for it may have been revoked meanwhile.
-      const passwordHash = await hasher.hash(password);
-      await confirmCaller(principalOf(req), 'administrator');
-      const user = await insertUser({
-        email,
-        passwordHash,
-        firstname: firstname ?? null,
-        lastname: lastname ?? null,
-        role: role ?? null,
-      });
-      const act = { userId: user.id, by: principalOf(req).userId, requestId: requestIdOf(res) };
-      trail.record({ type: 'user.created', via: 'admin', ...act });
-      log.info({ event: 'user.created', ...act }, 'user created');
-      res.status(201).set('Cache-Control', 'no-store').json(toWireUser(user));
-    },
-  );
+  const create: RequestHandler = async (req, res) => {
+    const { password, email, firstname, lastname, role } = parseBody(req, newUserBody);
+    await confirmCaller(principalOf(req), 'administrator');
+    // Hashing waits for its turn, and whoever asked for it may have been revoked meanwhile.
+    const passwordHash = await hasher.hash(password);
+    await confirmCaller(principalOf(req), 'administrator');
+    const user = await insertUser({
+      email,
+      passwordHash,
+      firstname: firstname ?? null,
+      lastname: lastname ?? null,
+      role: role ?? null,
+    });
+    const about = { userId: user.id, by: principalOf(req).userId, requestId: requestIdOf(res) };
+    trail.record({ type: 'user.created', via: 'admin', ...about });
+    log.info({ event: 'user.created', ...about }, 'user created');
+    res.status(201).set('Cache-Control', 'no-store').json(toWireUser(user));
+  };
 
   const setPassword: RequestHandler = async (req, res) => {
     const { password } = parseBody(req, passwordBody);
@@ -132,7 +129,7 @@ export function createAdminUsersRouter(deps: Dependencies): Router {
     };
   }
 
-  const steps = [authenticate, requireAdministrator, parseJsonBody];
+  router.post('/admin/users', steps, create);
   router.post('/admin/users/:id/password', steps, setPassword);
   router.post('/admin/users/:id/disable', steps, act('disable'));
   router.post('/admin/users/:id/enable', steps, act('enable'));

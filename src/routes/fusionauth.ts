@@ -1,19 +1,27 @@
 /** FusionAuth's refresh-token API: login, exchange, list, revoke, logout, validate, and the public keys. */
-import express, { type Request, type RequestHandler, Router } from 'express';
-import { isAdministrator, principalOf } from '../auth/authenticate.js';
+import type { Request, RequestHandler, Response, Router } from 'express';
+import { authenticateAroundBody, isAdministrator, principalOf } from '../auth/authenticate.js';
 import { parseAuthorization } from '../auth/credentials.js';
 import type { Minting } from '../auth/minting.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
 import type { Clock } from '../clock.js';
-import { notFound, ServiceError, unauthenticated } from '../errors.js';
+import { notFound, ServiceError, unauthenticated, unauthenticatedWithoutBasic } from '../errors.js';
+import {
+  parseJsonBody,
+  parseLenientBody,
+  parseOptionalBody,
+  parseOptionalJson,
+} from '../http/body.js';
 import { clientAddress, clientDevice } from '../http/client.js';
+import { signalOfClient } from '../http/client-gone.js';
 import { clearCookie, readCookie, setCookie } from '../http/cookies.js';
 import { createFusionAuthErrorHandler } from '../http/fusionauth-errors.js';
-import { parseIdParameter, parseJsonBody } from '../http/input.js';
+import { parseIdParameter } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import { createRouter } from '../http/router.js';
 import type { Logger } from '../observability/logger.js';
-import type { RevocationContext, Revoker } from '../revocation/revoke.js';
+import { recordVanished, type RevocationContext, type Revoker } from '../revocation/revoke.js';
 import type { TokenRecord } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
@@ -49,8 +57,6 @@ interface Dependencies {
 
 const REFRESH = '/api/jwt/refresh';
 const MAX_LISTED = 1000;
-const readForm = express.urlencoded({ extended: false, limit: '100kb' });
-const readJson = express.json({ limit: '100kb' });
 
 export function createFusionAuthRouter(deps: Dependencies): Router {
   const { authenticate, sessions, tokens, users, revoker } = deps;
@@ -68,17 +74,26 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     ...more,
   });
 
-  /** The live refresh token with this id that the caller may touch; everything else is 404. */
-  async function findTouchable(req: Request, jti: string): Promise<TokenRecord> {
+  /**
+   * The live refresh token with this id that the caller may touch; everything else is 404.
+   * @param ifRevoked what is done first with one that is revoked already.
+   */
+  async function findTouchable(
+    req: Request,
+    jti: string,
+    ifRevoked?: (record: TokenRecord) => Promise<void>,
+  ): Promise<TokenRecord> {
     const principal = principalOf(req);
     const record = (await tokens.findByJti(jti)).find(
       ({ issuer, kind }) => issuer === deps.ownIssuer && kind === 'refresh',
     );
-    if (record === undefined || !isLive(record)) throw notFound('refresh token');
+    if (record === undefined) throw notFound('refresh token');
     if (record.userId !== principal.userId && !(await isAdministrator(principal, users))) {
       throw notFound('refresh token');
     }
-    return record;
+    if (isLive(record)) return record;
+    if (record.revocation !== null) await ifRevoked?.(record);
+    throw notFound('refresh token');
   }
 
   function isLive(record: TokenRecord): boolean {
@@ -87,7 +102,7 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
 
   const login: RequestHandler = async (req, res) => {
     const { loginId, password, applicationId, noJWT, metaData } = parseLogin(req);
-    const principal = await deps.signIn(loginId, password, clientAddress(req));
+    const principal = await deps.signIn(loginId, password, clientAddress(req), signalOfClient(res));
     if (principal === null) throw notFound('user');
     const { user } = principal;
     res.set('Cache-Control', 'no-store');
@@ -122,13 +137,14 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
       throw refreshTokenError('blank', 'is needed, in the body or as the cookie refresh_token.');
     const result = await sessions.exchange(presented, body.timeToLiveInSeconds ?? null);
     if (result.outcome === 'reused') {
-      await revoker.revokeRecord(
+      const revoked = await revoker.revokeRecord(
         result.record,
         context(req, 'system', {
           reason: 'a used refresh token came back',
           ...(body.eventInfo ? { eventInfo: body.eventInfo } : {}),
         }),
       );
+      if (revoked === null) throw recordVanished();
     }
     if (result.outcome !== 'exchanged')
       throw refreshTokenError(undefined, 'is not valid (any more). Log in again.');
@@ -163,7 +179,9 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
   };
 
   const revokeOne: RequestHandler = async (req, res) => {
-    const record = await findTouchable(req, parseIdParameter(req, 'id'));
+    // A repeat finishes what a failed one began, and takes what signing out had spared.
+    const finish = (revoked: TokenRecord) => revokeRecord(req, revoked, {});
+    const record = await findTouchable(req, parseIdParameter(req, 'id'), finish);
     await revokeRecord(req, record, {});
     res.end();
   };
@@ -172,14 +190,16 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     const { token, userId, applicationId, eventInfo } = parseRevoke(req);
     const details = eventInfo === undefined ? {} : { eventInfo };
     if (token !== undefined) {
-      const found = await sessions.find(token);
-      const record = found === null ? null : await findTouchable(req, found.jti);
+      const found = await sessions.recognize(token);
+      const finish = (revoked: TokenRecord) => revokeRecord(req, revoked, details);
+      const record = found === null ? null : await findTouchable(req, found.record.jti, finish);
       const matches =
         record !== null &&
         (userId === undefined || record.userId === userId) &&
         (applicationId === undefined || record.applicationId === applicationId);
       if (!matches) throw notFound('refresh token');
-      await revokeRecord(req, record, details);
+      const reason = found?.isUsed === true ? 'a used refresh token was presented' : null;
+      await revokeRecord(req, record, { ...details, reason });
     } else {
       const principal = principalOf(req);
       if (!(await isAdministrator(principal, users))) throw unauthenticated();
@@ -204,14 +224,19 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     if (revoked === null) throw notFound('refresh token');
   }
 
-  /** Always 200, whatever the token was: whoever logs out is to end up logged out. */
+  /** 200 whatever the token was: whoever logs out is to end up logged out. Not when that failed. */
   const logout: RequestHandler = async (req, res) => {
     const input = parseLogout(req);
     const presented = input.refreshToken ?? readCookie(req, 'refresh_token');
-    const record = presented === undefined ? null : await sessions.find(presented);
+    const found = presented === undefined ? null : await sessions.recognize(presented);
+    const record = found?.record ?? null;
     if (record !== null && record.userId !== null) {
-      const by = context(req, record.userId, { reason: 'logout' });
-      await revoker.revokeRecord(record, by, { keepMinted: true });
+      const reason = found?.isUsed === true ? 'logout with a used refresh token' : 'logout';
+      const by = context(req, record.userId, { reason });
+      // A used one may be a thief's: then what was minted falls too.
+      const keepMinted = found?.isUsed !== true;
+      const revoked = await revoker.revokeRecord(record, by, { keepMinted });
+      if (revoked === null) throw recordVanished();
       if (input.global) {
         await revoker.revokeScope(
           { userId: record.userId, applicationId: null, sessionsOnly: true },
@@ -230,21 +255,22 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
       credentials.scheme === 'token' ? credentials.token : readCookie(req, 'access_token');
     const checked =
       token === undefined ? null : await deps.checkToken(token, () => clientDevice(req));
-    if (token === undefined || checked === null || !checked.accepted) throw unauthenticated();
+    if (token === undefined || checked === null || !checked.accepted)
+      throw unauthenticatedWithoutBasic();
     res.set('Cache-Control', 'no-store').json({ jwt: payloadOf(token) });
   };
 
-  const router = Router();
+  const router = createRouter();
   router.post('/api/login', parseJsonBody, login);
   router.all('/api/login', methodNotAllowed('POST'));
-  router.post(REFRESH, parseJsonBody, exchange);
+  router.post(REFRESH, parseOptionalJson, exchange);
   router.get(REFRESH, authenticate, listOfUser);
-  router.delete(REFRESH, authenticate, readJson, readForm, revokeByCriteria);
+  router.delete(REFRESH, authenticateAroundBody(authenticate, parseOptionalBody), revokeByCriteria);
   router.all(REFRESH, methodNotAllowed('GET', 'HEAD', 'POST', 'DELETE'));
   router.get(`${REFRESH}/:id`, authenticate, retrieve);
-  router.delete(`${REFRESH}/:id`, authenticate, revokeOne);
+  router.delete(`${REFRESH}/:id`, authenticateAroundBody(authenticate), revokeOne);
   router.all(`${REFRESH}/:id`, methodNotAllowed('GET', 'HEAD', 'DELETE'));
-  router.post('/api/logout', readJson, logout);
+  router.post('/api/logout', parseLenientBody, logout);
   router.all('/api/logout', methodNotAllowed('POST'));
   router.get('/api/jwt/validate', validate);
   router.all('/api/jwt/validate', methodNotAllowed('GET', 'HEAD'));
@@ -255,7 +281,7 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
   return router;
 }
 
-function setSessionCookies(req: Request, res: express.Response, session: Session): void {
+function setSessionCookies(req: Request, res: Response, session: Session): void {
   setCookie(req, res, 'access_token', session.accessToken);
   setCookie(req, res, 'refresh_token', session.refreshToken, session.refreshTokenExpiresAt);
 }

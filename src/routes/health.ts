@@ -1,25 +1,25 @@
 /** `/healthz` (the process lives) and `/readyz` (it can answer for its tokens): for Docker, Kubernetes and load balancers. */
-import { Router } from 'express';
+import type { Router } from 'express';
 import { methodNotAllowed } from '../http/problem.js';
+import type { Readiness } from '../http/readiness.js';
+import { createRouter } from '../http/router.js';
 
-/** Each part that has to be well, by name. */
-export type Readiness = () => Promise<Readonly<Record<string, boolean>>>;
-
-export function createHealthRouter({ readiness }: { readonly readiness: Readiness }): Router {
-  const router = Router();
+/** @param readiness from memory: a health check must not wait for what it is about. */
+export function createHealthRouter({ readiness }: { readonly readiness: () => Readiness }): Router {
+  const router = createRouter();
 
   router.get('/healthz', (_req, res) => {
     res.set('Cache-Control', 'no-store').json({ status: 'ok' });
   });
 
-  router.get('/readyz', async (_req, res) => {
-    const checks = await readiness();
-    const ready = Object.values(checks).every(Boolean);
-    if (!ready) res.set('Retry-After', '1');
+  router.get('/readyz', (_req, res) => {
+    const state = readiness();
+    const canAnswer = state.status !== 'not ready';
+    if (!canAnswer) res.set('Retry-After', '1');
     res
-      .status(ready ? 200 : 503)
+      .status(canAnswer ? 200 : 503)
       .set('Cache-Control', 'no-store')
-      .json({ status: ready ? 'ready' : 'not ready', checks });
+      .json(state);
   });
 
   router.all(['/healthz', '/readyz'], methodNotAllowed('GET', 'HEAD'));

@@ -75,28 +75,37 @@ const tokenBody = z.strictObject({
     .transform(tokenOfParameter),
 });
 
-const fieldsBody = z.strictObject({
-  jti: idField(),
-  userId: idField(),
-  expiresAt: dateField().nullish(),
-  issuedAt: dateField().nullish(),
-  /** '' = a token without `iss`; absent = whoever issued it. */
-  issuer: z
-    .union([z.literal(''), textField(256)], {
-      error: 'must be the claim iss of the token, at most 256 characters, or empty.',
-    })
-    .refine((issuer) => issuer !== ANY_ISSUER, { error: 'must name one issuer.' })
-    .optional(),
-  subject: textField(256).nullish(),
-  audience: textField(256).nullish(),
-  applicationId: idField().nullish(),
-  sessionId: idField().nullish(),
-  cdata: textField(64).nullish(),
-});
+/** How far the clock of whoever issued it may be ahead. */
+const MAX_AHEAD_MS = 300_000;
+
+/** @param now ms since the epoch */
+const fieldsBody = (now: number) =>
+  z.strictObject({
+    jti: idField(),
+    userId: idField(),
+    expiresAt: dateField().nullish(),
+    issuedAt: dateField()
+      .refine((at) => at.getTime() <= now + MAX_AHEAD_MS, {
+        error: 'must not be in the future.',
+      })
+      .nullish(),
+    /** '' = a token without `iss`; absent = whoever issued it. */
+    issuer: z
+      .union([z.literal(''), textField(256)], {
+        error: 'must be the claim iss of the token, at most 256 characters, or empty.',
+      })
+      .refine((issuer) => issuer !== ANY_ISSUER, { error: 'must name one issuer.' })
+      .optional(),
+    subject: textField(256).nullish(),
+    audience: textField(256).nullish(),
+    applicationId: idField().nullish(),
+    sessionId: idField().nullish(),
+    cdata: textField(64).nullish(),
+  });
 
 /** A token to register: its text, or its `jti` and what is known of it. */
-export function parseRegistration(req: Request): Registration {
+export function parseRegistration(req: Request, now: number): Registration {
   return Object.hasOwn(req.body as object, 'token')
     ? parseBody(req, tokenBody)
-    : parseBody(req, fieldsBody);
+    : parseBody(req, fieldsBody(now));
 }

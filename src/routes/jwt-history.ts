@@ -2,22 +2,19 @@
  * Tiledesk's JWT history, v1, v2, v3 and unversioned: list tokens, revoke one by `jti` or by record
  * id, register one that was minted elsewhere.
  */
-import { type Request, type RequestHandler, Router } from 'express';
-import { isAdministrator, principalOf } from '../auth/authenticate.js';
+import type { Request, RequestHandler, Router } from 'express';
+import { authenticateAroundBody, isAdministrator, principalOf } from '../auth/authenticate.js';
 import type { ConfirmCaller } from '../auth/confirm-caller.js';
 import type { Principal } from '../auth/principal.js';
 import type { Clock } from '../clock.js';
 import { forbidden, invalidInput, notFound } from '../errors.js';
-import {
-  parseIdParameter,
-  parseJsonBody,
-  parseQuery,
-  requireJsonContentType,
-} from '../http/input.js';
+import { parseJsonBody, requireJsonContentType } from '../http/body.js';
+import { parseIdParameter, parseQuery } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
+import { createRouter } from '../http/router.js';
 import type { Trail } from '../audit/trail.js';
-import type { Revoker } from '../revocation/revoke.js';
+import { recordVanished, type Revoker } from '../revocation/revoke.js';
 import type { TokenRecord } from '../store/records.js';
 import { isRecordId } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
@@ -41,6 +38,7 @@ interface Dependencies {
   readonly settled: () => Promise<void>;
   readonly clock: Clock;
   readonly onPremises: boolean;
+  readonly unknownTokens: 'adopt' | 'allow' | 'deny';
   readonly trail: Pick<Trail, 'record'>;
 }
 
@@ -100,12 +98,17 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
     const mayAll = await mayRevoke(principal, found);
     const records = mayAll ? found : found.filter((record) => isOwn(principal, record));
     if (records.length === 0 && !mayAll) throw notFound('token');
-    const outcomes =
-      records.length === 0
-        ? [await revoker.revokeUnseen(jti, context)]
-        : await Promise.all(records.map((record) => revoker.revokeRecord(record, context)));
+    // Where tokens leave no record, this id may have been seen of other issuers too.
+    const hasUnseen =
+      records.length === 0 ||
+      (deps.unknownTokens === 'allow' && mayAll && (await isAdministrator(principal, users)));
+    const outcomes = await Promise.all([
+      ...records.map((record) => revoker.revokeRecord(record, context)),
+      ...(hasUnseen ? [revoker.revokeUnseen(jti, context)] : []),
+    ]);
     const first = outcomes.find((outcome) => outcome !== null);
     if (!first) throw notFound('token');
+    if (outcomes.includes(null)) throw recordVanished();
     res.set('Cache-Control', 'no-store').json(toWire(first.record));
   };
 
@@ -130,7 +133,7 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
   const register: RequestHandler = async (req, res) => {
     const caller = await callerOf(req);
     if (!caller.isAdministrator) throw forbidden();
-    const registration = parseRegistration(req);
+    const registration = parseRegistration(req, clock());
     // Registering lets a token in where unknown ones are denied.
     await deps.confirmCaller(principalOf(req), 'administrator');
     const { outcome, record } = await registrar.register(registration);
@@ -153,8 +156,9 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
       .json(toWire(record));
   };
 
-  const router = Router();
-  const v1Steps = [requireOnPremises(deps.onPremises), authenticate, requireJsonContentType];
+  const router = createRouter();
+  const steps = authenticateAroundBody(authenticate);
+  const v1Steps = [requireOnPremises(deps.onPremises), ...steps, requireJsonContentType];
   router.delete(`${V1}/:jti`, v1Steps, revokeByJti);
   router.delete(`${V1}/id/:id`, v1Steps, revokeById);
   router.all(
@@ -162,7 +166,7 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
     requireOnPremises(deps.onPremises),
     methodNotAllowed('DELETE'),
   );
-  router.post('/v3/jwt/history', authenticate, parseJsonBody, register);
+  router.post('/v3/jwt/history', authenticateAroundBody(authenticate, parseJsonBody), register);
   for (const path of LISTED) {
     router.get(path, authenticate, listHistory);
     router.all(
@@ -171,8 +175,8 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
         ? methodNotAllowed('GET', 'HEAD', 'POST')
         : methodNotAllowed('GET', 'HEAD'),
     );
-    router.delete(`${path}/:jti`, authenticate, revokeByJti);
-    router.delete(`${path}/id/:id`, authenticate, revokeById);
+    router.delete(`${path}/:jti`, steps, revokeByJti);
+    router.delete(`${path}/id/:id`, steps, revokeById);
     router.all([`${path}/:jti`, `${path}/id/:id`], methodNotAllowed('DELETE'));
   }
   return router;

@@ -7,6 +7,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Feed } from '../audit/feed.js';
+import { ServiceError } from '../errors.js';
 import { type EventStream, formatEvent, formatId, KEEP_ALIVE } from '../http/event-stream.js';
 import type { Logger } from '../observability/logger.js';
 import type { ToAdminWire } from './admin-wire.js';
@@ -149,8 +150,10 @@ export function createLiveViewers({
     let isValid: boolean | null;
     try {
       isValid = viewer.stillValid();
-    } catch {
+    } catch (error) {
       // Nobody knows: nothing more is shown, but the session hasn't ended.
+      if (!(error instanceof ServiceError))
+        log.error({ err: error }, 'whether a viewer may go on could not be asked');
       isValid = null;
     }
     if (isValid === true) return true;

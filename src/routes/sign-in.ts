@@ -1,13 +1,16 @@
 /** `POST /auth/signin`, as Tiledesk has it: e-mail and password → a token. */
-import { Router } from 'express';
+import type { Router } from 'express';
 import { z } from 'zod';
 import { isEmailAddress } from '../email.js';
 import type { Minting } from '../auth/minting.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
-import { ServiceError } from '../errors.js';
+import { unauthenticatedWithoutBasic } from '../errors.js';
+import { parseJsonBody } from '../http/body.js';
 import { clientAddress, clientDevice } from '../http/client.js';
-import { parseBody, parseJsonBody } from '../http/input.js';
+import { signalOfClient } from '../http/client-gone.js';
+import { parseBody } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
+import { createRouter } from '../http/router.js';
 import type { TokenIssuer } from '../tokens/issuer.js';
 import { toWireUser } from './user-wire.js';
 
@@ -38,12 +41,13 @@ export function createSignInRouter({
   audience,
   lifetimeSeconds,
 }: Dependencies): Router {
-  const router = Router();
+  const router = createRouter();
 
   router.post('/auth/signin', parseJsonBody, async (req, res) => {
     const { email, password } = parseBody(req, signInBody);
-    const principal = await signIn(email, password, clientAddress(req));
-    if (principal === null) throw wrongCredentials();
+    const principal = await signIn(email, password, clientAddress(req), signalOfClient(res));
+    // The same for an unknown user, a wrong password and an inactive account.
+    if (principal === null) throw unauthenticatedWithoutBasic('Wrong e-mail or password.');
     const { user } = principal;
     const { id, firstname, lastname } = user;
     const { token } = await minting.mint(principal, () =>
@@ -64,11 +68,4 @@ export function createSignInRouter({
   router.all('/auth/signin', methodNotAllowed('POST'));
 
   return router;
-}
-
-/** The same for an unknown user, a wrong password and an inactive account. */
-function wrongCredentials(): ServiceError {
-  return new ServiceError('unauthenticated', 'Wrong e-mail or password.', {
-    headers: { 'WWW-Authenticate': 'Basic realm="Users", charset="UTF-8"' },
-  });
 }

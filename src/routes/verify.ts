@@ -6,90 +6,130 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CheckCredentials } from '../auth/check-credentials.js';
 import { parseAuthorization } from '../auth/credentials.js';
-import { ServiceError, unauthenticated } from '../errors.js';
-import { cleanAddress, cleanText } from '../http/client.js';
+import { ServiceError, unauthenticatedWithoutBasic } from '../errors.js';
+import { deviceBehind } from '../http/client.js';
+import type { Cors } from '../http/cors.js';
+import { chooseRequestId } from '../http/request-id.js';
+import { announcesBody, hasSeveralCredentials, hasTooManyHeaders } from '../http/request-limits.js';
 import type { Logger } from '../observability/logger.js';
-import type { Device } from '../store/records.js';
 import type { Claims } from '../tokens/claims.js';
 import type { Verification } from '../tokens/verifier.js';
+import type { RefusalLog } from './refusal-log.js';
 
 /** Answers the request if it is for `/auth/verify`, and says whether it did. */
 export type VerifyEndpoint = (req: IncomingMessage, res: ServerResponse) => boolean;
 
 interface Dependencies {
   readonly checkCredentials: CheckCredentials;
+  readonly cors: Cors;
+  readonly refusals: Pick<RefusalLog, 'note'>;
   readonly log: Logger;
   /** How many proxies in front are believed in `X-Forwarded-For`. */
   readonly trustProxyHops: number;
 }
 
+/** One request, its answer to be, and the id that ties them to their log lines. */
+interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly requestId: string;
+}
+
 const PATH = '/auth/verify';
-const CHALLENGE = unauthenticated().headers['WWW-Authenticate'] ?? '';
+const LINGER_MS = 1000;
+const EMPTY = ['Cache-Control', 'no-store', 'Content-Length', '0'] as const;
+const REFUSED = [
+  'WWW-Authenticate',
+  unauthenticatedWithoutBasic().headers['WWW-Authenticate'] ?? '',
+  ...EMPTY,
+] as const;
 
 export function createVerifyEndpoint({
   checkCredentials,
+  cors,
+  refusals,
   log,
   trustProxyHops,
 }: Dependencies): VerifyEndpoint {
-  function conclude(req: IncomingMessage, res: ServerResponse, verification: Verification): void {
+  function conclude(exchange: Exchange, verification: Verification): void {
     if (verification.accepted) {
-      res.writeHead(204, acceptedHeaders(verification.claims));
-      res.end();
+      answer(exchange, 204, acceptedHeaders(verification.claims));
       return;
     }
     const { claims, reason } = verification;
     // Only for tokens that are ours: a flood of garbage isn't worth a line each.
-    if (claims !== null && log.isLevelEnabled('info')) {
-      log.info(
-        {
-          event: 'token.refused',
-          reason,
-          jti: claims.jti,
-          userId: claims.userId,
-          ...originalRequest(req),
-        },
-        'token refused',
-      );
-    }
-    refuse(res);
+    if (claims !== null) refusals.note(exchange.req, exchange.requestId, { claims, reason });
+    answer(exchange, 401, REFUSED);
   }
 
-  function fail(res: ServerResponse, error: unknown): void {
+  function fail(exchange: Exchange, error: unknown): void {
     if (error instanceof ServiceError && error.code === 'unavailable') {
-      res.writeHead(503, { ...error.headers, 'Cache-Control': 'no-store', 'Content-Length': 0 });
-      res.end();
+      answer(exchange, 503, [...Object.entries(error.headers).flat(), ...EMPTY]);
       return;
     }
-    log.error({ err: error }, 'a check failed');
-    res.writeHead(500, { 'Cache-Control': 'no-store', 'Content-Length': 0 });
-    res.end();
+    log.error({ err: error, requestId: exchange.requestId }, 'a check failed');
+    answer(exchange, 500, EMPTY);
+  }
+
+  function check(exchange: Exchange): void {
+    const { req } = exchange;
+    const credentials = parseAuthorization(req.headers.authorization);
+    const checked = checkCredentials(credentials, () => deviceBehind(req, trustProxyHops));
+    if (checked === null) {
+      answer(exchange, 401, REFUSED);
+    } else if (checked instanceof Promise) {
+      checked.then(
+        (verification) => conclude(exchange, verification),
+        (error: unknown) => fail(exchange, error),
+      );
+    } else {
+      conclude(exchange, checked);
+    }
   }
 
   return function verify(req, res) {
     if (!isVerifyPath(req.url)) return false;
+    if (cors(req, res)) return true;
+    const exchange = { req, res, requestId: chooseRequestId(req.headers) };
     if (req.method !== 'GET' && req.method !== 'HEAD') {
-      res.writeHead(405, { Allow: 'GET, HEAD', 'Content-Length': 0 });
-      res.end();
-      return true;
-    }
-    try {
-      const credentials = parseAuthorization(req.headers.authorization);
-      const checked = checkCredentials(credentials, () => deviceOf(req, trustProxyHops));
-      if (checked === null) {
-        refuse(res);
-      } else if (checked instanceof Promise) {
-        checked.then(
-          (verification) => conclude(req, res, verification),
-          (error: unknown) => fail(res, error),
-        );
-      } else {
-        conclude(req, res, checked);
+      answer(exchange, 405, ['Allow', 'GET, HEAD', ...EMPTY]);
+    } else if (hasTooManyHeaders(req)) {
+      answer(exchange, 431, EMPTY);
+    } else if (hasSeveralCredentials(req)) {
+      // 401, which every proxy understands: to nginx any other refusal is a failure.
+      answer(exchange, 401, REFUSED);
+    } else {
+      try {
+        check(exchange);
+      } catch (error) {
+        fail(exchange, error);
       }
-    } catch (error) {
-      fail(res, error);
     }
     return true;
   };
+}
+
+/**
+ * Not one answer has a body, so it is complete with its headers. A request that announces one is
+ * nearly always a proxy's mistake (the length handed on, the body not): the next request on the
+ * connection would be taken for it, so there is none. A body that does come is let in for a moment:
+ * closed upon unread bytes, a connection breaks, and the answer may be lost.
+ */
+function answer(
+  { req, res, requestId }: Exchange,
+  status: number,
+  headers: readonly string[],
+): void {
+  if (!announcesBody(req)) {
+    res.writeHead(status, [...headers, 'X-Request-Id', requestId]).end();
+    return;
+  }
+  res.writeHead(status, [...headers, 'X-Request-Id', requestId, 'Connection', 'close']);
+  res.flushHeaders();
+  const end = () => void res.end();
+  const timer = setTimeout(end, LINGER_MS).unref();
+  req.once('close', () => clearTimeout(timer));
+  req.once('end', end).resume();
 }
 
 function isVerifyPath(url: string | undefined): boolean {
@@ -103,15 +143,17 @@ function isVerifyPath(url: string | undefined): boolean {
 /** Made once for each token that is remembered: the claims are the same object then. */
 const acceptedHeadersOf = new WeakMap<Claims, readonly string[]>();
 
-function acceptedHeaders(claims: Claims): string[] {
+function acceptedHeaders(claims: Claims): readonly string[] {
   let headers = acceptedHeadersOf.get(claims);
   if (headers === undefined) {
-    const { userId, jti, applicationId } = claims;
+    const { userId, subjectType, jti, applicationId } = claims;
     headers = [
       'Cache-Control',
       'no-store',
       'X-User-Id',
       headerText(userId),
+      'X-Subject-Type',
+      subjectType,
       'X-Token-Jti',
       headerText(jti),
     ];
@@ -119,54 +161,10 @@ function acceptedHeaders(claims: Claims): string[] {
       headers = [...headers, 'X-Application-Id', headerText(applicationId)];
     acceptedHeadersOf.set(claims, headers);
   }
-  return [...headers];
+  return headers;
 }
 
 /** Ids may be any text; a header may not. What isn't plain ASCII is percent-encoded (as UTF-8). */
 function headerText(id: string): string {
   return /^[\x21-\x24\x26-\x7e]+$/.test(id) ? id : encodeURIComponent(id);
-}
-
-function refuse(res: ServerResponse): void {
-  res.writeHead(401, {
-    'WWW-Authenticate': CHALLENGE,
-    'Cache-Control': 'no-store',
-    'Content-Length': 0,
-  });
-  res.end();
-}
-
-/** The client behind the proxy, where the proxy is believed. */
-function deviceOf(req: IncomingMessage, hops: number): Device {
-  const list = (hops > 0 ? (header(req, 'x-forwarded-for') ?? '') : '')
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter(Boolean);
-  // As Express counts: the entry that the outermost of our proxies wrote.
-  const forwarded = list[Math.max(0, list.length - hops)];
-  return {
-    name: null,
-    description: null,
-    type: null,
-    userAgent: cleanText(req.headers['user-agent'], 512),
-    ip: cleanAddress(forwarded) ?? cleanAddress(req.socket.remoteAddress),
-    location: null,
-  };
-}
-
-/** What the proxy says that was asked for: nginx `X-Original-URI`, Traefik and Caddy `X-Forwarded-Uri`. Without the query, which can hold a token. */
-function originalRequest(req: IncomingMessage): { method?: string; route?: string } {
-  const uri = header(req, 'x-original-uri') ?? header(req, 'x-forwarded-uri');
-  const method = header(req, 'x-original-method') ?? header(req, 'x-forwarded-method');
-  // Masked before it is cut: a long segment can be a token, in whatever spelling.
-  const path = cleanText(uri?.split(/[?#]/)[0]?.replaceAll(/[^/]{40,}/g, '…'), 200);
-  return {
-    ...(path === null ? {} : { route: path }),
-    ...(method !== undefined && /^[A-Z]{1,16}$/.test(method) ? { method } : {}),
-  };
-}
-
-function header(req: IncomingMessage, name: string): string | undefined {
-  const value = req.headers[name];
-  return typeof value === 'string' ? value : undefined;
 }

@@ -1,15 +1,23 @@
 /** Woleet's token API: mint a JWT that never expires, revoke one by its value. */
-import express, { type Request, type RequestHandler, Router } from 'express';
+import type { Request, RequestHandler, Router } from 'express';
 import { z } from 'zod';
-import { isAdministrator, principalOf } from '../auth/authenticate.js';
+import {
+  authenticateAroundBody,
+  isAdministrator,
+  principalOf,
+  userPrincipalOf,
+} from '../auth/authenticate.js';
 import type { Minting } from '../auth/minting.js';
 import { tokenOfParameter } from '../auth/credentials.js';
 import { invalidInput } from '../errors.js';
+import { parseOptionalBody } from '../http/body.js';
 import { clientDevice } from '../http/client.js';
 import { parseBody, parseQuery, textField } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
-import type { Revoker } from '../revocation/revoke.js';
+import { createRouter } from '../http/router.js';
+import { recordVanished, type Revoker } from '../revocation/revoke.js';
+import { bareIdOf } from '../store/ids.js';
 import type { UserStore } from '../store/users.js';
 import type { Claims } from '../tokens/claims.js';
 import type { TokenIssuer } from '../tokens/issuer.js';
@@ -28,8 +36,6 @@ interface Dependencies {
 
 const PATH = '/v1/token';
 const MAX_CDATA = 64;
-const readJson = express.json({ limit: '100kb' });
-const readForm = express.urlencoded({ extended: false, limit: '100kb' });
 
 const mintQuery = z.strictObject({
   cdata: z.union([z.literal('').transform(() => undefined), textField(MAX_CDATA)]).optional(),
@@ -48,20 +54,21 @@ export function createWoleetRouter(deps: Dependencies): Router {
 
   const mint: RequestHandler = async (req, res) => {
     const { cdata } = parseQuery(req, mintQuery);
-    const { token } = await minting.mint(principalOf(req), ({ userId, parent }) =>
-      issuer.issueAccessToken({
+    const { token } = await minting.mint(userPrincipalOf(req), ({ userId, parent }) => {
+      const id = bareIdOf(userId);
+      return issuer.issueAccessToken({
         origin: 'woleet',
         userId,
-        subject: userId,
+        subject: id,
         audience,
         lifetimeSeconds: null,
         device: clientDevice(req),
-        claims: { _id: userId },
+        claims: { _id: id },
         ...(parent === null ? {} : { parentId: parent.id }),
         ...(parent?.applicationId ? { applicationId: parent.applicationId } : {}),
         ...(cdata === undefined ? {} : { cdata }),
-      }),
-    );
+      });
+    });
     res.set('Cache-Control', 'no-store').json({ token });
   };
 
@@ -77,20 +84,22 @@ export function createWoleetRouter(deps: Dependencies): Router {
       throw invalidInput('token', 'must be a token of yours, issued by this service.');
     }
     const { record } = await registrar.register({ token });
-    await revoker.revokeRecord(record, {
+    const revoked = await revoker.revokeRecord(record, {
       by: principal.userId,
       via: 'woleet',
       reason: null,
       requestId: requestIdOf(res),
     });
+    // Repeated, it is registered again.
+    if (revoked === null) throw recordVanished();
     res.set('Cache-Control', 'no-store').end();
   };
 
-  const router = Router();
+  const router = createRouter();
   // Express would answer HEAD with the handler of GET, and mint a token.
   router.head(PATH, methodNotAllowed('GET', 'DELETE'));
   router.get(PATH, authenticate, mint);
-  router.delete(PATH, authenticate, readJson, readForm, revoke);
+  router.delete(PATH, authenticateAroundBody(authenticate, parseOptionalBody), revoke);
   router.all(PATH, methodNotAllowed('GET', 'DELETE'));
   return router;
 }
@@ -99,7 +108,7 @@ export function createWoleetRouter(deps: Dependencies): Router {
 function tokenOf(req: Request): string {
   const given = [
     parseBody({ body: req.query }, tokenInput).token,
-    parseBody({ body: req.body ?? {} }, tokenInput).token,
+    parseBody(req, tokenInput).token,
   ].filter((value) => value !== undefined && value !== '');
   const [token, other] = given;
   if (token === undefined)

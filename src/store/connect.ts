@@ -1,10 +1,14 @@
 /** Opens the store: the connection, its time limits, the collections and their indexes. */
 import mongoose, { type Connection } from 'mongoose';
 import type { Clock } from '../clock.js';
+import { ServiceError } from '../errors.js';
 import { type ActivityStore, createActivityStore } from './activity.js';
 import { createCutoffStore, type CutoffStore } from './cutoffs.js';
 import { createEventStore, type EventStore } from './events.js';
 import type { Report } from './indexes.js';
+import { ID_MENDINGS } from './mend-ids.js';
+import { type MendingProgress, mendStore } from './mending.js';
+import { createIdentityStore, type IdentityStore } from './identity.js';
 import { createOperations, MAX_TIME_MS, type Operations } from './operations.js';
 import { toRefusal } from './refusals.js';
 import { createTokenStore, type TokenStore } from './tokens.js';
@@ -18,6 +22,7 @@ export interface Store {
   readonly cutoffs: CutoffStore;
   readonly events: EventStore;
   readonly activity: ActivityStore;
+  readonly identity: IdentityStore;
   /** The time by the database's clock. @throws ServiceError 503 */
   time(): Promise<Date>;
   /** Whether there is neither a token nor a user. */
@@ -40,6 +45,8 @@ interface StoreOptions {
   readonly database?: string;
   /** Is told of what takes long, and of what isn't as it should be. */
   readonly report?: Report;
+  /** Stored records are being mended, before the store is used for anything else. */
+  readonly onMending?: (progress: MendingProgress) => void;
 }
 
 const DEFAULT_DATABASE = 'jwt-history';
@@ -56,12 +63,13 @@ const LIMITS = {
 const CLOSE_LIMIT_MS = 1000;
 
 /**
- * Resolves once every unique index is there, so that no duplicate gets in before it.
+ * Resolves once every unique index is there, so that no duplicate gets in before it, and everything
+ * stored is in today's form.
  * @throws ServiceError 503 when the database can't be reached.
  * @throws StoreRefusedError when it can, and waiting for what is missing wouldn't help.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { uri, clock, database, report = () => undefined } = options;
+  const { uri, clock, database, report = () => undefined, onMending } = options;
   const operations = createOperations();
   const connection = mongoose.createConnection();
   connection.set('maxTimeMS', MAX_TIME_MS);
@@ -92,9 +100,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       cutoffs,
       events: createEventStore(context),
       activity: createActivityStore(context),
+      identity: createIdentityStore(context),
     };
     const { tokens, users, events } = collections;
     await Promise.all([tokens, users, events].map(({ createIndexes }) => createIndexes()));
+    await mendStore(context, ID_MENDINGS, onMending ?? (() => undefined));
     return { ...collections, ...lifecycle(connection, connect, operations) };
   } catch (error) {
     await connection.close(true);
@@ -141,7 +151,8 @@ function lifecycle(
       try {
         await run(async () => connection.db?.command({ ping: 1 }));
         return connection.readyState === mongoose.ConnectionStates.connected;
-      } catch {
+      } catch (error) {
+        if (!(error instanceof ServiceError)) throw error;
         return false;
       }
     },

@@ -1,5 +1,6 @@
 /** Which records a cut-off hits, as a filter of the database: the same rule as `tokens/state.ts`, tested against it. */
 import type { Cutoff, CutoffScope } from './cutoffs.js';
+import { holdersWith } from './ids.js';
 import { APPLICATION_INDEX, DATE_INDEXES, type Index, USER_INDEX } from './token-model.js';
 
 type Filter = Readonly<Record<string, unknown>>;
@@ -25,9 +26,11 @@ export function hitBy({ at, ...scope }: Pick<Cutoff, 'at' | keyof CutoffScope>):
 }
 
 /** Whose tokens the scope is about. */
-export function within({ userId, applicationId }: CutoffScope): Filter {
+export function within({ userId, applicationId, everyKind }: CutoffScope): Filter {
   return {
-    ...(userId === null ? {} : { userId: { $eq: userId } }),
+    ...(userId === null
+      ? {}
+      : { userId: everyKind === true ? { $in: holdersWith(userId) } : { $eq: userId } }),
     ...(applicationId === null ? {} : { applicationId: { $eq: applicationId } }),
   };
 }

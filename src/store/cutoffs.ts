@@ -1,6 +1,7 @@
 /** The collection `cutoffs`: "everything of this scope issued at or before T is revoked", one document per scope. */
 import { type Model, Schema } from 'mongoose';
 import type { StoreContext } from './context.js';
+import { bareIdOf } from './ids.js';
 import type { WriteConcern } from './write-concern.js';
 
 /** Whose tokens: null = whichever. Both null = all; both given = that user in that application. */
@@ -9,6 +10,8 @@ export interface CutoffScope {
   readonly applicationId: string | null;
   /** Only refresh tokens and what came from them. */
   readonly sessionsOnly: boolean;
+  /** `userId` without a kind, as it was kept once: it may have meant a guest's tokens as well as a user's. */
+  readonly everyKind?: true;
 }
 
 export interface Cutoff extends CutoffScope {
@@ -37,7 +40,11 @@ export interface CutoffStore {
   setMarked(cutoff: Cutoff): Promise<void>;
 }
 
-type CutoffDocument = Cutoff & { readonly _id: string; readonly markedUntil: Date | null };
+type CutoffDocument = Omit<Cutoff, 'everyKind'> & {
+  readonly _id: string;
+  readonly everyKind?: boolean;
+  readonly markedUntil: Date | null;
+};
 
 function cutoffSchema(writeConcern: WriteConcern) {
   return new Schema(
@@ -46,6 +53,7 @@ function cutoffSchema(writeConcern: WriteConcern) {
       userId: { type: String, default: null },
       applicationId: { type: String, default: null },
       sessionsOnly: { type: Boolean, required: true },
+      everyKind: { type: Boolean, default: false },
       at: { type: Date, required: true },
       by: { type: String, required: true },
       reason: { type: String, default: null },
@@ -102,7 +110,7 @@ export function createCutoffStore({
             [
               {
                 $set: {
-                  ...literals({ userId, applicationId, sessionsOnly }),
+                  ...literals({ userId, applicationId, sessionsOnly, everyKind: false }),
                   // One that moves nothing has revoked nothing: who did stays as it was.
                   ...ifMoved(at, { by, reason, via, requestId: requestId ?? null, setAt }),
                   markedUntil: { $ifNull: ['$markedUntil', null] },
@@ -122,10 +130,12 @@ export function createCutoffStore({
     },
 
     async matching(userId, applicationId) {
+      const ofEveryKind: Pick<CutoffScope, 'userId' | 'everyKind'>[] =
+        userId === null ? [] : [{ userId: bareIdOf(userId), everyKind: true }];
       const keys = [true, false].flatMap((sessionsOnly) =>
-        [userId, null].flatMap((user) =>
+        [{ userId }, { userId: null }, ...ofEveryKind].flatMap((holder) =>
           [applicationId, null].map((application) =>
-            scopeKey({ userId: user, applicationId: application, sessionsOnly }),
+            scopeKey({ ...holder, applicationId: application, sessionsOnly }),
           ),
         ),
       );
@@ -184,12 +194,18 @@ function toCutoff({
   _id,
   markedUntil: _markedUntil,
   requestId,
+  everyKind,
   ...cutoff
 }: CutoffDocument): Cutoff {
-  return { ...cutoff, ...(requestId ? { requestId } : {}) };
+  return {
+    ...cutoff,
+    ...(requestId ? { requestId } : {}),
+    ...(everyKind === true ? { everyKind } : {}),
+  };
 }
 
 /** Unambiguous for any ids: a JSON array. */
-function scopeKey({ userId, applicationId, sessionsOnly }: CutoffScope): string {
-  return JSON.stringify([userId, applicationId, sessionsOnly]);
+export function scopeKey({ userId, applicationId, sessionsOnly, everyKind }: CutoffScope): string {
+  const scope = [userId, applicationId, sessionsOnly];
+  return JSON.stringify(everyKind === true ? [...scope, 'every kind'] : scope);
 }

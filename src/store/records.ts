@@ -45,6 +45,7 @@ export interface NewTokenRecord {
   readonly issuer: string;
   readonly subject: string | null;
   readonly audience: string | readonly string[] | null;
+  /** Whose it is: a user's id, or `guest:<id>` and the like (`ids.ts`); null = nobody known. */
   readonly userId: string | null;
   readonly applicationId: string | null;
   readonly sessionId: string | null;

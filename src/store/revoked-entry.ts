@@ -1,5 +1,6 @@
 /** What the revocation index needs of a revoked record, and the way there from the bytes of a database's answer. */
 import mongoose from 'mongoose';
+import { canonicalId } from './ids.js';
 import { isIssuedHere, type TokenRecord } from './records.js';
 
 export interface RevokedEntry {
@@ -19,7 +20,16 @@ type ReadFields = Omit<RevokedFields, 'expiresAt'> & { readonly expiresAt: numbe
  * Of others, another one with the same jti and a later expiry may exist, or the expiry was typed in.
  */
 export function toRevokedEntry({ jti, issuer, origin, expiresAt }: RevokedFields): RevokedEntry {
-  return { jti, issuer, expiresAt: isIssuedHere(origin) ? (expiresAt?.getTime() ?? null) : null };
+  return {
+    jti: comparable(jti),
+    issuer,
+    expiresAt: isIssuedHere(origin) ? (expiresAt?.getTime() ?? null) : null,
+  };
+}
+
+/** An instance of an older version may have written it in capitals; a damaged document has none. */
+function comparable(jti: string): string {
+  return typeof jti === 'string' ? canonicalId(jti) : jti;
 }
 
 /** The same of documents in BSON, without what may be forgotten: what expired before (ms) and was issued here. */
@@ -29,7 +39,8 @@ export function readRevokedEntries(
 ): RevokedEntry[] {
   const entries: RevokedEntry[] = [];
   for (const document of documents) {
-    const { jti, issuer, origin, expiresAt } = readFields(document) ?? decode(document);
+    const { jti: stored, issuer, origin, expiresAt } = readFields(document) ?? decode(document);
+    const jti = comparable(stored);
     if (!isIssuedHere(origin)) entries.push({ jti, issuer, expiresAt: null });
     else if (expiresAt === null || expiresAt >= expiredBefore)
       entries.push({ jti, issuer, expiresAt });

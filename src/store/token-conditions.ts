@@ -5,6 +5,7 @@
 import type { QueryFilter } from 'mongoose';
 import { hitBy } from './cutoff-filter.js';
 import type { Cutoff } from './cutoffs.js';
+import { canonicalBeginning, canonicalId } from './ids.js';
 import {
   type Times,
   ALL_TIMES,
@@ -123,13 +124,17 @@ function withText(
   { value, userIds }: NonNullable<TokenSearch['text']>,
   minJtiPrefix: number,
 ): Condition {
-  const beginning = { $gte: value, $lt: `${value}\u{10ffff}` };
+  const id = canonicalId(value);
+  // What begins like a UUID may begin another id, in which the case of letters counts.
+  const beginnings = new Set(value.length < minJtiPrefix ? [] : [id, canonicalBeginning(value)]);
   const branches: Branch[] = [
-    ofUsers([value, ...userIds]),
-    prefixed('applicationId', value, APPLICATION_INDEX),
-    ...(value.length < minJtiPrefix
-      ? []
-      : [{ where: { jti: beginning }, index: JTI_INDEX, prefix: null }]),
+    ofUsers([id, ...userIds]),
+    prefixed('applicationId', id, APPLICATION_INDEX),
+    ...[...beginnings].map((begin) => ({
+      where: { jti: { $gte: begin, $lt: `${begin}\u{10ffff}` } },
+      index: JTI_INDEX,
+      prefix: null,
+    })),
   ];
   return { where: { $or: branches.map(({ where }) => where) }, branches, exact: true };
 }

@@ -16,13 +16,14 @@ import {
 
 export interface DescendantStore {
   /**
-   * The records that came from this one directly, neither revoked nor expired.
+   * The records that came from this one directly, in whatever state: what came from an expired or
+   * revoked one may still be good.
    * @param ownIssuer whose refresh tokens a `sid` may name, whoever issued the access token.
    */
   descendantsOf(record: TokenRecord, ownIssuer: string): Promise<Descendants>;
   /** The newest that were minted with this record's token, whatever their state. */
   mintedWith(id: string, limit: number): Promise<TokenRecord[]>;
-  /** What was minted with another token, within a scope; neither revoked nor expired. */
+  /** What was minted with another token, within a scope; in whatever state. */
   mintedIn(scope: CutoffScope): Promise<TokenRecord[]>;
   /** Whether this user holds anything that is neither revoked nor expired. */
   hasUnrevoked(userId: string): Promise<boolean>;
@@ -51,13 +52,13 @@ export function createDescendantStore(
       const [ofSessions, minted] = await Promise.all([
         run(() =>
           model
-            .find({ sessionId: { $in: records.map(({ jti }) => jti) }, ...live() })
+            .find({ sessionId: { $in: records.map(({ jti }) => jti) } })
             .hint(SESSION_INDEX)
             .lean(),
         ),
         run(() =>
           model
-            .find({ parentId: { $in: records.map(({ id }) => id) }, ...live() })
+            .find({ parentId: { $in: records.map(({ id }) => id) } })
             .hint(PARENT_INDEX)
             .lean(),
         ),
@@ -99,7 +100,7 @@ export function createDescendantStore(
     async mintedIn(scope) {
       const found = await run(() =>
         model
-          .find({ ...within(scope), parentId: { $exists: true }, ...live() })
+          .find({ ...within(scope), parentId: { $exists: true } })
           .hint(scope.userId === null ? PARENT_INDEX : MINTED_INDEX)
           .lean(),
       );

@@ -6,8 +6,11 @@ import type { Cutoff, CutoffScope } from './cutoffs.js';
 import type { TokenModel } from './token-model.js';
 
 export interface MarkingStore {
-  /** The latest `issuedAt` among the newest records of the scope; null when there are none. */
-  newestIssuedAt(scope: CutoffScope): Promise<Date | null>;
+  /**
+   * The latest `issuedAt` among the newest records of the scope; null when there are none.
+   * @param notAfter what claims to be from later than this doesn't count.
+   */
+  newestIssuedAt(scope: CutoffScope, notAfter: Date): Promise<Date | null>;
   /** Marks, in batches, what the cut-off revoked; yields how many each batch marked. It can be repeated. */
   markRevoked(cutoff: Cutoff): AsyncIterable<number>;
 }
@@ -24,7 +27,7 @@ export function createMarkingStore(
   { run, writeConcern }: Pick<StoreContext, 'run' | 'writeConcern'>,
 ): MarkingStore {
   return {
-    async newestIssuedAt(scope) {
+    async newestIssuedAt(scope, notAfter) {
       const newest = await run(() =>
         model
           .find(within(scope))
@@ -34,7 +37,9 @@ export function createMarkingStore(
           .select({ issuedAt: 1 })
           .lean(),
       );
-      const times = newest.flatMap(({ issuedAt }) => (issuedAt ? [issuedAt.getTime()] : []));
+      const times = newest.flatMap(({ issuedAt }) =>
+        issuedAt && issuedAt <= notAfter ? [issuedAt.getTime()] : [],
+      );
       return times.length === 0 ? null : new Date(Math.max(...times));
     },
 

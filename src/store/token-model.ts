@@ -1,6 +1,7 @@
 /** The Mongoose schema of the collection `tokens`, with its indexes, and the way from a document to a plain record. */
 import { type Connection, type Model, Schema, type Types } from 'mongoose';
 import { type Revocation, TOKEN_KINDS, TOKEN_ORIGINS, type TokenRecord } from './records.js';
+import type { UsedSecret } from './token-secrets.js';
 import type { WriteConcern } from './write-concern.js';
 
 /** A document as it is stored: a record, and what must not leave the store. */
@@ -27,12 +28,10 @@ interface RevocationTrace {
 
 interface Secrets {
   readonly secretHash?: string;
+  readonly familyHash?: string;
+  /** Of what was exchanged before families were known. */
   readonly usedSecretHashes?: readonly string[];
-  readonly grace?: {
-    readonly secretHash: string;
-    readonly sealedSuccessor: string;
-    readonly until: Date;
-  } | null;
+  readonly grace?: readonly UsedSecret[] | null;
 }
 
 export type TokenModel = Model<TokenDocument>;
@@ -90,6 +89,7 @@ export function createTokenModel(connection: Connection, writeConcern: WriteConc
 export function toRecord({
   _id,
   secretHash: _secretHash,
+  familyHash: _familyHash,
   usedSecretHashes: _usedSecretHashes,
   grace: _grace,
   revocation,
@@ -126,7 +126,8 @@ const graceSchema = new Schema(
   {
     secretHash: { type: String, required: true },
     sealedSuccessor: { type: String, required: true },
-    until: { type: Date, required: true },
+    exchangedAt: { type: Date, required: true },
+    until: { type: Date, default: null },
   },
   { _id: false },
 );
@@ -172,8 +173,9 @@ function tokenSchema(writeConcern: WriteConcern) {
       purgeAt: nullableDate,
       // Absent unless the token is opaque, so that they cost nothing elsewhere.
       secretHash: { type: String },
+      familyHash: { type: String },
       usedSecretHashes: { type: [String], default: undefined },
-      grace: { type: graceSchema, default: undefined },
+      grace: { type: [graceSchema], default: undefined },
       createdAt: { type: Date, required: true },
       updatedAt: { type: Date, required: true },
     },

@@ -77,25 +77,26 @@ export function createRevoking(
   };
 }
 
-/** `writtenBy` tells the winner of two writes, of whichever instances. */
+/**
+ * `writtenBy` tells the winner of two writes, of whichever instances. Repeated, a revocation keeps
+ * its values but for the time of its recording: whoever missed it reads it then.
+ */
 function unlessRevoked(revocation: Revocation, writtenBy: mongoose.mongo.ObjectId) {
+  const ifNew = (then: unknown, otherwise: unknown) => ({
+    $cond: [{ $eq: [{ $ifNull: ['$revocation', null] }, null] }, then, otherwise],
+  });
+  // By the database's clock: the instances' may differ, and they read by this.
+  const recordedAt = { $max: ['$revocation.recordedAt', '$$NOW'] };
   return [
     {
       $set: {
-        revocation: {
-          $ifNull: [
-            '$revocation',
-            // By the database's clock: the instances' may differ, and they read by this.
-            {
-              $mergeObjects: [{ $literal: { ...revocation, writtenBy } }, { recordedAt: '$$NOW' }],
-            },
-          ],
-        },
+        revocation: ifNew(
+          { $mergeObjects: [{ $literal: { ...revocation, writtenBy } }, { recordedAt }] },
+          { $mergeObjects: ['$revocation', { recordedAt }] },
+        ),
         // Like the index, the record forgets only what was issued here.
         purgeAt: { $cond: [{ $in: ['$origin', ISSUED_HERE] }, '$purgeAt', null] },
-        updatedAt: {
-          $cond: [{ $eq: [{ $ifNull: ['$revocation', null] }, null] }, revocation.at, '$updatedAt'],
-        },
+        updatedAt: ifNew(revocation.at, '$updatedAt'),
       },
     },
   ];

@@ -9,21 +9,27 @@ import { JTI_INDEX, type TokenDocument, type TokenModel, toRecord } from './toke
 export interface SecretRecord {
   readonly record: TokenRecord;
   readonly secretHash: string;
-  /** For a client that lost the answer to its exchange; null = no grace. */
-  readonly grace: Grace | null;
+  /** Of what all secrets of a refresh token have in common; null = not known (yet). */
+  readonly familyHash: string | null;
+  /** The last exchanges, oldest first, for clients that lost the answer. */
+  readonly grace: readonly UsedSecret[];
 }
 
-export interface Grace {
-  /** The hash of the secret that may come once more. */
+/** A secret that was exchanged, and may come again for a while. */
+export interface UsedSecret {
   readonly secretHash: string;
   /** Its successor, sealed with it. */
   readonly sealedSuccessor: string;
-  readonly until: Date;
+  readonly exchangedAt: Date;
+  /** Until when it leads to its successor; null = no exchange of it was answered yet, as far as is known. */
+  readonly until: Date | null;
 }
 
 export interface Exchange {
   readonly nextSecretHash: string;
-  readonly grace: Grace | null;
+  readonly familyHash: string;
+  /** Absent = as it is. */
+  readonly grace?: readonly UsedSecret[];
   readonly expiresAt: Date;
   readonly purgeAt: Date | null;
   readonly lastUsedAt: Date;
@@ -31,9 +37,13 @@ export interface Exchange {
 
 export interface SecretStore {
   /** Durable when it resolves. @throws DuplicateKeyError */
-  insertSecret(record: NewTokenRecord, secretHash: string): Promise<TokenRecord>;
+  insertSecret(
+    record: NewTokenRecord,
+    secretHash: string,
+    familyHash?: string,
+  ): Promise<TokenRecord>;
   findSecret(jti: string, issuer: string): Promise<SecretRecord | null>;
-  /** Whether this is the hash of one of the last hundred secrets that were exchanged. */
+  /** Whether this is the hash of a secret that was exchanged before families were known. */
   wasExchanged(id: string, secretHash: string): Promise<boolean>;
   /**
    * Replaces the secret, if it still is this one and the token is neither revoked nor expired: one
@@ -41,6 +51,19 @@ export interface SecretStore {
    * same hash on both sides only the times are renewed.
    */
   exchangeSecret(id: string, secretHash: string, exchange: Exchange): Promise<boolean>;
+  /**
+   * Notes of each record that the secret with this hash was handed out: what led to it does so
+   * until then. Not journaled: were it lost, it would do so until that secret is used.
+   */
+  noteAnswered(answered: readonly AnsweredExchange[]): Promise<void>;
+}
+
+export interface AnsweredExchange {
+  /** Of the record. */
+  readonly id: string;
+  /** Of the secret that was handed out. */
+  readonly secretHash: string;
+  readonly until: Date;
 }
 
 interface Wanted {
@@ -49,8 +72,9 @@ interface Wanted {
   readonly exchange: Exchange;
 }
 
-const KEPT_HASHES = 100;
 const MOST = 100;
+/** An answer may wait for it. */
+const NOTE_LIMIT_MS = 1000;
 /** Some kilobytes that only `wasExchanged` needs. */
 const WITHOUT_USED = { usedSecretHashes: 0 } as const;
 
@@ -78,10 +102,11 @@ export function createSecretStore(
   const exchangeOne = createGrouping(exchangeAll, { most: MOST });
 
   return {
-    async insertSecret(record, secretHash) {
+    async insertSecret(record, secretHash, familyHash) {
       const now = new Date(clock());
+      const hashes = { secretHash, ...(familyHash === undefined ? {} : { familyHash }) };
       const document = await run(() =>
-        model.create({ ...record, secretHash, createdAt: now, updatedAt: now }),
+        model.create({ ...record, ...hashes, createdAt: now, updatedAt: now }),
       );
       return toRecord(document.toObject());
     },
@@ -91,7 +116,13 @@ export function createSecretStore(
         (document) => document.issuer === issuer,
       );
       if (found?.secretHash === undefined) return null;
-      return { record: toRecord(found), secretHash: found.secretHash, grace: found.grace ?? null };
+      return {
+        record: toRecord(found),
+        secretHash: found.secretHash,
+        familyHash: found.familyHash ?? null,
+        // Once it was a single object.
+        grace: Array.isArray(found.grace) ? found.grace : [],
+      };
     },
 
     async wasExchanged(id, secretHash) {
@@ -107,6 +138,24 @@ export function createSecretStore(
 
     exchangeSecret: (id, secretHash, exchange) =>
       run(() => exchangeOne({ id, secretHash, exchange })),
+
+    async noteAnswered(answered) {
+      await run(
+        () =>
+          collection.bulkWrite(
+            answered.map(({ id, secretHash, until }) => ({
+              updateOne: {
+                filter: { _id: new mongoose.Types.ObjectId(id), secretHash: { $eq: secretHash } },
+                update: { $set: { 'grace.$[open].until': until } },
+                arrayFilters: [{ 'open.until': null }],
+                hint: { _id: 1 },
+              },
+            })),
+            { ordered: false, writeConcern: { w: 1, j: false } },
+          ),
+        NOTE_LIMIT_MS,
+      );
+    },
   };
 
   /** One command for all: it says only how many found their secret unchanged. */
@@ -121,7 +170,7 @@ export function createSecretStore(
               revocation: null,
               expiresAt: { $gt: new Date(clock()) },
             },
-            update: changeOf(secretHash, exchange),
+            update: changeOf(exchange),
             hint: { _id: 1 },
           },
         })),
@@ -132,8 +181,8 @@ export function createSecretStore(
   }
 
   /**
-   * Nobody else can have the secret that a winner brought, and nobody can exchange it before it is
-   * handed out: whose it is now has won. Were it revoked meanwhile, it would be of no use.
+   * Nobody else brings the secret that a winner brought: whose it is now has won. Where the winner's
+   * was given to a repeat, and exchanged, before this looks, the winner asks anew like one who lost.
    */
   async function findWinners(wanted: readonly Wanted[]): Promise<boolean[]> {
     const found = await run(() =>
@@ -153,22 +202,17 @@ export function createSecretStore(
   }
 }
 
-function changeOf(
-  secretHash: string,
-  { nextSecretHash, grace, expiresAt, purgeAt, lastUsedAt }: Exchange,
-) {
+function changeOf({ nextSecretHash, familyHash, grace, expiresAt, purgeAt, lastUsedAt }: Exchange) {
   return {
     $set: {
       secretHash: nextSecretHash,
-      grace,
+      familyHash,
+      ...(grace === undefined ? {} : { grace: [...grace] }),
       expiresAt,
       purgeAt,
       lastUsedAt,
       updatedAt: lastUsedAt,
     },
     $min: { firstUsedAt: lastUsedAt },
-    ...(nextSecretHash === secretHash
-      ? {}
-      : { $push: { usedSecretHashes: { $each: [secretHash], $slice: -KEPT_HASHES } } }),
   };
 }

@@ -32,12 +32,17 @@ export interface TokenStore
   discard(record: Pick<TokenRecord, 'id'>): Promise<void>;
   findById(id: string): Promise<TokenRecord | null>;
   /** Whether a token has a record, and whether that says that it is revoked. */
-  isRecorded(jti: string, issuer: string): Promise<'recorded' | 'revoked' | 'unknown'>;
+  isRecorded(
+    jti: string,
+    issuer: string,
+    userId: string,
+  ): Promise<'recorded' | 'revoked' | 'unknown'>;
   /** All records with this jti, of whichever issuer, oldest first. */
   findByJti(jti: string): Promise<TokenRecord[]>;
   /**
    * Sets the revocation unless there is one: one atomic, durable write, so that of two concurrent
-   * calls exactly one says `revoked`. The first revocation's values are kept. null = no such record.
+   * calls exactly one says `revoked`. The first revocation's values are kept; repeated, it is read
+   * once more by all who follow. null = no such record.
    */
   revoke(id: string, revocation: Revocation): Promise<RevokeOutcome | null>;
   /** Deletes what `purgeAt` says is due; for engines whose TTL monitor does not run. */
@@ -81,13 +86,14 @@ export function createTokenStore(
   async function isRecorded(
     jti: string,
     issuer: string,
+    userId: string,
   ): Promise<'recorded' | 'revoked' | 'unknown'> {
     const found = (await findByJti(jti)).filter(
       (record) => record.issuer === issuer || record.issuer === ANY_ISSUER,
     );
     if (found.some(({ revocation }) => revocation !== null)) return 'revoked';
-    // One without a user holds just the revocation of an id that nobody had seen.
-    return found.some((record) => record.userId !== null) ? 'recorded' : 'unknown';
+    // Somebody else's is another token with its id, signed by whoever shares the key.
+    return found.some((record) => record.userId === userId) ? 'recorded' : 'unknown';
   }
 
   async function revoke(id: string, revocation: Revocation): Promise<RevokeOutcome | null> {

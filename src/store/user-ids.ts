@@ -34,11 +34,6 @@ export function textOfId(stored: unknown): string | null {
   return isRecordId(stored) || UUID_ID.test(stored) ? stored.toLowerCase() : stored;
 }
 
-/** The same, as the groups of look-ups compare them. */
-export function canonicalId(id: string): string {
-  return textOfId(id) ?? id;
-}
-
 export function isSameId(a: unknown, b: unknown): boolean {
   if (typeof a === 'string' || typeof b === 'string') return a === b;
   return a instanceof mongoose.mongo.Binary || b instanceof mongoose.mongo.Binary

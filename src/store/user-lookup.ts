@@ -4,7 +4,8 @@ import type { StoreContext } from './context.js';
 import { createGrouping } from './grouping.js';
 import { MAX_TIME_MS } from './operations.js';
 import type { User } from './records.js';
-import { canonicalId, isSameId, type StoredId, storedIdsOf, textOfId } from './user-ids.js';
+import { canonicalId } from './ids.js';
+import { isSameId, type StoredId, storedIdsOf, textOfId } from './user-ids.js';
 
 export type UserDocument = Omit<User, 'id'> & {
   readonly _id: StoredId;

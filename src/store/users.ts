@@ -6,7 +6,8 @@ import { ensureIndexes } from './indexes.js';
 import { MAX_TIME_MS } from './operations.js';
 import { ACTIVE_STATUS, type User } from './records.js';
 import { conflictOf, type EmailIndex, ensureEmailIndex } from './user-emails.js';
-import { canonicalId, isSameId, storedIdsOf, textOfId } from './user-ids.js';
+import { canonicalId } from './ids.js';
+import { isSameId, storedIdsOf, textOfId } from './user-ids.js';
 import { createUserLookup, type UserDocument } from './user-lookup.js';
 import { createBcryptCost } from './user-passwords.js';
 import type { WriteConcern } from './write-concern.js';
@@ -172,23 +173,17 @@ export function createUserStore({
     },
 
     async inactiveIds() {
-      const ranges = [{ $lt: ACTIVE_STATUS }, { $gt: ACTIVE_STATUS }];
-      const found = await Promise.all(
-        ranges.map((status) =>
-          run(() =>
-            model.collection
-              .find<Pick<UserDocument, '_id'>>(
-                { status },
-                { hint: STATUS_INDEX, projection: { _id: 1 }, maxTimeMS: MAX_TIME_MS },
-              )
-              .toArray(),
-          ),
-        ),
+      // No hint: only one index knows the status, and without it, as when somebody dropped it, this
+      // takes longer, instead of stopping every check.
+      const found = await run(() =>
+        model.collection
+          .find<Pick<UserDocument, '_id'>>(
+            { status: { $nin: [ACTIVE_STATUS, null] } },
+            { projection: { _id: 1 }, maxTimeMS: MAX_TIME_MS },
+          )
+          .toArray(),
       );
-      return found
-        .flat()
-        .map(({ _id }) => textOfId(_id))
-        .filter((id) => id !== null);
+      return found.map(({ _id }) => textOfId(_id)).filter((id) => id !== null);
     },
 
     async setStatus(id, status) {

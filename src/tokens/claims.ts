@@ -2,6 +2,7 @@
  * The strict claims schema (RFC 7519 section 4): what a correctly signed payload must look like
  * before any of it is believed. Written by hand because it runs on every check.
  */
+import { canonicalId, holderOf, isKind, subjectTypeOf } from '../store/ids.js';
 import { ANY_ISSUER } from '../store/records.js';
 import { isId, isPrintable, timeOfJti } from './jti.js';
 
@@ -9,15 +10,6 @@ import { isId, isPrintable, timeOfJti } from './jti.js';
 const MAX_NUMERIC_DATE = 253_402_300_799;
 const MAX_TEXT = 256;
 const MAX_AUDIENCES = 16;
-/** Tiledesk puts the kind of subject, not an id, into `sub`; it identifies nobody. */
-const GENERIC_SUBJECTS = new Set([
-  'user',
-  'userexternal',
-  'useranonymous',
-  'guest',
-  'bot',
-  'subscription',
-]);
 
 export interface Claims {
   readonly jti: string;
@@ -25,8 +17,13 @@ export interface Claims {
   readonly issuer: string;
   readonly subject: string | null;
   readonly audience: string | readonly string[] | null;
-  /** `_id`, else `_doc._id` (Tiledesk's older form), else `sub`. */
+  /**
+   * Whose it is: `_id`, else `_doc._id` (Tiledesk's older form), else `sub`. Of a user the id alone,
+   * else behind the kind that `sub` names: `guest:<id>`.
+   */
   readonly userId: string;
+  /** `user`, `guest`, …: of which kind `userId` is. */
+  readonly subjectType: string;
   readonly applicationId: string | null;
   /** `sid`: the refresh token that this token came from. */
   readonly sessionId: string | null;
@@ -53,16 +50,19 @@ export function parseClaims(payload: unknown): Claims | null {
   if (!isAbsentOr(iat, isNumericDate) || !isAbsentOr(exp, isNumericDate)) return null;
   const userId = userIdOf(payload, sub ?? null);
   if (userId === null) return null;
+  const id = canonicalId(jti);
+  const sessionId = sid === undefined ? null : canonicalId(sid);
   return {
-    jti,
+    jti: id,
     issuer: iss ?? '',
     subject: sub ?? null,
     audience: aud ?? null,
     userId,
-    applicationId: applicationId ?? null,
-    sessionId: sid ?? null,
-    issuedAt: iat === undefined ? null : (exactIssueTime(jti, iat) ?? Math.floor(iat) * 1000),
-    sessionIssuedAt: sid === undefined ? null : timeOfJti(sid),
+    subjectType: subjectTypeOf(userId),
+    applicationId: applicationId === undefined ? null : canonicalId(applicationId),
+    sessionId,
+    issuedAt: iat === undefined ? null : (exactIssueTime(id, iat) ?? Math.floor(iat) * 1000),
+    sessionIssuedAt: sessionId === null ? null : timeOfJti(sessionId),
     expiresAt: exp === undefined ? null : Math.floor(exp * 1000),
     cdata: isText(cdata) ? cdata : null,
   };
@@ -70,10 +70,11 @@ export function parseClaims(payload: unknown): Claims | null {
 
 function userIdOf(payload: Record<string, unknown>, subject: string | null): string | null {
   const inner = isObject(payload['_doc']) ? payload['_doc']['_id'] : undefined;
-  for (const candidate of [payload['_id'], inner]) {
-    if (candidate !== undefined) return isId(candidate) ? candidate : null;
-  }
-  return isId(subject) && !GENERIC_SUBJECTS.has(subject) ? subject : null;
+  const own = subject === null || isKind(subject) ? undefined : subject;
+  const id = [payload['_id'], inner, own].find((candidate) => candidate !== undefined);
+  if (!isId(id)) return null;
+  const holder = holderOf(id, subject);
+  return isId(holder) ? holder : null;
 }
 
 /** A UUIDv7 jti tells the millisecond, where it agrees with `iat` on the second. */

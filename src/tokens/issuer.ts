@@ -4,6 +4,7 @@
  */
 import jwt from 'jsonwebtoken';
 import type { Clock } from '../clock.js';
+import { canonicalId, holderOf } from '../store/ids.js';
 import type { Device, NewTokenRecord, TokenOrigin, TokenRecord } from '../store/records.js';
 import { createJti } from './jti.js';
 import type { SigningKeys } from './keys.js';
@@ -49,6 +50,7 @@ interface Dependencies {
 export function createTokenIssuer(deps: Dependencies): TokenIssuer {
   return {
     async issueAccessToken(request) {
+      const userId = holderSigned(request);
       const now = deps.clock();
       const jti = createJti(now);
       const iat = Math.floor(now / 1000);
@@ -81,7 +83,7 @@ export function createTokenIssuer(deps: Dependencies): TokenIssuer {
         issuer: deps.issuer,
         subject: request.subject,
         audience: request.audience,
-        userId: request.userId,
+        userId,
         applicationId: applicationId ?? null,
         sessionId: sessionId ?? null,
         ...(request.parentId === undefined ? {} : { parentId: request.parentId }),
@@ -96,4 +98,13 @@ export function createTokenIssuer(deps: Dependencies): TokenIssuer {
       return { token, record, records: [record] };
     },
   };
+}
+
+/** A token must be read back as its record says, or it would speak for somebody else. */
+function holderSigned({ userId, subject, claims }: AccessTokenRequest): string {
+  const id = claims?.['_id'] ?? subject;
+  const holder = canonicalId(userId);
+  if (typeof id !== 'string' || holderOf(id, subject) !== holder)
+    throw new TypeError('the token would speak for another holder than its record');
+  return holder;
 }

@@ -1,9 +1,11 @@
 /** Registering a token that was minted elsewhere, by its text or by its id, so that it is listed and can be revoked. */
 import { invalidInput, ServiceError } from '../errors.js';
 import { DuplicateKeyError } from '../store/failures.js';
+import { holderOfRecord } from '../store/ids.js';
 import { ANY_ISSUER, type NewTokenRecord, type TokenRecord } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
 import type { Claims } from './claims.js';
+import { isId, MAX_ID_LENGTH } from './jti.js';
 import { recordOfClaims } from './record-of-claims.js';
 
 export type Registration =
@@ -94,7 +96,7 @@ function fromFields(given: Exclude<Registration, { token: string }>): NewTokenRe
     issuer: given.issuer ?? ANY_ISSUER,
     subject: given.subject ?? null,
     audience: given.audience ?? null,
-    userId: given.userId,
+    userId: holderGiven(given),
     applicationId: given.applicationId ?? null,
     sessionId: given.sessionId ?? null,
     cdata: given.cdata ?? null,
@@ -105,4 +107,14 @@ function fromFields(given: Exclude<Registration, { token: string }>): NewTokenRe
     revocation: null,
     purgeAt: null,
   };
+}
+
+/** As the token's claims would name it, so that it is the same holder's. */
+function holderGiven({ userId, subject }: Exclude<Registration, { token: string }>): string {
+  const holder = holderOfRecord(userId, subject ?? null);
+  if (isId(holder)) return holder;
+  throw invalidInput(
+    'userId',
+    `must have at most ${MAX_ID_LENGTH} characters together with the kind of holder that subject names.`,
+  );
 }

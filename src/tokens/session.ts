@@ -1,28 +1,22 @@
 /**
- * Sessions: a refresh token and the access tokens that come from it (claim `sid`). Opening one, and
- * exchanging its refresh token, once only or repeatedly (RFC 6749 section 6, RFC 9700 section 4.14).
+ * Sessions: a refresh token and the access tokens that come from it (claim `sid`). Opening one,
+ * recognising its refresh tokens, and exchanging them (RFC 6749 section 6; see `exchange.ts`).
  */
 import type { Clock } from '../clock.js';
-import {
-  ACTIVE_STATUS,
-  type Device,
-  type NewTokenRecord,
-  type TokenRecord,
-  type User,
-} from '../store/records.js';
-import type { Grace, SecretRecord, SecretStore } from '../store/token-secrets.js';
+import type { Device, NewTokenRecord, TokenRecord, User } from '../store/records.js';
+import type { SecretStore } from '../store/token-secrets.js';
+import { createAnswerNotes } from './answers.js';
+import { createExchange, type IssuedAccess, type Presented } from './exchange.js';
 import type { TokenIssuer } from './issuer.js';
 import {
   createOpaqueToken,
-  createSecret,
   formatOpaqueToken,
+  hashFamily,
   hashSecret,
-  openSuccessor,
   parseOpaqueToken,
-  sealSuccessor,
 } from './opaque.js';
 import { purgeTime } from './record-of-claims.js';
-import { hasExpired } from './state.js';
+import { standingOf } from './rotation.js';
 
 export interface Session {
   readonly accessToken: string;
@@ -45,17 +39,29 @@ export interface OpenRequest {
 
 export type ExchangeResult =
   | { readonly outcome: 'exchanged'; readonly session: Session }
-  /** Unknown, expired, revoked, or lost to a parallel exchange. */
+  /** Unknown, expired, revoked, or, without a grace, lost to a parallel exchange. */
   | { readonly outcome: 'refused' }
   /** A secret that was exchanged before came back: the session is to be revoked. */
   | { readonly outcome: 'reused'; readonly record: TokenRecord };
 
+export interface Recognized {
+  readonly record: TokenRecord;
+  /** Exchanged before; within the grace it may still lead to its successor. */
+  readonly isUsed: boolean;
+}
+
 export interface Sessions {
+  /** @throws ServiceError 503: no session was opened, or nobody has its refresh token. */
   open(request: OpenRequest): Promise<OpenedSession>;
-  /** @param maxAccessSeconds may shorten the access token's lifetime, never lengthen it. */
+  /**
+   * @param maxAccessSeconds may shorten the access token's lifetime, never lengthen it.
+   * @throws ServiceError 503: nothing was consumed; the same refresh token may come again.
+   */
   exchange(refreshToken: string, maxAccessSeconds: number | null): Promise<ExchangeResult>;
-  /** The record of a refresh token whose current secret this is, in whatever state; null = none. */
-  find(refreshToken: string): Promise<TokenRecord | null>;
+  /** The session of a refresh token, current or used, in whatever state; null = none, or a made-up secret. */
+  recognize(refreshToken: string): Promise<Recognized | null>;
+  /** Writes what is still to be noted about exchanges; for the end. */
+  flush(): Promise<void>;
 }
 
 interface Dependencies {
@@ -63,9 +69,9 @@ interface Dependencies {
   readonly findUser: (id: string) => Promise<User | null>;
   readonly issuer: TokenIssuer;
   readonly isRevoked: (record: TokenRecord) => boolean;
-  /** Removes the record of an access token that was never handed out. */
+  /** Removes the record of a token that was never handed out. */
   readonly discard: (record: TokenRecord) => Promise<void>;
-  /** An access token is about to be handed out; it may neither wait nor throw. */
+  /** A token is about to be handed out; it may neither wait nor throw. */
   readonly onIssued?: (record: TokenRecord) => void;
   /** A refresh token was tried after its revocation; it may neither wait nor throw. */
   readonly onRefused?: (record: TokenRecord) => void;
@@ -81,6 +87,7 @@ interface Dependencies {
 
 export function createSessions(deps: Dependencies): Sessions {
   const { secrets, clock, ownIssuer } = deps;
+  const answers = createAnswerNotes(secrets.noteAnswered);
 
   /** Counted from the whole second, and never beyond the session: its revocation must outlive what came from it. */
   async function issueAccess(
@@ -88,7 +95,7 @@ export function createSessions(deps: Dependencies): Sessions {
     session: TokenRecord,
     sessionEnd: Date,
     maxSeconds: number | null,
-  ) {
+  ): Promise<IssuedAccess> {
     const second = Math.floor(clock() / 1000);
     const left = Math.floor(sessionEnd.getTime() / 1000) - second;
     const lifetimeSeconds = Math.max(1, Math.min(deps.accessSeconds, left, maxSeconds ?? Infinity));
@@ -111,13 +118,19 @@ export function createSessions(deps: Dependencies): Sessions {
     return { token, record, expiresAt: record.expiresAt ?? sessionEnd };
   }
 
-  async function findCurrent(text: string): Promise<(SecretRecord & { secret: string }) | null> {
+  async function findPresented(text: string): Promise<Presented | null> {
     const parsed = parseOpaqueToken(text);
     if (parsed === null) return null;
-    const found = await secrets.findSecret(parsed.jti, ownIssuer);
-    return found === null || found.record.kind !== 'refresh'
-      ? null
-      : { ...found, secret: parsed.secret };
+    const { jti, secret } = parsed;
+    const found = await secrets.findSecret(jti, ownIssuer);
+    if (found === null || found.record.kind !== 'refresh') return null;
+    const noted = answers.untilOf(found.record.id, found.secretHash);
+    const grace = found.grace.map((one) => ({ ...one, until: one.until ?? noted }));
+    const standing = standingOf({ ...found, grace }, secret, clock());
+    const isUsed =
+      standing.kind === 'foreign' &&
+      (await secrets.wasExchanged(found.record.id, hashSecret(secret)));
+    return { ...found, grace, secret, standing: isUsed ? { kind: 'used' } : standing };
   }
 
   function endOfSession(): Date {
@@ -132,8 +145,13 @@ export function createSessions(deps: Dependencies): Sessions {
       const record = await secrets.insertSecret(
         refreshRecord({ jti: token.jti, user, applicationId, device, now, expiresAt }),
         hashSecret(token.secret),
+        hashFamily(token.secret),
       );
-      const access = await issueAccess(user, record, expiresAt, null);
+      const access = await issueAccess(user, record, expiresAt, null).catch(async (error) => {
+        // Nobody has its refresh token: it would be listed for nothing.
+        await deps.discard(record);
+        throw error;
+      });
       return {
         records: [record, access.record],
         accessToken: access.token,
@@ -144,100 +162,16 @@ export function createSessions(deps: Dependencies): Sessions {
       };
     },
 
-    async exchange(refreshToken, maxAccessSeconds) {
-      const found = await findCurrent(refreshToken);
-      if (found === null) return { outcome: 'refused' };
-      const { record, secret, grace } = found;
-      const presented = hashSecret(secret);
-      const isCurrent = presented === found.secretHash;
-      if (isRevoked(record)) {
-        // With a made-up secret it's nobody's attempt to use this session.
-        if (isCurrent || (await secrets.wasExchanged(record.id, presented)))
-          deps.onRefused?.(record);
-        return { outcome: 'refused' };
-      }
-      if (isOver(record)) return { outcome: 'refused' };
-      if (!isCurrent) {
-        if (grace?.secretHash === presented && grace.until.getTime() > clock()) {
-          const successor = openSuccessor(secret, grace.sealedSuccessor);
-          // Only while the successor is unused: there is never a second one.
-          if (hashSecret(successor) === found.secretHash) {
-            return renew(record, successor, found.secretHash, maxAccessSeconds, grace);
-          }
-        }
-        return (await secrets.wasExchanged(record.id, presented))
-          ? { outcome: 'reused', record }
-          : { outcome: 'refused' };
-      }
-      if (!deps.oneTimeUse) return renew(record, secret, presented, maxAccessSeconds, null);
-      const successor = createSecret();
-      const nextGrace = deps.graceSeconds === 0 ? null : makeGrace(secret, presented, successor);
-      return renew(record, successor, presented, maxAccessSeconds, nextGrace);
+    exchange: createExchange({ ...deps, answers, findPresented, issueAccess, endOfSession }),
+
+    async recognize(refreshToken) {
+      const found = await findPresented(refreshToken);
+      if (found === null || found.standing.kind === 'foreign') return null;
+      return { record: found.record, isUsed: found.standing.kind !== 'current' };
     },
 
-    async find(refreshToken) {
-      const found = await findCurrent(refreshToken);
-      return found !== null && hashSecret(found.secret) === found.secretHash ? found.record : null;
-    },
+    flush: answers.flush,
   };
-
-  function isRevoked(record: TokenRecord): boolean {
-    return deps.isRevoked(record) || record.revocation !== null;
-  }
-
-  function isOver(record: TokenRecord): boolean {
-    return record.expiresAt === null || hasExpired(record.expiresAt, clock());
-  }
-
-  function makeGrace(secret: string, secretHash: string, successor: string): Grace {
-    return {
-      secretHash,
-      sealedSuccessor: sealSuccessor(secret, successor),
-      until: new Date(clock() + deps.graceSeconds * 1000),
-    };
-  }
-
-  /** The atomic step: whoever finds the secret unchanged has won; everybody else has nothing. */
-  async function renew(
-    record: TokenRecord,
-    secret: string,
-    currentHash: string,
-    maxAccessSeconds: number | null,
-    grace: Grace | null,
-  ): Promise<ExchangeResult> {
-    const user = record.userId === null ? null : await deps.findUser(record.userId);
-    if (user === null || user.status !== ACTIVE_STATUS) return { outcome: 'refused' };
-    const expiresAt = endOfSession();
-    // Side by side, so that the disk is waited for once. Nothing leaves before both are durable.
-    const [exchanging, issuing] = await Promise.allSettled([
-      secrets.exchangeSecret(record.id, currentHash, {
-        nextSecretHash: hashSecret(secret),
-        grace,
-        expiresAt,
-        purgeAt: purgeTime(expiresAt, deps.retentionSeconds),
-        lastUsedAt: new Date(clock()),
-      }),
-      issueAccess(user, record, expiresAt, maxAccessSeconds),
-    ]);
-    const hasWon = exchanging.status === 'fulfilled' && exchanging.value;
-    if (!hasWon && issuing.status === 'fulfilled') await deps.discard(issuing.value.record);
-    if (exchanging.status === 'rejected') throw exchanging.reason;
-    if (!hasWon) return { outcome: 'refused' };
-    if (issuing.status === 'rejected') throw issuing.reason;
-    const access = issuing.value;
-    deps.onIssued?.(access.record);
-    // Were the session revoked meanwhile, then these would be refused at their first use (`sid`).
-    return {
-      outcome: 'exchanged',
-      session: {
-        accessToken: access.token,
-        accessTokenExpiresAt: access.expiresAt,
-        refreshToken: formatOpaqueToken({ jti: record.jti, secret }),
-        refreshTokenId: record.jti,
-        refreshTokenExpiresAt: expiresAt,
-      },
-    };
-  }
 
   function refreshRecord(given: {
     jti: string;

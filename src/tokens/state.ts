@@ -3,6 +3,7 @@
  * what state its record is in. Pure; every decider, list, inspector and timeline asks here.
  */
 import type { CutoffScope } from '../store/cutoffs.js';
+import { bareIdOf } from '../store/ids.js';
 import type { TokenRecord } from '../store/records.js';
 import type { TokenState } from '../store/token-list.js';
 import { timeOfJti } from './jti.js';
@@ -27,10 +28,15 @@ export function hasExpired(expiresAt: Date | number | null, now: number): boolea
 /** Whether a cut-off of this scope speaks of this token at all. */
 export function isInScope(scope: CutoffScope, token: CutoffSubject): boolean {
   return (
-    (scope.userId === null || scope.userId === token.userId) &&
+    isOfHolder(scope, token.userId) &&
     (scope.applicationId === null || scope.applicationId === token.applicationId) &&
     (!scope.sessionsOnly || token.isSession)
   );
+}
+
+function isOfHolder({ userId, everyKind }: CutoffScope, holder: string | null): boolean {
+  if (userId === null || userId === holder) return true;
+  return everyKind === true && holder !== null && bareIdOf(holder) === userId;
 }
 
 /**

@@ -27,7 +27,7 @@ export interface UsageRecorder {
 }
 
 interface Dependencies {
-  readonly tokens: Pick<TokenStore, 'recordSeen' | 'isRecorded'>;
+  readonly tokens: Pick<TokenStore, 'recordSeen' | 'isRecorded' | 'findByJtis'>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly adopt: boolean;
@@ -85,6 +85,7 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
           adopt,
         );
         for (const record of adopted) deps.onAdopted?.(record);
+        if (adopt) await warnOfOtherHolders(batch, adopted);
       } catch (error) {
         // Later notes of the same tokens, made during the write, win.
         waiting = new Map([...all.slice(at), ...waiting]);
@@ -96,6 +97,31 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
       if (adopt) for (const [key] of batch) known.set(key, true);
     }
     recording = new Set();
+  }
+
+  /** Two holders of one id: its record is the first one's, and revoking it refuses both. */
+  async function warnOfOtherHolders(
+    batch: readonly (readonly [string, SeenToken])[],
+    adopted: readonly TokenRecord[],
+  ): Promise<void> {
+    const isNew = new Set(adopted.map(({ issuer, jti, userId }) => `${issuer}\n${jti}\n${userId}`));
+    const others = batch
+      .filter(([key]) => !known.has(key) && !isNew.has(key))
+      .map(([, { record }]) => record);
+    if (others.length === 0) return;
+    const holders = new Map(
+      (await tokens.findByJtis(others.map(({ jti }) => jti))).map(
+        ({ issuer, jti, userId }) => [`${issuer}\n${jti}`, userId] as const,
+      ),
+    );
+    for (const { issuer, jti, userId } of others) {
+      const holder = holders.get(`${issuer}\n${jti}`) ?? userId;
+      if (holder !== userId)
+        log.warn(
+          { event: 'token.other-holder', jti, issuer, userId },
+          'a token is in use whose id is recorded for another holder',
+        );
+    }
   }
 
   function flush(): Promise<void> {
@@ -145,7 +171,7 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
     isKnown: (claims) => known.has(keyOf(claims)),
 
     async isRecorded(claims) {
-      const found = await tokens.isRecorded(claims.jti, claims.issuer);
+      const found = await tokens.isRecorded(claims.jti, claims.issuer, claims.userId);
       if (found === 'recorded') known.set(keyOf(claims), true);
       return found;
     },
@@ -162,6 +188,7 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
   };
 }
 
-function keyOf({ issuer, jti }: Claims): string {
-  return `${issuer}\n${jti}`;
+/** With the holder: what is known of one's token says nothing of another's with the same id. */
+function keyOf({ issuer, jti, userId }: Claims): string {
+  return `${issuer}\n${jti}\n${userId}`;
 }

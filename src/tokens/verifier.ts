@@ -8,6 +8,7 @@ import type { Clock } from '../clock.js';
 import { type Claims, parseClaims } from './claims.js';
 import { isCompactJws } from './compact-jws.js';
 import type { SigningKeys } from './keys.js';
+import { hasRepeatedKeys } from './repeated-keys.js';
 import { hasExpired } from './state.js';
 
 export type RefusalReason =
@@ -37,8 +38,19 @@ interface Dependencies {
   readonly isRevoked: (claims: Claims) => boolean;
 }
 
-/** A token that claims to come from further in the future than this would slip under every cut-off. */
-const MAX_ISSUED_AHEAD_MS = 300_000;
+/** What jsonwebtoken says of tokens, as opposed to keys and options. */
+const BAD_TOKEN: ReadonlySet<string> = new Set([
+  'jwt malformed',
+  'jwt signature is required',
+  'invalid token',
+  'invalid algorithm',
+  'invalid signature',
+]);
+/**
+ * How far the clock of an issuer may be ahead, for `iat` and `nbf` alike. A token that claims to
+ * come from further in the future would slip under every cut-off.
+ */
+const MAX_AHEAD_MS = 300_000;
 const TOKEN_TYPES = new Set(['JWT', 'AT+JWT', 'APPLICATION/AT+JWT']);
 
 /** What a correct signature vouches for; the same at every use. */
@@ -70,7 +82,8 @@ export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): T
       if (header.crit !== undefined || 'b64' in header) return null;
       if (header.typ !== undefined && !isTokenType(header.typ)) return null;
       return payload as Record<string, unknown>;
-    } catch {
+    } catch (error) {
+      if (!isBadToken(error) && !hasNullPayload(token)) throw error;
       return null;
     }
   }
@@ -81,7 +94,7 @@ export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): T
     if (!isCompactJws(token)) return 'malformed';
     const payload = verifySignature(token);
     if (payload === null) return 'bad-signature';
-    const claims = parseClaims(payload);
+    const claims = hasRepeatedNames(token) ? null : parseClaims(payload);
     if (claims === null) return 'bad-claims';
     const signed = { claims, notBefore: payload['nbf'] };
     remembered.set(token, signed);
@@ -94,7 +107,8 @@ export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): T
     const { claims, notBefore } = signed;
     const now = clock();
     if (hasExpired(claims.expiresAt, now)) return refuse('expired', claims);
-    if (startsAfter(notBefore, now) || (claims.issuedAt ?? 0) > now + MAX_ISSUED_AHEAD_MS) {
+    const latest = now + MAX_AHEAD_MS;
+    if (startsAfter(notBefore, latest) || (claims.issuedAt ?? 0) > latest) {
       return refuse('not-yet-valid', claims);
     }
     return isRevoked(claims) ? refuse('revoked', claims) : { accepted: true, claims };
@@ -108,6 +122,26 @@ export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): T
   return { check, identify };
 }
 
+/** Whatever else fails says nothing about the token: it is a bug, or a key that can't be used. */
+function isBadToken(error: unknown): boolean {
+  if (error instanceof jwt.JsonWebTokenError) return BAD_TOKEN.has(error.message);
+  // The payload is no JSON.
+  return error instanceof SyntaxError;
+}
+
+/** jsonwebtoken fails on it with an error of no kind of its own. */
+function hasNullPayload(token: string): boolean {
+  const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');
+  return payload.trim() === 'null';
+}
+
+/** In its header or its claims; asked once for each token, when its signature is known to be good. */
+function hasRepeatedNames(token: string): boolean {
+  return token
+    .split('.', 2)
+    .some((part) => hasRepeatedKeys(Buffer.from(part, 'base64url').toString('utf8')));
+}
+
 function refuse(reason: RefusalReason, claims: Claims | null): Verification {
   return { accepted: false, reason, claims };
 }
@@ -118,7 +152,7 @@ function isTokenType(type: unknown): boolean {
 }
 
 /** RFC 7519 section 4.1.5. Anything but a number can't be understood, so it counts as "not yet". */
-function startsAfter(notBefore: unknown, now: number): boolean {
+function startsAfter(notBefore: unknown, latest: number): boolean {
   if (notBefore === undefined) return false;
-  return typeof notBefore !== 'number' || notBefore * 1000 > now;
+  return typeof notBefore !== 'number' || notBefore * 1000 > latest;
 }

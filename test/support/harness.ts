@@ -4,13 +4,13 @@ import { Writable } from 'node:stream';
 import jwt from 'jsonwebtoken';
 import request from 'supertest';
 import { type Config, parseConfig } from '../../src/config.js';
-import { createLogger } from '../../src/observability/logger.js';
+import { createLogger, type Logger } from '../../src/observability/logger.js';
 import { createService, type Service } from '../../src/service.js';
 import { openStore, type Store } from '../../src/store/connect.js';
 import type { User } from '../../src/store/records.js';
 import { createRsaKeys, createSecretKeys } from '../../src/tokens/keys.js';
 
-export const SECRET = 'test-secret-of-the-suite-0123456789-abcdefgh';
+export const SECRET = 'sE-tVyj-KSbygTxgV_NM2WZ8JucICAcuz2nmTBHGb8BX';
 export const PASSWORD = 'correct horse: battery staple';
 export const START = Date.parse('2026-03-01T12:00:00.250Z');
 
@@ -26,6 +26,8 @@ export interface TestService {
   readonly store: Store;
   readonly config: Config;
   readonly clock: { now: number };
+  /** The service's own. */
+  readonly logger: Logger;
   /** Everything logged so far, as text. */
   log(): string;
   http(): ReturnType<typeof request>;
@@ -34,6 +36,7 @@ export interface TestService {
   signIn(email: string): Promise<string>;
   /** A second instance on the same database. */
   sibling(env?: Record<string, string>): Promise<TestService>;
+  /** @throws when anything was logged that isn't on the log's allow-list. */
   close(): Promise<void>;
 }
 
@@ -54,8 +57,10 @@ export async function startTestService(
 ): Promise<TestService> {
   const config = parseConfig({ GLOBAL_SECRET: SECRET, STALE_AFTER: '3650d', ...env });
   const lines: string[] = [];
+  const unknownFields = new Set<string>();
   const log = createLogger({
     level: 'trace',
+    onUnknownField: (name) => unknownFields.add(name),
     destination: new Writable({
       write(chunk, _encoding, done) {
         lines.push(String(chunk));
@@ -77,6 +82,7 @@ export async function startTestService(
     store,
     config,
     clock,
+    logger: log,
     log: () => lines.join(''),
     http: () => request(service.handler),
     async createUser(email, role) {
@@ -100,6 +106,9 @@ export async function startTestService(
     async close() {
       await service.stop();
       await store.close();
+      if (unknownFields.size > 0) {
+        throw new Error(`the log dropped ${[...unknownFields].join(', ')}: see ALLOWED_FIELDS`);
+      }
     },
   };
   return instance;

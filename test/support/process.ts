@@ -30,7 +30,8 @@ export function makeFolder(): string {
 }
 
 export function removeFolder(folder: string): void {
-  rmSync(folder, { recursive: true, force: true });
+  // The engine of a service that was killed may still be leaving.
+  rmSync(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
 }
 
 function spawnService(env: Record<string, string>) {

@@ -70,6 +70,7 @@ export function describeStore(name: string, uri: () => string): void {
         firstUsedAt: null,
         lastRefusedAt: null,
         refusedCount: 0,
+        parentId: null,
         createdAt: new Date(START),
         updatedAt: new Date(START),
       });
@@ -122,10 +123,17 @@ export function describeStore(name: string, uri: () => string): void {
         make('exchange-expired', { expiresAt: new Date(START) }),
       ]);
       await store.tokens.revoke(revoked.id, revocation('x'));
+      const used = (secretHash: string) => ({
+        secretHash,
+        sealedSuccessor: 'sealed',
+        exchangedAt: new Date(START),
+        until: null,
+      });
       const exchange = (id: string, next: string, current = 'first') =>
         store.tokens.exchangeSecret(id, current, {
           nextSecretHash: next,
-          grace: null,
+          familyHash: 'family',
+          ...(current === next ? {} : { grace: [used(current)] }),
           expiresAt: until,
           purgeAt: null,
           lastUsedAt: new Date(START),
@@ -147,13 +155,27 @@ export function describeStore(name: string, uri: () => string): void {
       expect(contenders.flat()).toHaveLength(1);
       const found = await store.tokens.findSecret('exchange-contended', contended.issuer);
       expect(found?.secretHash).toBe(contenders.flat()[0]);
-      expect(await store.tokens.wasExchanged(contended.id, 'first')).toBe(true);
-      expect(await store.tokens.wasExchanged(contended.id, 'never')).toBe(false);
-      expect(await store.tokens.wasExchanged(revoked.id, 'first')).toBe(false);
+      expect([found?.familyHash, found?.grace]).toEqual(['family', [used('first')]]);
+      expect((await store.tokens.findSecret('exchange-revoked', revoked.issuer))?.grace).toEqual(
+        [],
+      );
       // With the same on both sides only the times are renewed: as often as one likes.
       const again = () => exchange(alone.id, 'second', 'second');
       expect(await Promise.all([again(), again()])).toEqual([true, true]);
-      expect(await store.tokens.wasExchanged(alone.id, 'second')).toBe(false);
+      const graceOf = async (jti: string) =>
+        (await store.tokens.findSecret(jti, alone.issuer))?.grace ?? [];
+      expect(await graceOf('exchange-alone')).toEqual([used('first')]);
+      // Noted once, for the secret that is handed out; what is noted later changes nothing.
+      const note = (secretHash: string, at: Date) =>
+        store.tokens.noteAnswered([
+          { id: contended.id, secretHash: 'another', until: at },
+          { id: alone.id, secretHash, until: at },
+        ]);
+      await note('another', new Date(START + 1));
+      expect(await graceOf('exchange-alone')).toEqual([used('first')]);
+      await note('second', until);
+      await note('second', new Date(START + 1));
+      expect(await graceOf('exchange-alone')).toEqual([{ ...used('first'), until }]);
     });
 
     it('says `revoked` to exactly one of many concurrent revokes, and keeps its values', async () => {
@@ -264,9 +286,10 @@ export function describeStore(name: string, uri: () => string): void {
       expect(await revokedIds(now)).toEqual(['since-b']);
       expect(await revokedIds()).toEqual(expect.arrayContaining(['since-a', 'since-b']));
       expect(await revokedIds()).not.toContain('never-revoked');
-      // A repeated revoke is no new one.
-      await store.tokens.revoke(a.id, revocation('y'));
-      expect(await revokedIds(now)).toEqual(['since-b']);
+      // Repeated, it is read once more, by whoever missed it; its values are the first one's.
+      const again = await store.tokens.revoke(a.id, revocation('y'));
+      expect([again?.outcome, again?.record.revocation?.by]).toEqual(['already-revoked', 'x']);
+      expect((await revokedIds(now)).toSorted()).toEqual(['since-a', 'since-b']);
     });
 
     it('forgets expired revocations only of tokens that were issued here', async () => {
@@ -306,8 +329,9 @@ export function describeStore(name: string, uri: () => string): void {
         { userId: 'first', lastUsedAt: at(5), origin: 'adopted' },
       ]);
       expect(await store.tokens.findByJti('not-adopted')).toEqual([]);
-      expect(await store.tokens.isRecorded('adopted', record.issuer)).toBe(true);
-      expect(await store.tokens.isRecorded('adopted', '')).toBe(false);
+      expect(await store.tokens.isRecorded('adopted', record.issuer, 'first')).toBe('recorded');
+      expect(await store.tokens.isRecorded('adopted', record.issuer, 'second')).toBe('unknown');
+      expect(await store.tokens.isRecorded('adopted', '', 'first')).toBe('unknown');
     });
 
     it('never un-revokes by seeing a token in use', async () => {

@@ -98,8 +98,9 @@ function describe(folder: string): string {
 function isIntact(folder: string): boolean {
   try {
     return readFileSync(join(folder, MANIFEST), 'utf8') === describe(folder);
-  } catch {
+  } catch (error) {
     // Absent or unreadable: both are mended by making it.
+    if (nodeCodeOf(error) === '') throw error;
     return false;
   }
 }

@@ -1,23 +1,59 @@
 /**
- * A mark beside the embedded database that it has held data: the engine opens a damaged folder as
- * an empty database without complaint, and an empty revocation list would accept every token again.
+ * A mark beside the embedded database that it has held data, and which one it was: the engine opens
+ * a damaged or deleted folder as an empty database without complaint, and an empty revocation list
+ * would accept every token again; even when something has been written into it since.
  */
-import { existsSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { IdentityStore } from '../identity.js';
 
-const NAME = 'initialized';
+interface Marked {
+  readonly identity: IdentityStore;
+  isEmpty(): Promise<boolean>;
+}
 
-/** @throws Error when a database that held data is empty now. */
-export function assertNotEmptied(dataDir: string, isEmpty: boolean): void {
-  const file = join(dataDir, NAME);
-  if (isEmpty && existsSync(file)) {
-    throw new Error(
-      `The database in ${dataDir} held data before and is empty now: every revocation in it is lost. ` +
-        `Restore ${dataDir} from a backup; or, to start from nothing, delete ${file} and change the signing secret.`,
-    );
+/** Whatever is in this database, it isn't what was revoked before. */
+export class DatabaseLostError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'DatabaseLostError';
   }
 }
 
-export function markInitialized(dataDir: string): void {
-  writeFileSync(join(dataDir, NAME), 'This folder holds the database of JWT History.\n');
+const NAME = 'initialized';
+const ID_LINE = /^id: (\S+)$/m;
+
+/**
+ * @param known which one it was, for who has seen it; else the mark in the folder tells.
+ * @throws DatabaseLostError when it isn't the database that held data here before; ServiceError 503 when that can't be known.
+ */
+export async function assertSameDatabase(
+  dataDir: string,
+  store: Marked,
+  known: string | null = null,
+): Promise<void> {
+  const file = join(dataDir, NAME);
+  const mark = existsSync(file) ? readFileSync(file, 'utf8') : null;
+  // Earlier versions wrote no id.
+  const id = known ?? ID_LINE.exec(mark ?? '')?.[1];
+  if (mark === null && id === undefined) return;
+  const isEmpty = await store.isEmpty();
+  const isSame = id === undefined ? !isEmpty : (await store.identity.find()) === id;
+  if (isSame) return;
+  throw new DatabaseLostError(
+    `The database in ${dataDir} held data before and is ${isEmpty ? 'empty' : 'another one'} now: every revocation in it is lost. ` +
+      `Restore ${dataDir} from a backup; or, to start from nothing, delete ${file} and change the signing secret.`,
+  );
+}
+
+/** Notes which database this is, now that it holds data. @returns its id. */
+export async function markInitialized(dataDir: string, store: Marked): Promise<string> {
+  const file = join(dataDir, NAME);
+  const id = await store.identity.give(randomUUID());
+  const text = `This folder holds the database of JWT History.\nid: ${id}\n`;
+  if (existsSync(file) && readFileSync(file, 'utf8') === text) return id;
+  writeFileSync(`${file}.new`, text);
+  renameSync(`${file}.new`, file);
+  return id;
 }

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { nodeCodeOf } from './engine-error.js';
 
 // A driver takes an address for a socket by this ending.
 const LINK_NAME = 'engine.sock';
@@ -65,8 +66,9 @@ export function removeSocketDir(socketPath: string): void {
   try {
     rmSync(socketPath, { force: true });
     rmdirSync(dir);
-  } catch {
+  } catch (error) {
     // Gone already, or not ours to remove.
+    if (nodeCodeOf(error) === '') throw error;
   }
 }
 
@@ -79,7 +81,9 @@ function isOursAlone(dir: string): boolean {
 function readLink(path: string): string | null {
   try {
     return readlinkSync(path);
-  } catch {
+  } catch (error) {
+    // None there, or no link.
+    if (!['ENOENT', 'EINVAL'].includes(nodeCodeOf(error))) throw error;
     return null;
   }
 }

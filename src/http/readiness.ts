@@ -1,0 +1,34 @@
+/** Whether the service can answer for its tokens, as `/readyz` says it: from memory, never by asking anybody. */
+
+/** Each part that has to be well. */
+export interface ReadinessChecks {
+  /** Started, and not stopping. */
+  readonly running: boolean;
+  /** The revocation list is loaded and up to date: checks can be answered. */
+  readonly revocationIndex: boolean;
+  /** The database answered lately: what reads or writes it works. */
+  readonly store: boolean;
+}
+
+export interface Readiness {
+  /** `degraded`: checks are answered, but not everything works. */
+  readonly status: 'ready' | 'degraded' | 'not ready';
+  readonly checks: ReadinessChecks;
+  /** Empty when ready. */
+  readonly reasons: readonly string[];
+}
+
+const REASONS: Record<keyof ReadinessChecks, string> = {
+  running: 'the service is stopping',
+  revocationIndex: 'the revocation list is not loaded, or not up to date',
+  store: 'the database does not answer; checks go on until what is known is too old',
+};
+
+export function readinessOf(checks: ReadinessChecks): Readiness {
+  const canCheck = checks.running && checks.revocationIndex;
+  const reasons = (['running', 'revocationIndex', 'store'] as const)
+    .filter((name) => !checks[name])
+    .map((name) => REASONS[name]);
+  const status = canCheck ? (checks.store ? 'ready' : 'degraded') : 'not ready';
+  return { status, checks, reasons };
+}
