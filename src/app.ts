@@ -12,6 +12,7 @@ import type { CheckCredentials } from './auth/check-credentials.js';
 import type { PasswordHasher } from './auth/password-hash.js';
 import type { PasswordSignIn } from './auth/sign-in.js';
 import { createDashboardSessions } from './auth/dashboard-session.js';
+import { createSessionStamps } from './auth/session-stamp.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { createPageRouter } from './dashboard/assets.js';
@@ -60,6 +61,7 @@ export interface AppDependencies {
   readonly config: Pick<
     Config,
     | 'onPremises'
+    | 'corsOrigins'
     | 'trustProxyHops'
     | 'tokenIssuer'
     | 'tokenAudience'
@@ -170,6 +172,7 @@ export function createApp(deps: AppDependencies): Express {
       isRevoked: deps.isRevoked,
       clock,
       ownIssuer: config.tokenIssuer,
+      trustedOrigins: new Set(config.corsOrigins),
       publicKeys: publicKeysOf(keys),
       log,
     }),
@@ -205,6 +208,8 @@ function useDashboard(
   const sessions = createDashboardSessions({
     authenticate: given.authenticate,
     checkToken: deps.checkToken,
+    identify: deps.verifier.identify,
+    stamps: createSessionStamps(deps.keys),
     idleSeconds: config.dashboardIdleSeconds,
     now: clock,
   });
@@ -235,7 +240,6 @@ function useDashboard(
       tokens,
       revoker,
       registrar: deps.registrar,
-      audience: config.tokenAudience,
       lifetimeSeconds: config.dashboardSessionSeconds,
       idleSeconds: config.dashboardIdleSeconds,
     }),

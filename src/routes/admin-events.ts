@@ -3,6 +3,7 @@ import type { Request, RequestHandler, Router } from 'express';
 import { z } from 'zod';
 import type { Audit } from '../audit/audit.js';
 import { administratorsAmong, callerOf, principalOf } from '../auth/authenticate.js';
+import type { Clock } from '../clock.js';
 import { ServiceError, unavailable } from '../errors.js';
 import { openEventStream } from '../http/event-stream.js';
 import { createPlaces } from '../http/places.js';
@@ -29,6 +30,7 @@ interface Dependencies {
   readonly events: Pick<EventStore, 'list'>;
   readonly audit: Pick<Audit, 'feed' | 'trail' | 'activity'>;
   readonly toWire: ToAdminWire;
+  readonly clock: Clock;
   /** Neither expired nor revoked, from memory. @throws ServiceError 503 when that can't be known. */
   readonly isUsable: (claims: Claims) => boolean;
   /** What is to be done first when the service stops: open streams would hold it up. */
@@ -115,7 +117,12 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
         'Watch with a token: a password has no end to watch for.',
       );
     }
-    const { userId, claims } = principal;
+    const { userId, claims, idleAt = Infinity } = principal;
+    function stillValid(): boolean {
+      // It is no sign of anybody being there, so it asks again with the cookie that there is then.
+      if (deps.clock() >= idleAt) throw unavailable('The session may have become idle; ask again.');
+      return deps.isUsable(claims);
+    }
     const { isAdministrator } = await callerOf(req, users);
     // Gone while it was looked up: nothing would ever say that it has closed.
     if (res.destroyed) return;
@@ -129,7 +136,7 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
         if (viewing.viewer !== null) viewers.remove(viewing.viewer);
       },
     });
-    viewing.viewer = { userId, isAdministrator, stream, stillValid: () => deps.isUsable(claims) };
+    viewing.viewer = { userId, isAdministrator, stream, stillValid };
     try {
       await viewers.add(viewing.viewer, req.get('last-event-id') ?? null);
     } catch (error) {

@@ -24,7 +24,7 @@ import {
 
 export interface LiveViewer extends Viewer {
   readonly stream: EventStream;
-  /** May this go on? Asked very often. @throws ServiceError 503 when that can't be known. */
+  /** May this go on? Asked very often. @throws ServiceError 503 when that can't be known, or is to be asked anew. */
   readonly stillValid: () => boolean;
 }
 

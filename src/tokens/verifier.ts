@@ -18,15 +18,23 @@ export type RefusalReason =
   | 'expired'
   | 'not-yet-valid'
   | 'unknown'
-  | 'revoked';
+  | 'revoked'
+  | 'wrong-audience';
+
+/** Who takes a token of this audience: the dashboard's cookie, and nobody else. */
+export const DASHBOARD_AUDIENCE = 'urn:jwt-history:dashboard';
 
 export type Verification =
   | { readonly accepted: true; readonly claims: Claims }
   | { readonly accepted: false; readonly reason: RefusalReason; readonly claims: Claims | null };
 
 export interface TokenVerifier {
-  /** May this token be used now? @throws ServiceError 503 when the revocation list can't be relied on. */
-  check(token: string): Verification;
+  /**
+   * May this token be used now?
+   * @param door the dashboard takes its own tokens and no others; every other door takes the others.
+   * @throws ServiceError 503 when the revocation list can't be relied on.
+   */
+  check(token: string, door?: 'dashboard'): Verification;
   /** Is this a token of ours at all? Signature and claims; neither time nor revocation. */
   identify(token: string): Claims | null;
 }
@@ -57,6 +65,7 @@ const TOKEN_TYPES = new Set(['JWT', 'AT+JWT', 'APPLICATION/AT+JWT']);
 interface Signed {
   readonly claims: Claims;
   readonly notBefore: unknown;
+  readonly isForDashboard: boolean;
 }
 
 /**
@@ -96,12 +105,13 @@ export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): T
     if (payload === null) return 'bad-signature';
     const claims = hasRepeatedNames(token) ? null : parseClaims(payload);
     if (claims === null) return 'bad-claims';
-    const signed = { claims, notBefore: payload['nbf'] };
+    const isForDashboard = [claims.audience].flat().includes(DASHBOARD_AUDIENCE);
+    const signed = { claims, notBefore: payload['nbf'], isForDashboard };
     remembered.set(token, signed);
     return signed;
   }
 
-  function check(token: string): Verification {
+  function check(token: string, door?: 'dashboard'): Verification {
     const signed = readSigned(token);
     if (typeof signed === 'string') return refuse(signed, null);
     const { claims, notBefore } = signed;
@@ -111,7 +121,9 @@ export function createTokenVerifier({ keys, clock, isRevoked }: Dependencies): T
     if (startsAfter(notBefore, latest) || (claims.issuedAt ?? 0) > latest) {
       return refuse('not-yet-valid', claims);
     }
-    return isRevoked(claims) ? refuse('revoked', claims) : { accepted: true, claims };
+    if (isRevoked(claims)) return refuse('revoked', claims);
+    if (signed.isForDashboard !== (door === 'dashboard')) return refuse('wrong-audience', claims);
+    return { accepted: true, claims };
   }
 
   function identify(token: string): Claims | null {
