@@ -37,6 +37,7 @@ const RESPONSE_HEADERS = [
   'WWW-Authenticate',
   'X-Application-Id',
   'X-Request-Id',
+  'X-Subject-Type',
   'X-Token-Jti',
   'X-User-Id',
 ].join(', ');

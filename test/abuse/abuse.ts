@@ -343,7 +343,16 @@ export async function abuse({ seed, goesOn, onProgress }: Options): Promise<Abus
     );
   }
 
+  /** Wherever a token was seen for the first time, it has its record; wherever a cut-off was set, it is marked. */
+  async function settle(): Promise<void> {
+    for (const { service } of instances) {
+      await service.usage.flush();
+      await service.marker.idle();
+    }
+  }
+
   async function revokeOne(at: TestService): Promise<void> {
+    await settle();
     const known = held.filter((one) => one.isRecorded);
     if (known.length === 0) return;
     const one = pick(known);
@@ -491,6 +500,7 @@ export async function abuse({ seed, goesOn, onProgress }: Options): Promise<Abus
 
   /** A revoke and whatever mints, at the same moment, on two instances. */
   async function race(at: TestService): Promise<void> {
+    await settle();
     const parent = pick(good().filter((each) => each.holder.isUser && each.isRecorded));
     const root = pick(administrators());
     if (parent === undefined) return;
@@ -545,11 +555,7 @@ export async function abuse({ seed, goesOn, onProgress }: Options): Promise<Abus
   async function compareList(at: TestService): Promise<void> {
     const holder = pick(holders);
     await hear(at);
-    // Wherever a token was seen for the first time, and wherever a cut-off is being marked.
-    for (const { service } of instances) {
-      await service.usage.flush();
-      await service.marker.idle();
-    }
+    await settle();
     const response = await at
       .http()
       .get('/v3/jwt/history')
