@@ -111,6 +111,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
   });
   const standing = createStanding({
     users: store.users,
+    knownUsers: store.knownUsers,
     tokens: store.tokens,
     revoker,
     index,
@@ -194,6 +195,7 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
         lastUsedAt: null,
         retentionSeconds,
       }),
+    forgetVerified: passwordSignIn.forgetVerified,
     clock,
     ownIssuer: config.tokenIssuer,
   });

@@ -165,6 +165,21 @@ describe('a password change', () => {
   });
 });
 
+describe('a password hash that another instance renewed', () => {
+  it('costs one refusal where the old one was remembered, not half a minute of them', async () => {
+    const user = await newUser();
+    expect(await history(basic(user.email), other)).toBe(200);
+    const found = await t.store.users.findWithPassword(user.id);
+    const renewed = await t.service.hasher.hash(PASSWORD);
+    expect(
+      await t.store.users.replacePasswordHash(user.id, found?.passwordHash ?? '', renewed),
+    ).toBe(true);
+    const mintThere = async () =>
+      (await other.http().get('/v1/token').set('Authorization', basic(user.email))).status;
+    expect([await mintThere(), await mintThere()]).toEqual([401, 200]);
+  });
+});
+
 describe('a disabled user', () => {
   it('is refused with everything they hold from the answer on, and enabling revives nothing', async () => {
     const user = await newUser('admin');
@@ -355,6 +370,21 @@ describe('what another service does to the collection of users', () => {
     await verify(foreign);
     await within30s(t);
     expect(await verify(foreign)).toBe(401);
+  });
+
+  it('a user who vanished while nobody looked counts after the next start', async () => {
+    const user = await newUser();
+    const foreign = mint({ _id: user.id, jti: `away-${serial}` });
+    const own = await t.signIn(user.email);
+    expect([await verify(foreign), await verify(own)]).toEqual([204, 204]);
+    await within30s(t);
+    await users().deleteOne({ _id: idOf(user.id) });
+    const restarted = await t.sibling();
+    await verify(foreign, restarted);
+    await verify(own, restarted);
+    await within30s(restarted);
+    expect([await verify(foreign, restarted), await verify(own, restarted)]).toEqual([401, 401]);
+    await restarted.close();
   });
 
   it('whoever another service knows may mint here and goes on', async () => {

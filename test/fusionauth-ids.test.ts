@@ -1,7 +1,7 @@
 /** Users' ids in FusionAuth's dialect: UUIDs that its typed clients can parse, one-to-one with ours and taken back everywhere. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { fromFusionAuthId, toFusionAuthId } from '../src/routes/fusionauth-ids.js';
+import { fromFusionAuthId, toFusionAuthId } from '../src/http/fusionauth-ids.js';
 import type { User } from '../src/store/records.js';
 import { faultsOf } from './support/fusionauth-types.js';
 import { PASSWORD, startTestService, type TestService } from './support/harness.js';
@@ -220,5 +220,45 @@ describe('a strict client', () => {
     expect(body).toMatchObject({ jwt: { sub: alice.id, sid: refreshTokenId } });
     const verified = await t.http().get('/auth/verify').set('Authorization', `Bearer ${token}`);
     expect(verified.headers['x-user-id']).toBe(alice.id);
+  });
+});
+
+describe('the shown id at every door that takes a user', () => {
+  it('means the same user as the other form, wherever it is given', async () => {
+    const t = await startTestService();
+    await t.createUser('root@example.com', 'admin');
+    const user = await t.createUser('shown@example.com');
+    const root = await t.signIn('root@example.com');
+    const shown = toFusionAuthId(user.id).toUpperCase();
+    const token = await t.signIn('shown@example.com');
+    const get = async (path: string) =>
+      (await t.http().get(path).set('Authorization', root)).body as Record<string, unknown[]>;
+    const post = (path: string, body: object) =>
+      t.http().post(path).set('Authorization', root).send(body);
+
+    expect((await get(`/v3/jwt/history?userId=${shown}`))['jwts']).toHaveLength(1);
+    expect((await get(`/admin/tokens?userId=${shown}`))['tokens']).toHaveLength(1);
+    const preview = await post('/admin/revocations/preview', { filter: { userId: shown } });
+    expect(preview.body).toMatchObject({ count: 1, users: 1 });
+    const registered = await post('/v3/jwt/history', { jti: 'elsewhere', userId: shown });
+    expect(registered.body).toMatchObject({ userId: user.id });
+    const cutoff = await post('/admin/cutoffs', { userId: shown, reason: 'left' });
+    expect(cutoff.body).toMatchObject({ userId: user.id, matched: { tokens: 2, users: 1 } });
+    expect((await t.http().get('/auth/verify').set('Authorization', token)).status).toBe(401);
+    await t.service.audit.flush();
+    expect((await get(`/admin/events?userId=${shown}`))['events']?.length).toBeGreaterThan(0);
+    const password = { password: 'another password' };
+    expect((await post(`/admin/users/${shown}/password`, password)).status).toBe(204);
+    for (const act of ['disable', 'enable'])
+      expect((await post(`/admin/users/${shown}/${act}`, { reason: 'left' })).body).toMatchObject({
+        _id: user.id,
+      });
+    const removed = await t
+      .http()
+      .delete(`/admin/users/${shown}`)
+      .set('Authorization', root)
+      .send({ reason: 'left' });
+    expect(removed.status).toBe(204);
+    await t.close();
   });
 });

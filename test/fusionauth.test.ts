@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { FusionAuthClient } from '@fusionauth/typescript-client';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import jwt from 'jsonwebtoken';
-import { toFusionAuthId } from '../src/routes/fusionauth-ids.js';
+import { toFusionAuthId } from '../src/http/fusionauth-ids.js';
 import type { User } from '../src/store/records.js';
 import { timeOfJti } from '../src/tokens/jti.js';
 import {

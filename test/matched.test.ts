@@ -6,7 +6,7 @@ import { unavailable } from '../src/errors.js';
 import { createLogger } from '../src/observability/logger.js';
 import { createMatchedCount } from '../src/revocation/matched.js';
 import { createRevoker } from '../src/revocation/revoke.js';
-import { toFusionAuthId } from '../src/routes/fusionauth-ids.js';
+import { toFusionAuthId } from '../src/http/fusionauth-ids.js';
 import type { NewTokenRecord, User } from '../src/store/records.js';
 import type { TokenStore } from '../src/store/tokens.js';
 import { createJti } from '../src/tokens/jti.js';

@@ -333,6 +333,7 @@ describe('what happens between the record and the answer', () => {
       toRecord: () => {
         throw new Error('it has a record');
       },
+      forgetVerified: () => undefined,
       clock: () => t.clock.now,
       ownIssuer: t.config.tokenIssuer,
     });

@@ -105,6 +105,9 @@ export function createAccounts(deps: Dependencies): Accounts {
       standing.block(user.id);
       await revokeAll(user.id, context);
       await users.remove(user.id);
+      // Whoever enabled it in between has let something out.
+      standing.block(user.id);
+      await revokeAll(user.id, context);
       report('user.deleted', user.id, context);
       return user;
     },

@@ -9,6 +9,7 @@ import type { RevocationContext, Revoker } from '../revocation/revoke.js';
 import type { RevocationIndex } from '../revocation/revocation-index.js';
 import { USER } from '../store/ids.js';
 import { ACTIVE_STATUS } from '../store/records.js';
+import type { KnownUserStore } from '../store/known-users.js';
 import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
 import type { Claims } from '../tokens/claims.js';
@@ -26,6 +27,7 @@ export interface Standing {
 
 interface Dependencies {
   readonly users: Pick<UserStore, 'inactiveIds' | 'findByIds'>;
+  readonly knownUsers: KnownUserStore;
   readonly tokens: Pick<TokenStore, 'hasUnrevoked'>;
   readonly revoker: Pick<Revoker, 'revokeScope'>;
   readonly index: Pick<RevocationIndex, 'blockUsers' | 'unblockUsers'>;
@@ -51,7 +53,7 @@ interface Watched {
 }
 
 export function createStanding(deps: Dependencies): Standing {
-  const { users, tokens, revoker, index, clock, log } = deps;
+  const { users, knownUsers, tokens, revoker, index, clock, log } = deps;
   const watched = new Map<string, Watched>();
   /** Disabled, and gone. */
   const inactive = new Set<string>();
@@ -135,10 +137,15 @@ export function createStanding(deps: Dependencies): Standing {
     for (let at = 0; at < asked.length; at += BATCH) {
       const batch = asked.slice(at, at + BATCH);
       const present = new Set((await users.findByIds(batch)).map(({ id }) => id));
+      const isNew = (userId: string) => watched.get(userId)?.isOurs === false;
+      // Durably, so that whoever vanishes while nobody looks is noticed later.
+      await knownUsers.remember(batch.filter((userId) => isNew(userId) && present.has(userId)));
+      const absent = batch.filter((userId) => isNew(userId) && !present.has(userId));
+      const once = await knownUsers.among(absent);
       for (const userId of batch) {
         const known = watched.get(userId);
+        if (known !== undefined && (present.has(userId) || once.has(userId))) known.isOurs = true;
         if (present.has(userId)) {
-          if (known !== undefined) known.isOurs = true;
           if (missing.has(userId) && !inactive.has(userId)) unblock(userId);
         } else if (known?.isOurs === true && !missing.has(userId)) {
           block(missing, userId);

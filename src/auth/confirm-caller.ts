@@ -42,6 +42,8 @@ interface Dependencies {
   readonly users: Pick<UserStore, 'findById' | 'findWithPassword'>;
   /** What a token that has no record yet is recorded as. */
   readonly toRecord: (claims: Claims) => NewTokenRecord;
+  /** Forgets which passwords were right. */
+  readonly forgetVerified: () => void;
   readonly clock: Clock;
   readonly ownIssuer: string;
 }
@@ -99,7 +101,11 @@ export function createConfirmCaller(deps: Dependencies): ConfirmCaller {
       found !== null &&
       found.user.status === ACTIVE_STATUS &&
       found.passwordHash === principal.passwordHash;
-    if (!isGood) throw unauthenticated();
+    if (!isGood) {
+      // Whatever is remembered of it is out of date: the next try is looked at anew.
+      deps.forgetVerified();
+      throw unauthenticated();
+    }
     return { userId: principal.userId, parent: null, user: found.user };
   }
 

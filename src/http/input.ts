@@ -4,6 +4,7 @@ import type { Request, RequestHandler } from 'express';
 import { z } from 'zod';
 import { type FieldError, invalidInput, ServiceError } from '../errors.js';
 import { canonicalId } from '../store/ids.js';
+import { fromFusionAuthId } from './fusionauth-ids.js';
 import { isId, isPrintable } from '../tokens/jti.js';
 import { describeOddity, isPlainObject } from './body-limits.js';
 
@@ -153,6 +154,16 @@ export function idField() {
     .custom<string>(isId, { error: NO_ID, abort: true })
     .refine((value) => !isTokenText(value), { error: NOT_THE_TOKEN })
     .transform(canonicalId);
+}
+
+/** An id of a user, or of another holder; also as `/api/*` shows it. */
+export function userIdField() {
+  return idField().transform(fromFusionAuthId);
+}
+
+/** The same in a path. @throws ServiceError 400 */
+export function parseUserIdParameter(req: Request, name: string): string {
+  return fromFusionAuthId(parseIdParameter(req, name));
 }
 
 /** A whole number given as text in a query. */

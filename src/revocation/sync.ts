@@ -77,6 +77,8 @@ export function createRevocationSync({
 
   async function fetchSince(wanted: Date | null): Promise<void> {
     const startedAt = clock();
+    // First: when it fails, nothing has been taken in that would not be told of at the next time.
+    await alsoRefresh?.();
     const databaseTime = await store.time();
     // A server whose clock is further behind than the overlap reaches may have recorded something
     // before what was read last.
@@ -102,7 +104,6 @@ export function createRevocationSync({
         log.info({ count }, 'loading the revocation list');
       }
     }
-    await alsoRefresh?.();
     cursor = databaseTime;
     lastClock = startedAt;
     index.markSynced(startedAt);

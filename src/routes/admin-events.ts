@@ -6,8 +6,8 @@ import { administratorsAmong, callerOf, principalOf } from '../auth/authenticate
 import type { Clock } from '../clock.js';
 import { ServiceError, unavailable } from '../errors.js';
 import { openEventStream } from '../http/event-stream.js';
+import { choiceField, parseQuery, userIdField, wholeNumberField } from '../http/input.js';
 import { createPlaces } from '../http/places.js';
-import { choiceField, idField, parseQuery, wholeNumberField } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { createRouter } from '../http/router.js';
 import type { Logger } from '../observability/logger.js';
@@ -53,7 +53,7 @@ const PLACES = {
 const HOURS = { '24h': 24, '7d': 7 * 24, '30d': 30 * 24 } as const;
 
 const eventsQuery = z.strictObject({
-  userId: idField().optional(),
+  userId: userIdField().optional(),
   tokenId: z
     .string()
     .refine(isRecordId, { error: "must be the 24 hexadecimal digits of a record's _id." })

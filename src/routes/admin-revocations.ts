@@ -10,7 +10,7 @@ import {
 } from '../auth/authenticate.js';
 import { forbidden, invalidInput, ServiceError, unavailable } from '../errors.js';
 import { parseJsonBody } from '../http/body.js';
-import { dateField, idField, parseBody } from '../http/input.js';
+import { dateField, idField, parseBody, userIdField } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
 import { createRouter } from '../http/router.js';
@@ -71,7 +71,7 @@ const bulkBody = withReason({
 });
 
 const cutoffBody = withReason({
-  userId: idField().optional(),
+  userId: userIdField().optional(),
   applicationId: idField().optional(),
   everything: z.literal(true, { error: 'must be true, or absent.' }).optional(),
   before: dateField().optional(),

@@ -2,7 +2,14 @@
 import { z } from 'zod';
 import { invalidInput } from '../errors.js';
 import { cleanAddress } from '../http/client.js';
-import { choiceField, dateField, idField, textField, wholeNumberField } from '../http/input.js';
+import {
+  choiceField,
+  dateField,
+  idField,
+  textField,
+  userIdField,
+  wholeNumberField,
+} from '../http/input.js';
 import { TOKEN_KINDS, TOKEN_ORIGINS } from '../store/records.js';
 import { isRecordId } from '../store/records.js';
 import { TOKEN_STATES } from '../store/token-list.js';
@@ -18,7 +25,7 @@ export const filterFields = {
   state: choiceField(TOKEN_STATES).optional(),
   kind: choiceField(TOKEN_KINDS).optional(),
   origin: choiceField(TOKEN_ORIGINS).optional(),
-  userId: idField().optional(),
+  userId: userIdField().optional(),
   applicationId: idField().optional(),
   sessionId: idField().optional(),
   address: textField(64)

@@ -11,7 +11,7 @@ import { parseJsonBody } from '../http/body.js';
 import {
   choiceField,
   parseBody,
-  parseIdParameter,
+  parseUserIdParameter,
   parseQuery,
   textField,
   wholeNumberField,
@@ -102,7 +102,7 @@ export function createAdminUsersRouter(deps: Dependencies): Router {
 
   const setPassword: RequestHandler = async (req, res) => {
     const { password } = parseBody(req, passwordBody);
-    const id = parseIdParameter(req, 'id');
+    const id = parseUserIdParameter(req, 'id');
     await confirmCaller(principalOf(req), 'administrator');
     // Hashing waits for its turn, and whoever asked for it may have been revoked meanwhile.
     const passwordHash = await hasher.hash(password);
@@ -116,7 +116,7 @@ export function createAdminUsersRouter(deps: Dependencies): Router {
   function act(name: 'disable' | 'enable' | 'remove'): RequestHandler {
     return async function actOnUser(req, res) {
       const reason = toReason(parseBody(req, revokeBody));
-      const id = parseIdParameter(req, 'id');
+      const id = parseUserIdParameter(req, 'id');
       await confirmCaller(principalOf(req), 'administrator');
       if (id.toLowerCase() === principalOf(req).userId.toLowerCase()) {
         throw new ServiceError('conflict', 'This is your own account; ask another administrator.');

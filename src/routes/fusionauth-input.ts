@@ -2,8 +2,7 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import { ServiceError } from '../errors.js';
-import { freeFormField, idField, parseBody, textField } from '../http/input.js';
-import { fromFusionAuthId } from './fusionauth-ids.js';
+import { freeFormField, idField, parseBody, textField, userIdField } from '../http/input.js';
 
 const absent = (value: unknown) =>
   value === undefined ||
@@ -13,9 +12,6 @@ const absent = (value: unknown) =>
   value === 'null';
 const optional = <T extends z.ZodType>(schema: T) =>
   z.preprocess((value) => (absent(value) ? undefined : value), schema.optional());
-
-/** As this dialect shows it, or as it is stored. */
-const userIdField = () => idField().transform(fromFusionAuthId);
 
 const MAX_EVENT_INFO = 4096;
 /** Kept as given, whatever its fields, within limits. */

@@ -1,6 +1,6 @@
 /** Refresh tokens and users in FusionAuth's shape: instants are milliseconds, users' ids are UUIDs. */
 import type { TokenRecord, User } from '../store/records.js';
-import { toFusionAuthId } from './fusionauth-ids.js';
+import { toFusionAuthId } from '../http/fusionauth-ids.js';
 
 export function toFusionAuthToken(record: TokenRecord) {
   const { device } = record;

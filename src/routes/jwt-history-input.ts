@@ -8,6 +8,7 @@ import {
   idField,
   parseBody,
   textField,
+  userIdField,
   wholeNumberField,
 } from '../http/input.js';
 import { ANY_ISSUER, TOKEN_KINDS } from '../store/records.js';
@@ -29,7 +30,7 @@ const listFields = {
 
 const administratorFields = {
   /** `*` = everyone. */
-  userId: idField().optional(),
+  userId: userIdField().optional(),
   state: choiceField(TOKEN_STATES).optional(),
   kind: choiceField(TOKEN_KINDS).optional(),
   applicationId: idField().optional(),
@@ -82,7 +83,7 @@ const MAX_AHEAD_MS = 300_000;
 const fieldsBody = (now: number) =>
   z.strictObject({
     jti: idField(),
-    userId: idField(),
+    userId: userIdField(),
     expiresAt: dateField().nullish(),
     issuedAt: dateField()
       .refine((at) => at.getTime() <= now + MAX_AHEAD_MS, {

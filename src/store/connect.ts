@@ -9,6 +9,7 @@ import type { Report } from './indexes.js';
 import { ID_MENDINGS } from './mend-ids.js';
 import { type MendingProgress, mendStore } from './mending.js';
 import { createIdentityStore, type IdentityStore } from './identity.js';
+import { createKnownUserStore, type KnownUserStore } from './known-users.js';
 import { createOperations, MAX_TIME_MS, type Operations } from './operations.js';
 import { toRefusal } from './refusals.js';
 import { createTokenStore, type TokenStore } from './tokens.js';
@@ -23,6 +24,7 @@ export interface Store {
   readonly events: EventStore;
   readonly activity: ActivityStore;
   readonly identity: IdentityStore;
+  readonly knownUsers: KnownUserStore;
   /** The time by the database's clock. @throws ServiceError 503 */
   time(): Promise<Date>;
   /** Whether there is neither a token nor a user. */
@@ -101,6 +103,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       events: createEventStore(context),
       activity: createActivityStore(context),
       identity: createIdentityStore(context),
+      knownUsers: createKnownUserStore(context),
     };
     const { tokens, users, events } = collections;
     await Promise.all([tokens, users, events].map(({ createIndexes }) => createIndexes()));

@@ -18,7 +18,7 @@ export function toFusionAuthId(id: string): string {
   return `${digits.slice(0, 8)}-${digits.slice(8, 12)}-${MARKER}-${digits.slice(12)}`;
 }
 
-/** The id that `/api/*` was given, in the form in which it is stored; both forms are taken. */
+/** The id of a user as a caller gave it, at whichever door, in the form in which it is stored; both forms are taken. */
 export function fromFusionAuthId(id: string): string {
   if (!MARKED.test(id)) return id;
   return (id.slice(0, 8) + id.slice(9, 13) + id.slice(24)).toLowerCase();
