@@ -3,6 +3,7 @@ import type { Request, RequestHandler, Response, Router } from 'express';
 import { callerOf, ownJti, principalOf } from '../auth/authenticate.js';
 import type { WatchCaller } from '../auth/caller-watch.js';
 import type { Clock } from '../clock.js';
+import { signalOfClient } from '../http/client-gone.js';
 import { parseQuery } from '../http/input.js';
 import { writePieces } from '../http/long-answer.js';
 import { createPlaces } from '../http/places.js';
@@ -78,9 +79,11 @@ export function createAdminExportRouter(deps: Dependencies): Router {
     const caller = await callerOf(req, users);
     const leave = places.take(caller.userId, caller.isAdministrator);
     const watch = watchCaller(principalOf(req), caller.isAdministrator);
+    // Whoever hangs up while nothing is found yet gives the place back too.
+    const signal = AbortSignal.any([watch.signal, signalOfClient(res)]);
     try {
       const filter = await toTokenSearch(input, caller, users);
-      await write(req, res, { format, filter, signal: watch.signal });
+      await write(req, res, { format, filter, signal });
     } finally {
       watch.stop();
       leave();

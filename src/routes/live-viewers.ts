@@ -167,11 +167,14 @@ export function createLiveViewers({
     const number = (ticks += 1);
     const isKeepAlive = number % KEEP_ALIVE_TICKS === 0;
     const inATurn = isKeepAlive ? TOLD_IN_A_TURN : ASKED_IN_A_TURN;
-    await inTurns([...viewers.keys()], inATurn, (viewer) => {
-      if (isWelcome(viewer) && isKeepAlive) viewer.stream.send(KEEP_ALIVE);
-    });
+    // The turns of many viewers take long on a busy machine: the roles don't wait for them.
+    await Promise.all([
+      checkRoles(),
+      inTurns([...viewers.keys()], inATurn, (viewer) => {
+        if (isWelcome(viewer) && isKeepAlive) viewer.stream.send(KEEP_ALIVE);
+      }),
+    ]);
     if (resyncOwed !== null) schedule();
-    await checkRoles();
   }
 
   /** Whoever lost the role comes again, and sees their own. */
