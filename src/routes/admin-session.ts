@@ -71,16 +71,19 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
     // The browser forgets it now: nobody else is to have it either.
     const previous = sessions.claimsOf(req);
     if (previous !== null) await endPrevious(previous, id, requestIdOf(res));
-    const { token, record } = await deps.minting.mint(principal, () =>
-      deps.issuer.issueAccessToken({
-        origin: 'signin',
-        userId: id,
-        subject: 'user',
-        audience: DASHBOARD_AUDIENCE,
-        lifetimeSeconds: deps.lifetimeSeconds,
-        device: { ...clientDevice(req), description: 'Dashboard' },
-        claims: { _id: id, email: user.email, firstname, lastname },
-      }),
+    const { token, record } = await deps.minting.mint(
+      principal,
+      () =>
+        deps.issuer.issueAccessToken({
+          origin: 'signin',
+          userId: id,
+          subject: 'user',
+          audience: DASHBOARD_AUDIENCE,
+          lifetimeSeconds: deps.lifetimeSeconds,
+          device: { ...clientDevice(req), description: 'Dashboard' },
+          claims: { _id: id, email: user.email, firstname, lastname },
+        }),
+      { door: 'sign-in' },
     );
     sessions.start(req, res, token);
     res

@@ -135,8 +135,10 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
       description: description ?? null,
       type: type ?? null,
     };
-    const session = await deps.minting.mint(principal, () =>
-      sessions.open({ user, applicationId: applicationId ?? null, device }),
+    const session = await deps.minting.mint(
+      principal,
+      () => sessions.open({ user, applicationId: applicationId ?? null, device }),
+      { door: 'sign-in' },
     );
     if (maySetCookies(req)) setSessionCookies(req, res, session);
     res.json({
