@@ -93,26 +93,28 @@ export function createMintingLimits(options: Options): MintingLimits {
   };
 }
 
-/**
- * So many a minute, at once or spread over it. Only the time is kept at which a holder has none
- * outstanding any more (GCRA).
- */
+/** So many a minute, at once or spread over it: a bucket that holds a minute's, and fills steadily. */
 function createRate(perMinute: number, clock: Clock) {
-  const clearAt = new LRUCache<string, number>({ max: MAX_KEYS });
+  /** By holder, what is used up: in the milliseconds that it takes to come back. */
+  const buckets = new LRUCache<string, { readonly at: number; readonly usedMs: number }>({
+    max: MAX_KEYS,
+  });
   const each = WINDOW_MS / perMinute;
+  // Fractions of a millisecond add up to an error.
+  const tolerance = Math.min(1, each) / 100;
 
   return {
     /** Counts one, or says in how many seconds there is one again. */
     take(key: string): number {
       if (perMinute === 0) return 0;
       const now = clock();
-      // Never further ahead than that, unless the clock was put back.
-      const clear = Math.min(Math.max(clearAt.get(key) ?? now, now), now + WINDOW_MS);
-      const waitMs = clear + each - (now + WINDOW_MS);
-      // Fractions of a millisecond add up.
-      const isRefused = waitMs > 1;
-      clearAt.set(key, isRefused ? clear : clear + each);
-      return isRefused ? Math.ceil(waitMs / 1000) : 0;
+      const last = buckets.get(key) ?? { at: now, usedMs: 0 };
+      // A clock that was put back gives nothing, and takes nothing.
+      const usedMs = Math.max(0, last.usedMs - Math.max(0, now - last.at));
+      const missingMs = usedMs + each - WINDOW_MS;
+      const isRefused = missingMs > tolerance;
+      buckets.set(key, { at: now, usedMs: isRefused ? usedMs : usedMs + each });
+      return isRefused ? Math.ceil(missingMs / 1000) : 0;
     },
   };
 }
