@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Response } from 'supertest';
 import { createMintingLimits } from '../src/auth/minting-limits.js';
 import { ServiceError } from '../src/errors.js';
-import type { NewTokenRecord } from '../src/store/records.js';
 import {
   freshDatabase,
   jtiOf,
@@ -318,33 +317,6 @@ describe('what never expires', () => {
       { by: id, via: 'test', reason: null, requestId: '' },
     );
     expect(await t.store.tokens.countEndless(id, 100)).toBe(0);
-  });
-
-  it('is counted no further than asked for', async () => {
-    const record = (jti: string): NewTokenRecord => ({
-      jti,
-      kind: 'access',
-      origin: 'woleet',
-      issuer: t.config.tokenIssuer,
-      subject: 'counted',
-      audience: null,
-      userId: 'counted',
-      applicationId: null,
-      sessionId: null,
-      cdata: null,
-      device: null,
-      issuedAt: new Date(t.clock.now),
-      expiresAt: null,
-      lastUsedAt: null,
-      revocation: null,
-      purgeAt: null,
-    });
-    await Promise.all(
-      Array.from({ length: 30 }, (_, i) => t.store.tokens.insert(record(`counted-${i}`))),
-    );
-    expect(await t.store.tokens.countEndless('counted', 1000)).toBe(30);
-    expect(await t.store.tokens.countEndless('counted', 7)).toBe(7);
-    expect(await t.store.tokens.countEndless('nobody', 7)).toBe(0);
   });
 
   it('and any number, where both limits are off', async () => {
