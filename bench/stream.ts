@@ -17,6 +17,8 @@ import { connectDirectly, type Inserted, insertTokens } from './token-documents.
 import type { Viewed, ViewersTask } from './viewers-child.js';
 
 const VIEWERS = 1000;
+/** Each may have a hundred streams. */
+const ADMINISTRATORS = 20;
 const REVOKES_PER_SECOND = 20;
 const WARM_UP_SECONDS = 1;
 /** A p99 varies much more from one measurement to the next than what others measure, and tellings may be two seconds apart. */
@@ -56,6 +58,7 @@ export async function measureStream(effort: Effort): Promise<PartResult> {
       });
       await using(service, async () => {
         const authorization = await signIn(service, ADMIN.email, ADMIN.password);
+        const watchers = await signInWatchers(service, authorization);
         const url = `${service.address}/auth/verify`;
         await generator.run({ url, authorization, seconds: WARM_UP_SECONDS });
         const connection = await connectDirectly(engine.uri);
@@ -70,7 +73,7 @@ export async function measureStream(effort: Effort): Promise<PartResult> {
                 keep: true,
               });
               const count = condition === 'viewers' ? viewers : 0;
-              const given = { service, authorization, generator, targets, seconds };
+              const given = { service, authorization, watchers, generator, targets, seconds };
               const sample = await measure(count, given);
               samples[condition].push(sample);
               progress(
@@ -89,18 +92,34 @@ export async function measureStream(effort: Effort): Promise<PartResult> {
   return report(samples, viewers, generator.name);
 }
 
+async function signInWatchers(service: BuiltService, authorization: string): Promise<string[]> {
+  const watchers: string[] = [];
+  for (let i = 0; i < ADMINISTRATORS; i += 1) {
+    const account = { email: `watcher-${i}@bench.example`, password: ADMIN.password };
+    const { status, text } = await service.call('POST', '/admin/users', {
+      authorization,
+      body: { ...account, role: 'admin' },
+    });
+    if (status !== 201) throw new Error(`a new administrator was answered ${status}: ${text}`);
+    watchers.push(await signIn(service, account.email, account.password));
+  }
+  return watchers;
+}
+
 interface Given {
   readonly service: BuiltService;
   readonly authorization: string;
+  /** Those of the administrators whose browsers watch. */
+  readonly watchers: readonly string[];
   readonly generator: LoadGenerator;
   readonly targets: readonly Inserted[];
   readonly seconds: number;
 }
 
 async function measure(count: number, given: Given): Promise<Sample> {
-  const { service, authorization, generator, seconds } = given;
+  const { service, authorization, watchers, generator, seconds } = given;
   const port = Number(new URL(service.address).port);
-  const task: ViewersTask = { port, authorization, count };
+  const task: ViewersTask = { port, authorizations: watchers, count };
   const child = startChild('./viewers-child.ts', task);
   const enough = new AbortController();
   try {

@@ -5,7 +5,8 @@ import { endWithParent, send, taskOf } from './children.js';
 
 export interface ViewersTask {
   readonly port: number;
-  readonly authorization: string;
+  /** Of several administrators, who watch in turn: each may have a hundred streams. */
+  readonly authorizations: readonly string[];
   readonly count: number;
 }
 
@@ -29,13 +30,14 @@ setPriority(constants.priority.PRIORITY_LOW);
 const READ_EVERY_MS = 100;
 const SLEEP_MS = 90;
 
-const { port, authorization, count } = taskOf() as ViewersTask;
-const REQUEST = [
-  'GET /admin/events/stream HTTP/1.1',
-  'Host: localhost',
-  `Authorization: ${authorization}`,
-  '\r\n',
-].join('\r\n');
+const { port, authorizations, count } = taskOf() as ViewersTask;
+const requestOf = (index: number) =>
+  [
+    'GET /admin/events/stream HTTP/1.1',
+    'Host: localhost',
+    `Authorization: ${authorizations[index % authorizations.length]}`,
+    '\r\n',
+  ].join('\r\n');
 const OPENING_AT_ONCE = 50;
 let open = 0;
 let bytes = 0;
@@ -56,9 +58,9 @@ function read(text: string): void {
   }
 }
 
-function openOne(isFirst: boolean): Promise<void> {
+function openOne(index: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(REQUEST));
+    const socket = connect(port, '127.0.0.1', () => socket.write(requestOf(index)));
     socket.once('data', (chunk) => {
       if (!chunk.toString('latin1').startsWith('HTTP/1.1 200')) {
         reject(new Error(`a viewer was answered ${chunk.toString('latin1').slice(0, 200)}`));
@@ -69,7 +71,7 @@ function openOne(isFirst: boolean): Promise<void> {
       socket.once('close', () => (open -= 1));
       socket.on('data', (more) => {
         bytes += more.length;
-        if (isFirst) read(more.toString('latin1'));
+        if (index === 0) read(more.toString('latin1'));
       });
     });
     socket.once('error', reject);
@@ -78,7 +80,7 @@ function openOne(isFirst: boolean): Promise<void> {
 
 for (let opened = 0; opened < count; opened += OPENING_AT_ONCE) {
   const howMany = Math.min(OPENING_AT_ONCE, count - opened);
-  await Promise.all(Array.from({ length: howMany }, (_, i) => openOne(opened + i === 0)));
+  await Promise.all(Array.from({ length: howMany }, (_, i) => openOne(opened + i)));
 }
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 setInterval(() => Atomics.wait(sleeper, 0, 0, SLEEP_MS), READ_EVERY_MS);

@@ -4,6 +4,7 @@ import helmet from 'helmet';
 import { createAuthenticate, createRequireAdministrator } from './auth/authenticate.js';
 import type { Accounts } from './accounts/accounts.js';
 import type { Audit } from './audit/audit.js';
+import { createWatchCaller } from './auth/caller-watch.js';
 import type { ConfirmCaller } from './auth/confirm-caller.js';
 import type { Minting } from './auth/minting.js';
 import type { ApiKeys } from './auth/api-keys.js';
@@ -11,6 +12,7 @@ import type { CheckCredentials } from './auth/check-credentials.js';
 import type { PasswordHasher } from './auth/password-hash.js';
 import type { PasswordSignIn } from './auth/sign-in.js';
 import { createDashboardSessions } from './auth/dashboard-session.js';
+import { createSessionStamps } from './auth/session-stamp.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { createPageRouter } from './dashboard/assets.js';
@@ -62,6 +64,7 @@ export interface AppDependencies {
   readonly config: Pick<
     Config,
     | 'onPremises'
+    | 'corsOrigins'
     | 'trustProxyHops'
     | 'tokenIssuer'
     | 'tokenAudience'
@@ -174,6 +177,7 @@ export function createApp(deps: AppDependencies): Express {
       isRevoked: deps.isRevoked,
       clock,
       ownIssuer: config.tokenIssuer,
+      trustedOrigins: new Set(config.corsOrigins),
       publicKeys: publicKeysOf(keys),
       log,
     }),
@@ -209,6 +213,8 @@ function useDashboard(
   const sessions = createDashboardSessions({
     authenticate: given.authenticate,
     checkToken: deps.checkToken,
+    identify: deps.verifier.identify,
+    stamps: createSessionStamps(deps.keys),
     idleSeconds: config.dashboardIdleSeconds,
     now: clock,
   });
@@ -239,12 +245,13 @@ function useDashboard(
       tokens,
       revoker,
       registrar: deps.registrar,
-      audience: config.tokenAudience,
       lifetimeSeconds: config.dashboardSessionSeconds,
       idleSeconds: config.dashboardIdleSeconds,
     }),
   );
-  app.use(createAdminExportRouter(common));
+  const { isUsable, onStop, confirmCaller } = deps;
+  const watchCaller = createWatchCaller({ isUsable, confirmCaller, users });
+  app.use(createAdminExportRouter({ ...common, watchCaller }));
   app.use(createAdminTokensRouter({ ...common, cutoffs: store.cutoffs, usage: deps.usage }));
   app.use(createAdminRevocationsRouter(common));
   app.use(createAdminCutoffsRouter({ ...common, lowerCutoff: deps.lowerCutoff }));
@@ -260,7 +267,6 @@ function useDashboard(
       ownIssuer: config.tokenIssuer,
     }),
   );
-  const { isUsable, onStop } = deps;
   app.use(createAdminEventsRouter({ ...common, events: store.events, audit, isUsable, onStop }));
   app.use(createAdminUsersRouter({ ...common, hasher: deps.hasher, accounts: deps.accounts }));
   app.use(createAdminApiKeysRouter({ ...common, apiKeys: deps.apiKeys, minting: deps.minting }));

@@ -219,6 +219,18 @@ export const variables = {
     about:
       'failed password attempts at one account in 15 minutes; beyond it only addresses that it knows go on freely',
   }),
+  MINT_RATE: withDefault({
+    schema: wholeNumber(0, 100_000),
+    fallback: '60',
+    about:
+      'tokens one holder may mint in a minute (sign-ins and exchanges: ten times as many each); 0 = any number',
+  }),
+  MAX_ENDLESS_TOKENS: withDefault({
+    schema: wholeNumber(0, 1_000_000),
+    fallback: '1000',
+    about:
+      'live tokens and API keys that never expire which one holder may have minted; 0 = any number',
+  }),
   TRUST_PROXY: withDefault({
     schema: wholeNumber(0, 16),
     fallback: '0',

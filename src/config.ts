@@ -34,6 +34,10 @@ export interface Config {
   readonly onPremises: boolean;
   readonly signInAttemptsPerMinute: number;
   readonly signInAttemptsPerAccount: number;
+  /** 0 = any number. */
+  readonly mintRate: number;
+  /** 0 = any number. */
+  readonly maxEndlessTokens: number;
   readonly trustProxyHops: number;
   readonly corsOrigins: readonly string[];
   readonly logLevel: Values['LOG_LEVEL'];
@@ -125,6 +129,8 @@ function assemble(
     onPremises: values.ON_PREMISES,
     signInAttemptsPerMinute: values.SIGN_IN_ATTEMPTS,
     signInAttemptsPerAccount: values.SIGN_IN_ATTEMPTS_PER_ACCOUNT,
+    mintRate: values.MINT_RATE,
+    maxEndlessTokens: values.MAX_ENDLESS_TOKENS,
     trustProxyHops: values.TRUST_PROXY,
     corsOrigins: values.CORS_ORIGINS ?? [],
     logLevel: values.LOG_LEVEL,

@@ -8,6 +8,7 @@ import { type Audit, createAudit } from './audit/audit.js';
 import { createApiKeys } from './auth/api-keys.js';
 import { createConfirmCaller } from './auth/confirm-caller.js';
 import { createMinting } from './auth/minting.js';
+import { createMintingLimits } from './auth/minting-limits.js';
 import { createCredentialsCheck } from './auth/check-credentials.js';
 import { createPasswordHasher, type PasswordHasher } from './auth/password-hash.js';
 import { createPasswordSignIn } from './auth/sign-in.js';
@@ -224,14 +225,22 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     clock,
     ownIssuer: config.tokenIssuer,
   });
+  const mintingLimits = createMintingLimits({
+    perMinute: config.mintRate,
+    maxEndless: config.maxEndlessTokens,
+    countEndless: store.tokens.countEndless,
+    clock,
+  });
   const minting = createMinting({
     confirmCaller,
+    limits: mintingLimits,
     discard: store.tokens.discard,
     onIssued: audit.issued,
   });
   const sessions = createSessions({
     secrets: store.tokens,
     onRefused: audit.refused,
+    onExchange: mintingLimits.takeExchange,
     findUser: store.users.findById,
     issuer,
     discard: store.tokens.discard,

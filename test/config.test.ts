@@ -64,6 +64,8 @@ const DEFAULTS: Config = {
   onPremises: true,
   signInAttemptsPerMinute: 30,
   signInAttemptsPerAccount: 100,
+  mintRate: 60,
+  maxEndlessTokens: 1000,
   trustProxyHops: 0,
   corsOrigins: [],
   logLevel: 'info',
@@ -110,6 +112,12 @@ describe('values', () => {
     [{ ON_PREMISES: 'false' }, { onPremises: false }],
     [{ SIGN_IN_ATTEMPTS: '1' }, { signInAttemptsPerMinute: 1 }],
     [{ SIGN_IN_ATTEMPTS_PER_ACCOUNT: '1' }, { signInAttemptsPerAccount: 1 }],
+    [{ MINT_RATE: '5' }, { mintRate: 5 }],
+    [
+      { MINT_RATE: '0', MAX_ENDLESS_TOKENS: '0' },
+      { mintRate: 0, maxEndlessTokens: 0 },
+    ],
+    [{ MAX_ENDLESS_TOKENS: '1000000' }, { maxEndlessTokens: 1_000_000 }],
     [{ TRUST_PROXY: '2' }, { trustProxyHops: 2 }],
     [{ CORS_ORIGINS: 'https://app.example.com' }, { corsOrigins: ['https://app.example.com'] }],
     [

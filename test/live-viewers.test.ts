@@ -34,7 +34,7 @@ async function watching(count: number, { sendMs = 0 } = {}) {
   const viewers = createLiveViewers({
     feed,
     toWire: () => Promise.resolve([]),
-    isAdministrator: () => Promise.resolve(true),
+    administratorsAmong: (userIds) => Promise.resolve(new Set(userIds)),
     log: createLogger({ level: 'silent' }),
   });
   closeAll = viewers.closeAll;

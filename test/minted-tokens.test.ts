@@ -340,6 +340,10 @@ describe('what happens between the record and the answer', () => {
     const discard = t.store.tokens.discard;
     const minting = createMinting({
       confirmCaller,
+      limits: {
+        take: () => undefined,
+        makeEndless: (_holder, make) => make(),
+      },
       discard,
       onIssued: ({ jti }) => void issued.push(jti),
     });
@@ -411,14 +415,18 @@ describe('what happens between the record and the answer', () => {
         ? { kind, userId: user.id, claims: checked.claims }
         : { kind, userId: user.id, user, passwordHash: found.passwordHash };
     const { minting, issued } = lateMinting();
-    const minted = minting.mint(principal, async ({ parent }) => {
-      const record = await t.store.tokens.insert({
-        ...child(user.id),
-        ...(parent === null ? {} : { parentId: parent.id }),
-      });
-      await act(token, user.id);
-      return { records: [record] };
-    });
+    const minted = minting.mint(
+      principal,
+      async ({ parent }) => {
+        const record = await t.store.tokens.insert({
+          ...child(user.id),
+          ...(parent === null ? {} : { parentId: parent.id }),
+        });
+        await act(token, user.id);
+        return { records: [record] };
+      },
+      { door: 'child', isEndless: true },
+    );
     await expect(minted).rejects.toMatchObject({ status: 401 });
     expect(issued).toEqual([]);
     expect((await t.store.tokens.count({ userId: user.id, state: 'active' })).count).toBe(

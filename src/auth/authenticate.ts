@@ -6,7 +6,7 @@ import { discardBody } from '../http/body-limits.js';
 import type { SigningKeys } from '../tokens/keys.js';
 import type { UserStore } from '../store/users.js';
 import { isUser } from '../store/ids.js';
-import { ACTIVE_STATUS } from '../store/records.js';
+import { ACTIVE_STATUS, type User } from '../store/records.js';
 import type { CheckCredentials } from './check-credentials.js';
 import type { Principal } from './principal.js';
 import type { PasswordSignIn } from './sign-in.js';
@@ -72,7 +72,20 @@ export async function isAdministrator(
 ): Promise<boolean> {
   if (!isUser(principal.userId)) return false;
   const user = await users.findById(principal.userId);
-  return user !== null && user.role === 'admin' && user.status === ACTIVE_STATUS;
+  return user !== null && isActiveAdministrator(user);
+}
+
+/** Those of these users who are administrators now. */
+export async function administratorsAmong(
+  userIds: readonly string[],
+  users: Pick<UserStore, 'findByIds'>,
+): Promise<ReadonlySet<string>> {
+  const found = await users.findByIds(userIds.filter(isUser));
+  return new Set(found.filter(isActiveAdministrator).map(({ id }) => id));
+}
+
+function isActiveAdministrator({ role, status }: User): boolean {
+  return role === 'admin' && status === ACTIVE_STATUS;
 }
 
 /** Who asks, and whether everyone's tokens are theirs to see. */

@@ -1,15 +1,19 @@
 /**
- * The dashboard's way in: its session cookie, which holds one of our own tokens, or an
- * `Authorization` header as anywhere else. A cookie comes along by itself, so whatever changes
- * something must also come from the page itself and bring the session's CSRF token.
+ * The dashboard's way in: its session cookie, which holds a token that is good for nothing else, or
+ * an `Authorization` header as anywhere else. A cookie comes along by itself, so it is taken from our
+ * own page only, and whatever changes something must bring the session's CSRF token too.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request, RequestHandler, Response } from 'express';
 import { ServiceError, unauthenticatedWithoutBasic } from '../errors.js';
 import { clearCookie, readCookie, SESSION_COOKIE, setCookie } from '../http/cookies.js';
 import { clientDevice } from '../http/client.js';
+import { isFromOwnPage } from '../http/same-origin.js';
 import type { CheckToken } from '../tokens/token-check.js';
 import type { Claims } from '../tokens/claims.js';
+import { DASHBOARD_AUDIENCE } from '../tokens/verifier.js';
+import type { TokenPrincipal } from './principal.js';
+import type { SessionStamps } from './session-stamp.js';
 
 export interface DashboardSessions {
   /** For `/admin/*`: by cookie or by `Authorization`. */
@@ -24,6 +28,8 @@ export interface DashboardSessions {
   end(req: Request, res: Response): void;
   /** The session's own token, from its cookie. */
   tokenOf(req: Request): string;
+  /** The session that the browser has, in whatever state it is; null = none. */
+  claimsOf(req: Request): Claims | null;
   /** Only a page of ours can know it: it's derived from the token in the cookie, which no script can read. */
   csrfToken(req: Request): string;
 }
@@ -31,7 +37,10 @@ export interface DashboardSessions {
 interface Dependencies {
   readonly authenticate: RequestHandler;
   readonly checkToken: CheckToken;
-  /** The cookie is forgotten after so long without a request. */
+  /** Is this a token of ours at all? */
+  readonly identify: (token: string) => Claims | null;
+  readonly stamps: SessionStamps;
+  /** After so long without a request the cookie is good for nothing, and forgotten. */
   readonly idleSeconds: number;
   readonly now: () => number;
 }
@@ -40,32 +49,40 @@ const STREAM = '/admin/events/stream';
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 export function createDashboardSessions(deps: Dependencies): DashboardSessions {
-  async function claimsOfCookie(req: Request, res: Response): Promise<Claims> {
-    const token = readCookie(req, SESSION_COOKIE);
+  const stampedOf = (req: Request) => deps.stamps.open(readCookie(req, SESSION_COOKIE) ?? '');
+  const tokenOf = (req: Request) => stampedOf(req)?.token ?? '';
+  const isIdle = (usedAt: number) => deps.now() >= usedAt + deps.idleSeconds * 1000;
+
+  async function principalOfCookie(req: Request, res: Response): Promise<TokenPrincipal> {
+    const stamped = stampedOf(req);
     const checked =
-      token === undefined ? null : await deps.checkToken(token, () => clientDevice(req));
-    if (checked === null || !checked.accepted) {
-      if (token !== undefined) clearCookie(req, res, SESSION_COOKIE);
+      stamped === null || isIdle(stamped.usedAt)
+        ? null
+        : await deps.checkToken(stamped.token, () => clientDevice(req), 'dashboard');
+    if (stamped === null || checked === null || !checked.accepted) {
+      if (readCookie(req, SESSION_COOKIE) !== undefined) clearCookie(req, res, SESSION_COOKIE);
       throw signedOut();
     }
-    return checked.claims;
+    const { claims } = checked;
+    const idleAt = stamped.usedAt + deps.idleSeconds * 1000;
+    return { kind: 'token', userId: claims.userId, claims, idleAt };
   }
 
   const start: DashboardSessions['start'] = (req, res, token) => {
-    setCookie(req, res, SESSION_COOKIE, token, new Date(deps.now() + deps.idleSeconds * 1000));
+    const now = deps.now();
+    const cookie = deps.stamps.seal(token, now);
+    setCookie(req, res, SESSION_COOKIE, cookie, new Date(now + deps.idleSeconds * 1000));
   };
 
-  const renew: DashboardSessions['renew'] = (req, res) => {
-    start(req, res, readCookie(req, SESSION_COOKIE) ?? '');
-  };
+  const renew: DashboardSessions['renew'] = (req, res) => start(req, res, tokenOf(req));
 
   const authenticateCookie: RequestHandler = async function authenticateCookie(req, res, next) {
-    const claims = await claimsOfCookie(req, res);
-    if (!SAFE_METHODS.has(req.method)) {
-      assertSameOrigin(req);
-      assertCsrfToken(req);
-    }
-    req.user = { principal: { kind: 'token', userId: claims.userId, claims } };
+    const principal = await principalOfCookie(req, res);
+    const changes = !SAFE_METHODS.has(req.method);
+    // What only reads costs something too, begins the idle time anew, and takes places.
+    assertOwnPage(req, !changes);
+    if (changes) assertCsrfToken(req, tokenOf(req));
+    req.user = { principal };
     next();
   };
 
@@ -81,13 +98,18 @@ export function createDashboardSessions(deps: Dependencies): DashboardSessions {
     authenticateCookie,
     renew,
     requireSameOrigin: function requireSameOrigin(req, _res, next) {
-      assertSameOrigin(req);
+      assertOwnPage(req, false);
       next();
     },
     start,
     end: (req, res) => clearCookie(req, res, SESSION_COOKIE),
-    tokenOf: (req) => readCookie(req, SESSION_COOKIE) ?? '',
-    csrfToken: (req) => csrfTokenOf(readCookie(req, SESSION_COOKIE) ?? ''),
+    tokenOf,
+    claimsOf(req) {
+      const stamped = stampedOf(req);
+      const claims = stamped === null ? null : deps.identify(stamped.token);
+      return claims?.audience === DASHBOARD_AUDIENCE ? claims : null;
+    },
+    csrfToken: (req) => csrfTokenOf(tokenOf(req)),
   };
 }
 
@@ -102,29 +124,17 @@ export function signedOut(message?: string): ServiceError {
   );
 }
 
-/** Browsers say where a request comes from; without a word it isn't a browser's, and carries no cookie by itself. */
-function assertSameOrigin(req: Request): void {
-  const site = req.get('sec-fetch-site');
-  const origin = req.get('origin');
-  const isSame =
-    site !== undefined
-      ? site === 'same-origin'
-      : origin === undefined || hostOf(origin) === req.host;
-  if (!isSame) {
-    throw new ServiceError(
-      'forbidden',
-      'This must be asked for by the dashboard itself, not by another page.',
-    );
-  }
+function assertOwnPage(req: Request, typed: boolean): void {
+  if (isFromOwnPage(req, { typed })) return;
+  throw new ServiceError(
+    'forbidden',
+    'This must be asked for by the dashboard itself, not by another page.',
+  );
 }
 
-function hostOf(origin: string): string | null {
-  return URL.canParse(origin) ? new URL(origin).host : null;
-}
-
-function assertCsrfToken(req: Request): void {
+function assertCsrfToken(req: Request, sessionToken: string): void {
   const given = Buffer.from(req.get('x-csrf-token') ?? '');
-  const expected = Buffer.from(csrfTokenOf(readCookie(req, SESSION_COOKIE) ?? ''));
+  const expected = Buffer.from(csrfTokenOf(sessionToken));
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
     throw new ServiceError(
       'forbidden',

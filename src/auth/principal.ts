@@ -10,8 +10,15 @@ export interface PasswordPrincipal {
   readonly passwordHash: string;
 }
 
-export type Principal =
-  PasswordPrincipal | { readonly kind: 'token'; readonly userId: string; readonly claims: Claims };
+export interface TokenPrincipal {
+  readonly kind: 'token';
+  readonly userId: string;
+  readonly claims: Claims;
+  /** A dashboard's session: when its idle time ends, unless it is used again (ms since the epoch). */
+  readonly idleAt?: number;
+}
+
+export type Principal = PasswordPrincipal | TokenPrincipal;
 
 declare global {
   namespace Express {

@@ -267,6 +267,7 @@ export interface WireInspection {
     | 'unknown'
     | 'revoked'
     | 'used'
+    | 'wrong-audience'
     | null;
   /** What it means and what to do, for people. */
   readonly explanation: string;

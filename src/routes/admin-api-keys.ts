@@ -49,7 +49,7 @@ export function createAdminApiKeysRouter(deps: Dependencies): Router {
           device: clientDevice(req),
           parent,
         }),
-      'administrator',
+      { door: 'child', isEndless: !expiresAt, needed: 'administrator' },
     );
     const { id: tokenId, jti, userId } = record;
     const requestId = requestIdOf(res);

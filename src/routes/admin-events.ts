@@ -2,14 +2,12 @@
 import type { Request, RequestHandler, Router } from 'express';
 import { z } from 'zod';
 import type { Audit } from '../audit/audit.js';
-import {
-  callerOf,
-  isAdministrator as isAdministratorNow,
-  principalOf,
-} from '../auth/authenticate.js';
+import { administratorsAmong, callerOf, principalOf } from '../auth/authenticate.js';
+import type { Clock } from '../clock.js';
 import { ServiceError, unavailable } from '../errors.js';
 import { openEventStream } from '../http/event-stream.js';
 import { choiceField, parseQuery, userIdField, wholeNumberField } from '../http/input.js';
+import { createPlaces } from '../http/places.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { createRouter } from '../http/router.js';
 import type { Logger } from '../observability/logger.js';
@@ -32,6 +30,7 @@ interface Dependencies {
   readonly events: Pick<EventStore, 'list'>;
   readonly audit: Pick<Audit, 'feed' | 'trail' | 'activity'>;
   readonly toWire: ToAdminWire;
+  readonly clock: Clock;
   /** Neither expired nor revoked, from memory. @throws ServiceError 503 when that can't be known. */
   readonly isUsable: (claims: Claims) => boolean;
   /** What is to be done first when the service stops: open streams would hold it up. */
@@ -41,10 +40,16 @@ interface Dependencies {
 
 const STREAM = '/admin/events/stream';
 const RETRY_MS = 3000;
-const MAX_VIEWERS = 2000;
-/** Of somebody who is no administrator: a browser has one for each tab. */
-const MAX_OF_USER = 20;
 const BUSY_SECONDS = 10;
+/** A browser has one for each tab. */
+const PLACES = {
+  what: 'streams',
+  inAll: 2000,
+  reserved: 200,
+  ofUser: 20,
+  ofAdministrator: 100,
+  retryAfterSeconds: BUSY_SECONDS,
+} as const;
 const HOURS = { '24h': 24, '7d': 7 * 24, '30d': 30 * 24 } as const;
 
 const eventsQuery = z.strictObject({
@@ -74,12 +79,10 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
   const viewers = createLiveViewers({
     feed,
     toWire: deps.toWire,
-    isAdministrator: (userId) => isAdministratorNow({ userId }, users),
+    administratorsAmong: (userIds) => administratorsAmong(userIds, users),
     log: deps.log,
   });
-  /** Streams by whose they are. */
-  const open = new Map<string, number>();
-  let total = 0;
+  const places = createPlaces(PLACES);
   let isStopping = false;
 
   deps.onStop(() => {
@@ -105,24 +108,6 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
     res.set('Cache-Control', 'no-store').json({ buckets });
   };
 
-  function assertRoom(userId: string, isAdministrator: boolean): void {
-    if (isStopping || total >= MAX_VIEWERS) {
-      throw unavailable('Too many are watching; try again later.', undefined, BUSY_SECONDS);
-    }
-    if (!isAdministrator && (open.get(userId) ?? 0) >= MAX_OF_USER) {
-      throw new ServiceError('too-many-requests', `At most ${MAX_OF_USER} streams are possible.`, {
-        headers: { 'Retry-After': String(BUSY_SECONDS) },
-      });
-    }
-  }
-
-  function count(userId: string, change: 1 | -1): void {
-    total += change;
-    const ofUser = (open.get(userId) ?? 0) + change;
-    if (ofUser === 0) open.delete(userId);
-    else open.set(userId, ofUser);
-  }
-
   const watch: RequestHandler = async (req, res) => {
     parseQuery(req, z.strictObject({}));
     const principal = principalOf(req);
@@ -132,21 +117,26 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
         'Watch with a token: a password has no end to watch for.',
       );
     }
-    const { userId, claims } = principal;
+    const { userId, claims, idleAt = Infinity } = principal;
+    function stillValid(): boolean {
+      // It is no sign of anybody being there, so it asks again with the cookie that there is then.
+      if (deps.clock() >= idleAt) throw unavailable('The session may have become idle; ask again.');
+      return deps.isUsable(claims);
+    }
     const { isAdministrator } = await callerOf(req, users);
     // Gone while it was looked up: nothing would ever say that it has closed.
     if (res.destroyed) return;
-    assertRoom(userId, isAdministrator);
+    if (isStopping) throw unavailable('The service is stopping.', undefined, BUSY_SECONDS);
+    const leave = places.take(userId, isAdministrator);
     const viewing: { viewer: LiveViewer | null } = { viewer: null };
-    count(userId, 1);
     const stream = await openEventStream(req, res, {
       retryMs: RETRY_MS,
       onClose() {
-        count(userId, -1);
+        leave();
         if (viewing.viewer !== null) viewers.remove(viewing.viewer);
       },
     });
-    viewing.viewer = { userId, isAdministrator, stream, stillValid: () => deps.isUsable(claims) };
+    viewing.viewer = { userId, isAdministrator, stream, stillValid };
     try {
       await viewers.add(viewing.viewer, req.get('last-event-id') ?? null);
     } catch (error) {

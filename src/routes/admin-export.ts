@@ -1,15 +1,18 @@
 /** `GET /admin/tokens/export`: everything that a filter matches, streamed as CSV or NDJSON, oldest first. */
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import type { RequestHandler, Router } from 'express';
+import type { Request, RequestHandler, Response, Router } from 'express';
 import { callerOf, ownJti, principalOf } from '../auth/authenticate.js';
+import type { WatchCaller } from '../auth/caller-watch.js';
 import type { Clock } from '../clock.js';
+import { signalOfClient } from '../http/client-gone.js';
 import { parseQuery } from '../http/input.js';
+import { writePieces } from '../http/long-answer.js';
+import { createPlaces } from '../http/places.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
 import { createRouter } from '../http/router.js';
 import type { Trail } from '../audit/trail.js';
 import type { Logger } from '../observability/logger.js';
+import type { TokenSearch } from '../store/token-search.js';
 import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
 import { exportQuery, toTokenSearch } from './admin-tokens-input.js';
@@ -23,10 +26,22 @@ interface Dependencies {
   readonly clock: Clock;
   readonly log: Logger;
   readonly trail: Pick<Trail, 'record'>;
+  readonly watchCaller: WatchCaller;
 }
 
-const BATCH = 500;
+/** What an export holds in memory when nobody reads it: so many records, and their text. */
+const BATCH = 250;
+const TAKE_WITHIN_MS = 20_000;
+const PLACES = {
+  what: 'exports',
+  inAll: 16,
+  reserved: 4,
+  ofUser: 2,
+  ofAdministrator: 4,
+  retryAfterSeconds: 10,
+} as const;
 
+type Format = 'csv' | 'ndjson';
 type Cell = string | number | Date | null | undefined;
 
 const COLUMNS: Readonly<Record<string, (record: AdminWireRecord) => Cell>> = {
@@ -55,17 +70,37 @@ const COLUMNS: Readonly<Record<string, (record: AdminWireRecord) => Cell>> = {
 };
 
 export function createAdminExportRouter(deps: Dependencies): Router {
-  const { authenticate, tokens, users, toWire, clock, log, trail } = deps;
+  const { authenticate, users, watchCaller } = deps;
+  const places = createPlaces(PLACES);
   const router = createRouter();
 
   const exportTokens: RequestHandler = async (req, res) => {
     const { format, ...input } = parseQuery(req, exportQuery);
-    const filter = await toTokenSearch(input, await callerOf(req, users), users);
+    const caller = await callerOf(req, users);
+    const leave = places.take(caller.userId, caller.isAdministrator);
+    const watch = watchCaller(principalOf(req), caller.isAdministrator);
+    // Whoever hangs up while nothing is found yet gives the place back too.
+    const signal = AbortSignal.any([watch.signal, signalOfClient(res)]);
+    try {
+      const filter = await toTokenSearch(input, caller, users);
+      await write(req, res, { format, filter, signal });
+    } finally {
+      watch.stop();
+      leave();
+    }
+  };
+
+  async function write(
+    req: Request,
+    res: Response,
+    { format, filter, signal }: { format: Format; filter: TokenSearch; signal: AbortSignal },
+  ): Promise<void> {
+    const { tokens, toWire, log, trail } = deps;
     const isCsv = format === 'csv';
-    const batches = tokens.matching(filter, { batch: BATCH })[Symbol.asyncIterator]();
+    const batches = tokens.matching(filter, { batch: BATCH, signal })[Symbol.asyncIterator]();
     // Before the headers, so that a store that fails is still a 503.
     let batch = await batches.next();
-    const day = new Date(clock()).toISOString().slice(0, 10);
+    const day = new Date(deps.clock()).toISOString().slice(0, 10);
     res.set({
       'Content-Type': isCsv ? 'text/csv; charset=utf-8' : 'application/x-ndjson',
       'Content-Disposition': `attachment; filename="tokens-${day}.${format}"`,
@@ -83,9 +118,10 @@ export function createAdminExportRouter(deps: Dependencies): Router {
     }
     const act = { by: principalOf(req).userId, requestId: requestIdOf(res) };
     try {
-      await pipeline(Readable.from(lines()), res);
+      await writePieces(res, lines(), { takeWithinMs: TAKE_WITHIN_MS, signal });
       log.info({ event: 'export.made', count, ...act }, 'tokens exported');
     } catch (error) {
+      if (!res.headersSent) throw error;
       // The status has been sent: a connection that breaks off says that this isn't all.
       log.warn({ err: error, count, ...act }, 'an export broke off');
     } finally {
@@ -93,7 +129,7 @@ export function createAdminExportRouter(deps: Dependencies): Router {
       trail.record({ type: 'export.made', via: 'dashboard', ...act, count });
       await batches.return?.();
     }
-  };
+  }
 
   // Before GET, whose handler would walk through everything for a HEAD.
   router.head('/admin/tokens/export', methodNotAllowed('GET'));
@@ -115,10 +151,19 @@ function csvLine(values: readonly Cell[]): string {
   return `${values.map(csvCell).join(',')}\r\n`;
 }
 
-/** A spreadsheet takes a cell that begins with `= + - @` (or a tab, a line end) for a formula: an apostrophe makes it text. */
+/**
+ * A spreadsheet takes a cell that begins with `= + - @` (or a tab, a line end) for a formula, also
+ * after blanks and what nobody sees, in other forms of these signs, and wherever it splits the text
+ * by another separator than ours: an apostrophe makes it text.
+ */
 export function csvCell(value: Cell): string {
   if (value === null || value === undefined) return '';
   const text = value instanceof Date ? value.toISOString() : String(value);
-  const harmless = /^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text;
-  return /[",\r\n']/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+  const harmless = text.replace(STARTS_FORMULA, "'$&").replaceAll(FORMULA_WITHIN, "$1'$2");
+  return /[",;|\t\r\n']/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }
+
+const UNSEEN = String.raw`[\s\p{Z}\p{C}\p{DI}\u2800]`;
+const SIGN = '[=+\\-@＝＋－＠﹢﹣﹦﹫⁺⁻⁼₊₋₌−]';
+const STARTS_FORMULA = new RegExp(`^(?:[\\t\\r\\n]|(?:${UNSEEN}|["'|;,])*${SIGN})`, 'u');
+const FORMULA_WITHIN = new RegExp(`([;|\\t\\r\\n])((?:${UNSEEN}|["'])*${SIGN})`, 'gu');

@@ -52,6 +52,8 @@ const EXPLANATIONS: Readonly<Record<Reason, string>> = {
   unknown:
     'It is signed rightly, but this service has no record of it: UNKNOWN_TOKENS is deny, or its sid names a session issued here that has no record (any more).',
   revoked: 'It was revoked: itself, its session, or everything of its scope up to its time.',
+  'wrong-audience':
+    'It is the session of a browser on the dashboard: good there, in its cookie, and nowhere else.',
   used: 'It was exchanged for its successor. For REFRESH_TOKEN_GRACE it still leads there; after that, whoever presents it ends its session.',
 };
 const ACCEPTED = 'It would be accepted now.';

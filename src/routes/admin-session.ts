@@ -17,8 +17,10 @@ import { recordVanished, type Revoker } from '../revocation/revoke.js';
 import { ACTIVE_STATUS, type TokenRecord, type User } from '../store/records.js';
 import type { TokenStore } from '../store/tokens.js';
 import type { UserStore } from '../store/users.js';
+import type { Claims } from '../tokens/claims.js';
 import type { TokenIssuer } from '../tokens/issuer.js';
 import type { TokenRegistrar } from '../tokens/registrar.js';
+import { DASHBOARD_AUDIENCE } from '../tokens/verifier.js';
 import { toWireUser } from './user-wire.js';
 
 interface Dependencies {
@@ -30,7 +32,6 @@ interface Dependencies {
   readonly tokens: TokenStore;
   readonly revoker: Revoker;
   readonly registrar: TokenRegistrar;
-  readonly audience: string;
   readonly lifetimeSeconds: number;
   readonly idleSeconds: number;
 }
@@ -67,16 +68,22 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
     if (principal === null) throw signedOut('Wrong e-mail or password.');
     const { user } = principal;
     const { id, firstname, lastname } = user;
-    const { token, record } = await deps.minting.mint(principal, () =>
-      deps.issuer.issueAccessToken({
-        origin: 'signin',
-        userId: id,
-        subject: 'user',
-        audience: deps.audience,
-        lifetimeSeconds: deps.lifetimeSeconds,
-        device: { ...clientDevice(req), description: 'Dashboard' },
-        claims: { _id: id, email: user.email, firstname, lastname },
-      }),
+    // The browser forgets it now: nobody else is to have it either.
+    const previous = sessions.claimsOf(req);
+    if (previous !== null) await endPrevious(previous, id, requestIdOf(res));
+    const { token, record } = await deps.minting.mint(
+      principal,
+      () =>
+        deps.issuer.issueAccessToken({
+          origin: 'signin',
+          userId: id,
+          subject: 'user',
+          audience: DASHBOARD_AUDIENCE,
+          lifetimeSeconds: deps.lifetimeSeconds,
+          device: { ...clientDevice(req), description: 'Dashboard' },
+          claims: { _id: id, email: user.email, firstname, lastname },
+        }),
+      { door: 'sign-in' },
     );
     sessions.start(req, res, token);
     res
@@ -84,6 +91,14 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
       .set('Cache-Control', 'no-store')
       .json(toWireSession(user, record, csrfTokenOf(token)));
   };
+
+  async function endPrevious(claims: Claims, by: string, requestId: string): Promise<void> {
+    const context = { by, via: 'dashboard', reason: 'signed in again', requestId };
+    const records = await tokens.findByJti(claims.jti);
+    const record = records.find(({ issuer }) => issuer === claims.issuer);
+    // Without a record it ended so long ago that nothing is left of it.
+    if (record !== undefined) await revoker.revokeRecord(record, context, { keepMinted: true });
+  }
 
   const show: RequestHandler = async (req, res) => {
     const { claims, userId } = cookiePrincipal(req);

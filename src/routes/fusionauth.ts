@@ -20,6 +20,7 @@ import { parseIdParameter } from '../http/input.js';
 import { methodNotAllowed } from '../http/problem.js';
 import { requestIdOf } from '../http/request-id.js';
 import { createRouter } from '../http/router.js';
+import { isFromOwnPage } from '../http/same-origin.js';
 import type { Logger } from '../observability/logger.js';
 import { recordVanished, type RevocationContext, type Revoker } from '../revocation/revoke.js';
 import type { TokenRecord } from '../store/records.js';
@@ -51,6 +52,8 @@ interface Dependencies {
   readonly isRevoked: (record: TokenRecord) => boolean;
   readonly clock: Clock;
   readonly ownIssuer: string;
+  /** Other origins whose pages may use the cookies as our own do. */
+  readonly trustedOrigins: ReadonlySet<string>;
   readonly publicKeys: readonly PublicJwk[];
   readonly log: Logger;
 }
@@ -100,6 +103,21 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     return stateOf(record, deps.clock(), deps.isRevoked) === 'active';
   }
 
+  /** Otherwise another page could sign this browser in as somebody else, or out. */
+  function maySetCookies(req: Request): boolean {
+    return isFromOwnPage(req, { trusted: deps.trustedOrigins });
+  }
+
+  /** A cookie comes along by itself: another page doesn't know what is in it, and must not act with it. */
+  function refreshCookieOf(req: Request): string | undefined {
+    const cookie = readCookie(req, 'refresh_token');
+    if (cookie === undefined || maySetCookies(req)) return cookie;
+    throw new ServiceError(
+      'forbidden',
+      'The cookie refresh_token is taken from pages of this origin and those in CORS_ORIGINS only. Others send the token in the body.',
+    );
+  }
+
   const login: RequestHandler = async (req, res) => {
     const { loginId, password, applicationId, noJWT, metaData } = parseLogin(req);
     const principal = await deps.signIn(loginId, password, clientAddress(req), signalOfClient(res));
@@ -117,10 +135,12 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
       description: description ?? null,
       type: type ?? null,
     };
-    const session = await deps.minting.mint(principal, () =>
-      sessions.open({ user, applicationId: applicationId ?? null, device }),
+    const session = await deps.minting.mint(
+      principal,
+      () => sessions.open({ user, applicationId: applicationId ?? null, device }),
+      { door: 'sign-in' },
     );
-    setSessionCookies(req, res, session);
+    if (maySetCookies(req)) setSessionCookies(req, res, session);
     res.json({
       token: session.accessToken,
       tokenExpirationInstant: session.accessTokenExpiresAt.getTime(),
@@ -132,7 +152,7 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
 
   const exchange: RequestHandler = async (req, res) => {
     const body = parseExchange(req);
-    const presented = body.refreshToken ?? readCookie(req, 'refresh_token');
+    const presented = body.refreshToken ?? refreshCookieOf(req);
     if (presented === undefined)
       throw refreshTokenError('blank', 'is needed, in the body or as the cookie refresh_token.');
     const result = await sessions.exchange(presented, body.timeToLiveInSeconds ?? null);
@@ -149,7 +169,7 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     if (result.outcome !== 'exchanged')
       throw refreshTokenError(undefined, 'is not valid (any more). Log in again.');
     const { session } = result;
-    setSessionCookies(req, res, session);
+    if (maySetCookies(req)) setSessionCookies(req, res, session);
     res.set('Cache-Control', 'no-store').json({
       token: session.accessToken,
       refreshToken: session.refreshToken,
@@ -227,7 +247,7 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
   /** 200 whatever the token was: whoever logs out is to end up logged out. Not when that failed. */
   const logout: RequestHandler = async (req, res) => {
     const input = parseLogout(req);
-    const presented = input.refreshToken ?? readCookie(req, 'refresh_token');
+    const presented = input.refreshToken ?? refreshCookieOf(req);
     const found = presented === undefined ? null : await sessions.recognize(presented);
     const record = found?.record ?? null;
     if (record !== null && record.userId !== null) {
@@ -244,8 +264,10 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
         );
       }
     }
-    clearCookie(req, res, 'access_token');
-    clearCookie(req, res, 'refresh_token');
+    if (maySetCookies(req)) {
+      clearCookie(req, res, 'access_token');
+      clearCookie(req, res, 'refresh_token');
+    }
     res.end();
   };
 

@@ -2,7 +2,8 @@
  * Those who watch changes as they happen: a batch of changes goes out at most five times a second,
  * to one viewer after the other, between whom other requests are answered, and less often where these
  * keep it waiting. Before anything is sent to a viewer, and twice a second, it is asked whether they
- * may still see it; a viewer who doesn't keep up is let go.
+ * may still see it, and twice a second who is still an administrator; a viewer who doesn't keep up is
+ * let go.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Feed } from '../audit/feed.js';
@@ -23,7 +24,7 @@ import {
 
 export interface LiveViewer extends Viewer {
   readonly stream: EventStream;
-  /** May this go on? Asked very often. @throws ServiceError 503 when that can't be known. */
+  /** May this go on? Asked very often. @throws ServiceError 503 when that can't be known, or is to be asked anew. */
   readonly stillValid: () => boolean;
 }
 
@@ -38,8 +39,8 @@ export interface LiveViewers {
 interface Dependencies {
   readonly feed: Feed;
   readonly toWire: ToAdminWire;
-  /** Whether these users still see everyone's tokens. @throws ServiceError 503 */
-  readonly isAdministrator: (userId: string) => Promise<boolean>;
+  /** Which of these users still see everyone's tokens; asked very often. @throws ServiceError 503 */
+  readonly administratorsAmong: (userIds: readonly string[]) => Promise<ReadonlySet<string>>;
   readonly log: Logger;
 }
 
@@ -51,7 +52,6 @@ const PAUSE_FACTOR = 4;
 const LONGEST_PAUSE_MS = 2000;
 const TICK_MS = 500;
 const KEEP_ALIVE_TICKS = 30;
-const ROLE_TICKS = 10;
 /** When more happens than is told, at most this often is everyone asked to load anew; less often where that is many. */
 const RESYNC_EVERY_MS = 5000;
 const RESYNC_FOR_EACH_MS = 20;
@@ -64,7 +64,7 @@ const TOLD_IN_A_TURN = 1;
 export function createLiveViewers({
   feed,
   toWire,
-  isAdministrator,
+  administratorsAmong,
   log,
 }: Dependencies): LiveViewers {
   /** With what had been told when they came. */
@@ -80,6 +80,7 @@ export function createLiveViewers({
   let resyncAt = -Infinity;
   let ticker: NodeJS.Timeout | null = null;
   let ticks = 0;
+  let isAskingForRoles = false;
 
   feed.subscribe(schedule);
 
@@ -166,22 +167,30 @@ export function createLiveViewers({
     const number = (ticks += 1);
     const isKeepAlive = number % KEEP_ALIVE_TICKS === 0;
     const inATurn = isKeepAlive ? TOLD_IN_A_TURN : ASKED_IN_A_TURN;
-    await inTurns([...viewers.keys()], inATurn, (viewer) => {
-      if (isWelcome(viewer) && isKeepAlive) viewer.stream.send(KEEP_ALIVE);
-    });
+    // The turns of many viewers take long on a busy machine: the roles don't wait for them.
+    await Promise.all([
+      checkRoles(),
+      inTurns([...viewers.keys()], inATurn, (viewer) => {
+        if (isWelcome(viewer) && isKeepAlive) viewer.stream.send(KEEP_ALIVE);
+      }),
+    ]);
     if (resyncOwed !== null) schedule();
-    if (number % ROLE_TICKS === 0) await checkRoles();
   }
 
   /** Whoever lost the role comes again, and sees their own. */
   async function checkRoles(): Promise<void> {
-    const administrators = [...viewers.keys()].filter((viewer) => viewer.isAdministrator);
-    for (const userId of new Set(administrators.map((viewer) => viewer.userId))) {
-      if (await isAdministrator(userId)) continue;
-      for (const viewer of administrators.filter((each) => each.userId === userId)) {
+    const seeing = [...viewers.keys()].filter((viewer) => viewer.isAdministrator);
+    if (isAskingForRoles || seeing.length === 0) return;
+    isAskingForRoles = true;
+    try {
+      const still = await administratorsAmong([...new Set(seeing.map(({ userId }) => userId))]);
+      for (const viewer of seeing) {
+        if (still.has(viewer.userId) || !viewers.has(viewer)) continue;
         letGo(viewer);
         viewer.stream.end();
       }
+    } finally {
+      isAskingForRoles = false;
     }
   }
 

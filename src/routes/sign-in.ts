@@ -50,16 +50,19 @@ export function createSignInRouter({
     if (principal === null) throw unauthenticatedWithoutBasic('Wrong e-mail or password.');
     const { user } = principal;
     const { id, firstname, lastname } = user;
-    const { token } = await minting.mint(principal, () =>
-      issuer.issueAccessToken({
-        origin: 'signin',
-        userId: id,
-        subject: 'user',
-        audience,
-        lifetimeSeconds: lifetimeSeconds === 0 ? null : lifetimeSeconds,
-        device: clientDevice(req),
-        claims: { _id: id, email: user.email, firstname, lastname },
-      }),
+    const { token } = await minting.mint(
+      principal,
+      () =>
+        issuer.issueAccessToken({
+          origin: 'signin',
+          userId: id,
+          subject: 'user',
+          audience,
+          lifetimeSeconds: lifetimeSeconds === 0 ? null : lifetimeSeconds,
+          device: clientDevice(req),
+          claims: { _id: id, email: user.email, firstname, lastname },
+        }),
+      { door: 'sign-in' },
     );
     res
       .set('Cache-Control', 'no-store')

@@ -54,21 +54,25 @@ export function createWoleetRouter(deps: Dependencies): Router {
 
   const mint: RequestHandler = async (req, res) => {
     const { cdata } = parseQuery(req, mintQuery);
-    const { token } = await minting.mint(userPrincipalOf(req), ({ userId, parent }) => {
-      const id = bareIdOf(userId);
-      return issuer.issueAccessToken({
-        origin: 'woleet',
-        userId,
-        subject: id,
-        audience,
-        lifetimeSeconds: null,
-        device: clientDevice(req),
-        claims: { _id: id },
-        ...(parent === null ? {} : { parentId: parent.id }),
-        ...(parent?.applicationId ? { applicationId: parent.applicationId } : {}),
-        ...(cdata === undefined ? {} : { cdata }),
-      });
-    });
+    const { token } = await minting.mint(
+      userPrincipalOf(req),
+      ({ userId, parent }) => {
+        const id = bareIdOf(userId);
+        return issuer.issueAccessToken({
+          origin: 'woleet',
+          userId,
+          subject: id,
+          audience,
+          lifetimeSeconds: null,
+          device: clientDevice(req),
+          claims: { _id: id },
+          ...(parent === null ? {} : { parentId: parent.id }),
+          ...(parent?.applicationId ? { applicationId: parent.applicationId } : {}),
+          ...(cdata === undefined ? {} : { cdata }),
+        });
+      },
+      { door: 'child', isEndless: true },
+    );
     res.set('Cache-Control', 'no-store').json({ token });
   };
 

@@ -69,6 +69,11 @@ export const PARENT_INDEX = { parentId: 1, userId: 1 } as const;
 /** The same, by whose they are. */
 export const MINTED_INDEX = { userId: 1, parentId: 1 } as const;
 
+/** Only of live tokens that never expire and were minted by `GET /v1/token`; and of such API keys. */
+export const MINTED_ENDLESS_INDEX = { userId: 1, origin: 1 } as const;
+export const KEYS_ENDLESS_INDEX = { userId: 1, kind: 1 } as const;
+const ENDLESS = { expiresAt: null, revocation: null } as const;
+
 /** Only of records that were refused, so that it costs nothing elsewhere. */
 const REFUSED_INDEX = { lastRefusedAt: -1, _id: -1 } as const;
 
@@ -204,6 +209,10 @@ function tokenSchema(writeConcern: WriteConcern) {
   for (const index of [PARENT_INDEX, MINTED_INDEX]) {
     schema.index(index, { partialFilterExpression: { parentId: { $exists: true } } });
   }
+  schema.index(MINTED_ENDLESS_INDEX, {
+    partialFilterExpression: { origin: 'woleet', ...ENDLESS },
+  });
+  schema.index(KEYS_ENDLESS_INDEX, { partialFilterExpression: { kind: 'api-key', ...ENDLESS } });
   schema.index(REFUSED_INDEX, { partialFilterExpression: { lastRefusedAt: { $exists: true } } });
   schema.index({ purgeAt: 1 }, { expireAfterSeconds: 0 });
   return schema;

@@ -93,8 +93,14 @@ export interface TokenSearches {
   search(filter: TokenSearch, page: SearchPage): Promise<Found>;
   /** Exact up to 10,000. */
   countMatching(filter: TokenSearch): Promise<Count>;
-  /** Every match, oldest first, in batches, for as long as the consumer goes on. */
-  matching(filter: TokenSearch, options: { batch: number }): AsyncIterable<TokenRecord[]>;
+  /**
+   * Every match, oldest first, in batches, for as long as the consumer goes on.
+   * @param options.signal ends it, by throwing its reason, also where nothing matches for long.
+   */
+  matching(
+    filter: TokenSearch,
+    options: { batch: number; signal?: AbortSignal },
+  ): AsyncIterable<TokenRecord[]>;
 }
 
 const FIELDS = {
@@ -210,7 +216,7 @@ export function createTokenSearch(
       return impossible ? NONE : plans.total(all, { indexed: limits.indexed, bounded: true });
     },
 
-    async *matching(filter, { batch }) {
+    async *matching(filter, { batch, signal }) {
       const page = {
         sortField: 'createdAt',
         direction: 1,
@@ -219,6 +225,7 @@ export function createTokenSearch(
       } as const;
       let from: Position | null = null;
       do {
+        signal?.throwIfAborted();
         const found: Found = await search(filter, { ...page, from });
         if (found.records.length > 0) yield found.records;
         from = found.next;

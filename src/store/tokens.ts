@@ -4,6 +4,7 @@ import { createGrouping } from './grouping.js';
 import { ensureIndexes } from './indexes.js';
 import { ANY_ISSUER, isRecordId, type Revocation, type TokenRecord } from './records.js';
 import { createDescendantStore, type DescendantStore } from './token-descendants.js';
+import { createEndlessStore, type EndlessStore } from './token-endless.js';
 import { createInsertToken, type InsertToken } from './token-inserts.js';
 import { createTokenList, type TokenList } from './token-list.js';
 import { createLookupStore, type LookupStore } from './token-lookup.js';
@@ -26,7 +27,8 @@ export interface TokenStore
     MarkingStore,
     HitStore,
     RevokedStore,
-    DescendantStore {
+    DescendantStore,
+    EndlessStore {
   readonly insert: InsertToken;
   /** Deletes the record of a token that was never handed out; one that was revoked meanwhile stays. */
   discard(record: Pick<TokenRecord, 'id'>): Promise<void>;
@@ -124,6 +126,7 @@ export function createTokenStore(
     ...createHitStore(model, context),
     ...createRevokedStore(model, context),
     ...createDescendantStore(model, context),
+    ...createEndlessStore(model, context),
     insert: createInsertToken(model, context),
     findById,
     findByJti,

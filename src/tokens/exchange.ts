@@ -33,6 +33,8 @@ interface Dependencies {
   readonly answers: AnswerNotes;
   readonly findPresented: (refreshToken: string) => Promise<Presented | null>;
   readonly findUser: (id: string) => Promise<User | null>;
+  /** Once for each exchange. @throws what refuses it; nothing is consumed then. */
+  readonly onExchange?: ((userId: string, spareMs: number) => void) | undefined;
   readonly issueAccess: (
     user: User,
     session: TokenRecord,
@@ -93,6 +95,7 @@ export function createExchange(
     refreshToken: string,
     maxAccessSeconds: number | null,
     waitedMs: number,
+    allow: (userId: string, presented: Presented) => void,
   ): Promise<Attempt> {
     const presented = await deps.findPresented(refreshToken);
     if (presented === null) return REFUSED;
@@ -111,12 +114,22 @@ export function createExchange(
     }
     const user = record.userId === null ? null : await deps.findUser(record.userId);
     if (user === null || user.status !== ACTIVE_STATUS) return REFUSED;
+    allow(user.id, presented);
     try {
       return await renew(presented, user, secret, maxAccessSeconds);
     } catch (error) {
       failedHere.set(hashSecret(secret), true);
       throw error;
     }
+  }
+
+  /**
+   * How long the same secret surely goes on leading to a session: until its grace ends, or, where it
+   * may be answered or exchanged at any moment, for one that begins now.
+   */
+  function spareOf({ standing }: Presented): number {
+    const until = standing.kind === 'repeat' ? standing.used.until : null;
+    return until === null ? deps.graceSeconds * 1000 : until.getTime() - clock();
   }
 
   /** The atomic step: whoever finds the secret unchanged has won; everybody else looks anew. */
@@ -180,8 +193,13 @@ export function createExchange(
     const startedAt = performance.now();
     let waitedMs = 0;
     let wasOvertaken = false;
+    let isAllowed = false;
+    const allow = (userId: string, presented: Presented) => {
+      if (!isAllowed) deps.onExchange?.(userId, spareOf(presented));
+      isAllowed = true;
+    };
     while (waitedMs < PATIENCE_MS) {
-      const result = await attempt(refreshToken, maxAccessSeconds, waitedMs);
+      const result = await attempt(refreshToken, maxAccessSeconds, waitedMs, allow);
       if (result.outcome === 'overtaken') wasOvertaken = true;
       else if (result.outcome !== 'look-again') {
         // One that was good when this began, and lost to another exchange, is no sign of theft.

@@ -67,6 +67,11 @@ export interface Sessions {
 interface Dependencies {
   readonly secrets: SecretStore;
   readonly findUser: (id: string) => Promise<User | null>;
+  /**
+   * An exchange is about to be made for this user. @throws what refuses it; nothing is consumed then.
+   * @param spareMs for how long from now the same refresh token surely goes on being good.
+   */
+  readonly onExchange?: (userId: string, spareMs: number) => void;
   readonly issuer: TokenIssuer;
   readonly isRevoked: (record: TokenRecord) => boolean;
   /** Removes the record of a token that was never handed out. */

@@ -8,10 +8,14 @@ import type { SessionState } from './session-state.js';
 import type { UsageRecorder } from './usage-recorder.js';
 import type { TokenVerifier, Verification } from './verifier.js';
 
-/** `device` is only asked for when the token is noted. A promise only where the policy needs a look-up. */
+/**
+ * `device` is only asked for when the token is noted; `door` is the verifier's. A promise only where
+ * the policy needs a look-up.
+ */
 export type CheckToken = (
   token: string,
   device: () => Device,
+  door?: 'dashboard',
 ) => Verification | Promise<Verification>;
 
 type Accepted = Extract<Verification, { accepted: true }>;
@@ -42,8 +46,12 @@ export function createTokenCheck(deps: Dependencies): CheckToken {
     unknownTokens === 'deny' && !usage.isKnown(claims);
   const asksSession = ({ asksSession: asks }: Accepted) => asks === true;
 
-  async function checkRecorded(token: string, device: () => Device): Promise<Verification> {
-    const first = verifier.check(token);
+  async function checkRecorded(
+    token: string,
+    device: () => Device,
+    door?: 'dashboard',
+  ): Promise<Verification> {
+    const first = verifier.check(token, door);
     if (!first.accepted) return refuse(first);
     const { claims } = first;
     if (asksSession(first)) {
@@ -56,17 +64,17 @@ export function createTokenCheck(deps: Dependencies): CheckToken {
       if (found !== 'recorded') return refuse({ accepted: false, reason: found, claims });
     }
     // The look-up took time: what was revoked meanwhile is refused.
-    const second = verifier.check(token);
+    const second = verifier.check(token, door);
     if (!second.accepted) return refuse(second);
     usage.note(second.claims, device);
     return second;
   }
 
-  return function checkToken(token, device) {
-    const verification = verifier.check(token);
+  return function checkToken(token, device, door) {
+    const verification = verifier.check(token, door);
     if (!verification.accepted) return refuse(verification);
     if (asksSession(verification) || mustBeRecorded(verification)) {
-      return checkRecorded(token, device);
+      return checkRecorded(token, device, door);
     }
     usage.note(verification.claims, device);
     return verification;

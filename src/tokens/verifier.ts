@@ -20,7 +20,11 @@ export type RefusalReason =
   | 'not-yet-valid'
   | 'altered'
   | 'unknown'
-  | 'revoked';
+  | 'revoked'
+  | 'wrong-audience';
+
+/** Who takes a token of this audience: the dashboard's cookie, and nobody else. */
+export const DASHBOARD_AUDIENCE = 'urn:jwt-history:dashboard';
 
 export type Verification =
   | {
@@ -38,8 +42,12 @@ export type Verification =
     };
 
 export interface TokenVerifier {
-  /** May this token be used now? @throws ServiceError 503 when the revocation list can't be relied on. */
-  check(token: string): Verification;
+  /**
+   * May this token be used now?
+   * @param door the dashboard takes its own tokens and no others; every other door takes the others.
+   * @throws ServiceError 503 when the revocation list can't be relied on.
+   */
+  check(token: string, door?: 'dashboard'): Verification;
   /** Is this a token of ours at all? Signature and claims; neither time nor revocation. */
   identify(token: string): Claims | null;
 }
@@ -84,6 +92,7 @@ interface Signed {
   readonly asksSession: boolean;
   /** Until when it isn't good yet, by a clock that is as far ahead as its issuer's may be (ms). */
   readonly startsAt: number;
+  readonly isForDashboard: boolean;
 }
 
 /**
@@ -141,13 +150,14 @@ export function createTokenVerifier(deps: Dependencies): TokenVerifier {
       startsAt,
       isAltered: isOurs(claims.jti),
       asksSession: isOurs(claims.sessionId),
+      isForDashboard: [claims.audience].flat().includes(DASHBOARD_AUDIENCE),
     };
     // One that isn't good yet is first seen when it is.
     if (startsAt <= now) remembered.set(token, signed);
     return signed;
   }
 
-  function check(token: string): Verification {
+  function check(token: string, door?: 'dashboard'): Verification {
     const signed = readSigned(token);
     if (typeof signed === 'string') return refuse(signed, null);
     const { claims, claimedAt, startsAt } = signed;
@@ -160,6 +170,7 @@ export function createTokenVerifier(deps: Dependencies): TokenVerifier {
       const isDated = claimedAt !== null && !isRevoked({ ...claims, issuedAt: claimedAt });
       return { accepted: false, reason: 'revoked', claims, ...(isDated ? { isDated } : {}) };
     }
+    if (signed.isForDashboard !== (door === 'dashboard')) return refuse('wrong-audience', claims);
     return { accepted: true, claims, ...(signed.asksSession ? { asksSession: true } : {}) };
   }
 

@@ -43,7 +43,12 @@ export async function abuse({ seed, goesOn, onProgress }: Options): Promise<Abus
   const model: Model = createModel();
   const { held, holders } = model;
   const database = freshDatabase();
-  const env = { SIGN_IN_ATTEMPTS: '100000', REFRESH_TOKEN_GRACE: '10' };
+  const env = {
+    SIGN_IN_ATTEMPTS: '100000',
+    REFRESH_TOKEN_GRACE: '10',
+    MINT_RATE: '0',
+    MAX_ENDLESS_TOKENS: '0',
+  };
   const first = await startTestService(env, database);
   const { clock } = first;
   const instances: TestService[] = [first];

@@ -457,6 +457,36 @@ export function describeStore(name: string, uri: () => string): void {
       expect(all).toHaveLength(3);
     });
 
+    it('counts what a holder has that never expires, by an index of its own, no further than asked for', async () => {
+      const endless = {
+        userId: 'counted',
+        origin: 'woleet',
+        expiresAt: null,
+        purgeAt: null,
+      } as const;
+      const key = { kind: 'api-key', origin: 'registered' } as const;
+      const others = [
+        { userId: 'other' },
+        { origin: 'adopted' },
+        { origin: 'signin' },
+        { expiresAt: new Date(START + 1000) },
+        { ...key, expiresAt: new Date(START + 1000) },
+        { revocation: revocation('u1') },
+        { ...key, revocation: revocation('u1') },
+      ] as const;
+      const insert = (jti: string, more: Partial<NewTokenRecord>) =>
+        store.tokens.insert(newRecord(jti, { ...endless, ...more }));
+      await Promise.all(others.map((more, i) => insert(`not-counted-${i}`, more)));
+      const minted = await Promise.all(Array.from({ length: 5 }, (_, i) => insert(`c-${i}`, {})));
+      await Promise.all(Array.from({ length: 4 }, (_, i) => insert(`k-${i}`, key)));
+      expect(await store.tokens.countEndless('counted', 1000)).toBe(9);
+      // Of each kind.
+      expect(await store.tokens.countEndless('counted', 3)).toBe(6);
+      expect(await store.tokens.countEndless('nobody', 3)).toBe(0);
+      await store.tokens.revoke(minted[0]?.id ?? '', revocation('u1'));
+      expect(await store.tokens.countEndless('counted', 1000)).toBe(8);
+    });
+
     it('keeps e-mails unique and passwords out of users', async () => {
       const user = {
         email: 'a@example.com',
