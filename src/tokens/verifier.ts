@@ -143,7 +143,8 @@ export function createTokenVerifier(deps: Dependencies): TokenVerifier {
     const mayBeAhead = isSealed ? MAX_AHEAD_MS : maxAheadMs;
     const startsAt = Math.max(claims.issuedAt ?? 0, startOf(payload['nbf'])) - mayBeAhead;
     // What we issue says when, to the millisecond, and is recorded before anyone has it.
-    const isAhead = !isSealed && claims.issuedAt !== null && claims.issuedAt > now;
+    const isAhead =
+      !isSealed && startsAt <= now && claims.issuedAt !== null && claims.issuedAt > now;
     const signed = {
       claims: isAhead ? { ...claims, issuedAt: earliestIssue(claims.issuedAt, now) } : claims,
       claimedAt: isAhead ? claims.issuedAt : null,
