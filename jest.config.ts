@@ -17,7 +17,8 @@ const config: Config = {
   },
   coverageProvider: 'babel',
   collectCoverageFrom: ['src/**/*.ts'],
-  testTimeout: 30_000,
+  // For what hangs only: no test is about how fast the machine is.
+  testTimeout: 120_000,
 };
 
 export default config;
