@@ -1,0 +1,82 @@
+/** `npm run attack [-- --short]`: attacks the built service from outside, and says what held. */
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { withTemporaryFolder } from '../../bench/built-service.js';
+import { type Arena, openArena } from './arena.js';
+import { ATTACKS } from './attacks.js';
+
+const names = Object.keys(ATTACKS);
+const HELP = `npm run attack [-- --short] [--only=${names.slice(0, 2).join(',')}] [--seed=N]
+
+Each attack gets a service of its own (dist/, embedded engine, a temporary folder; with --short most
+share one), and runs in a process of its own at the lowest priority. Another process uses the service meanwhile, with checks at
+a steady pace and a sign-in every second; it is measured at rest first. An attack holds when nothing
+that must not happen happened, nothing was answered 5xx but 503 with Retry-After, the engine lived,
+others' checks took no more than 3 times as long (p99, or 10 ms) and their sign-ins no more than 2 s,
+and neither the service nor the engine took more than twice its memory.
+
+  --short  fewer of everything, in about a minute; of times only what is far out counts
+  --only   the attacks to run, with commas between them; all by default
+  --seed   of what is random; the one of a run is printed, so that a finding can be repeated
+
+${names.map((name) => `  ${name.padEnd(14)} ${ATTACKS[name]?.about}`).join('\n')}
+
+The exit code is 1 when anything did not hold.`;
+
+const { values } = parseArgs({
+  options: {
+    short: { type: 'boolean', default: false },
+    only: { type: 'string', default: names.join(',') },
+    seed: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+
+if (values.help) console.log(HELP);
+else await attackAll();
+
+async function attackAll(): Promise<void> {
+  const seed = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed);
+  if (!Number.isSafeInteger(seed)) throw new Error('--seed is a whole number.');
+  const chosen = values.only.split(',');
+  const unknown = chosen.find((name) => !Object.hasOwn(ATTACKS, name));
+  if (unknown !== undefined) throw new Error(`There is no attack "${unknown}".\n\n${HELP}`);
+  console.log(`Attacking, seed ${seed}${values.short ? ', in short' : ''}.`);
+  const options = {
+    short: values.short,
+    seed,
+    progress: (text: string) => console.error(`  ${text}`),
+  };
+  let held = 0;
+  const run = async (arena: Arena, name: string) => {
+    const { line, faults } = await arena.run(name).catch(couldNot);
+    if (faults.length === 0) held += 1;
+    console.log(`${faults.length === 0 ? 'held  ' : 'FAILED'} ${name.padEnd(14)} ${line}`);
+    for (const fault of faults) console.log(`       - ${fault}`);
+  };
+  for (const group of groups(chosen, values.short)) {
+    const settings = ATTACKS[group[0] ?? '']?.settings?.() ?? {};
+    await withTemporaryFolder(async (folder) => {
+      const arena = await openArena(folder, settings, options);
+      for (const name of group) await run(arena, name);
+      await arena.close();
+    });
+  }
+  console.log(`\n${held} held, ${chosen.length - held} failed`);
+  process.exitCode = held === chosen.length ? 0 : 1;
+}
+
+/** Which attacks share a service: none; in the short form those that need no other configuration. */
+function groups(names: readonly string[], short: boolean): string[][] {
+  const needsItsOwn = (name: string) => !short || ATTACKS[name]?.settings !== undefined;
+  const shared = names.filter((name) => !needsItsOwn(name));
+  return [
+    ...(shared.length > 0 ? [shared] : []),
+    ...names.filter(needsItsOwn).map((name) => [name]),
+  ];
+}
+
+function couldNot(error: unknown) {
+  const why = error instanceof Error ? error.message : String(error);
+  return { line: 'could not be run', faults: [why] };
+}
