@@ -64,7 +64,7 @@ export function fieldsOf(schema: unknown, path: readonly string[] = []): string[
 }
 
 /** What makes the other fields good, so that it is the hostile one that is looked at. */
-const GOOD: Record<string, unknown> = {
+export const GOOD: Record<string, unknown> = {
   email: 'nobody@example.com',
   loginId: 'nobody@example.com',
   password: 'wrong but long enough',
