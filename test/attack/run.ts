@@ -2,7 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { withTemporaryFolder } from '../../bench/built-service.js';
-import { type Arena, openArena } from './arena.js';
+import { openArena, type Options } from './arena.js';
 import { ATTACKS } from './attacks.js';
 
 const names = Object.keys(ATTACKS);
@@ -42,28 +42,41 @@ async function attackAll(): Promise<void> {
   const unknown = chosen.find((name) => !Object.hasOwn(ATTACKS, name));
   if (unknown !== undefined) throw new Error(`There is no attack "${unknown}".\n\n${HELP}`);
   console.log(`Attacking, seed ${seed}${values.short ? ', in short' : ''}.`);
-  const options = {
+  const options: Options = {
     short: values.short,
     seed,
-    progress: (text: string) => console.error(`  ${text}`),
+    progress: (text) => console.error(`  ${text}`),
   };
   let held = 0;
-  const run = async (arena: Arena, name: string) => {
-    const { line, faults } = await arena.run(name).catch(couldNot);
-    if (faults.length === 0) held += 1;
-    console.log(`${faults.length === 0 ? 'held  ' : 'FAILED'} ${name.padEnd(14)} ${line}`);
-    for (const fault of faults) console.log(`       - ${fault}`);
-  };
   for (const group of groups(chosen, values.short)) {
-    const settings = ATTACKS[group[0] ?? '']?.settings?.() ?? {};
-    await withTemporaryFolder(async (folder) => {
-      const arena = await openArena(folder, settings, options);
-      for (const name of group) await run(arena, name);
-      await arena.close();
-    });
+    for (let left = group; left.length > 0;) {
+      const done = await runUntilOneFails(left, options);
+      held += done.held;
+      left = left.slice(done.tried);
+    }
   }
   console.log(`\n${held} held, ${chosen.length - held} failed`);
   process.exitCode = held === chosen.length ? 0 : 1;
+}
+
+/** On one service: another one after an attack that may have left it damaged. */
+async function runUntilOneFails(names: readonly string[], options: Options) {
+  const settings = ATTACKS[names[0] ?? '']?.settings?.() ?? {};
+  return withTemporaryFolder(async (folder) => {
+    const arena = await openArena(folder, settings, options);
+    let held = 0;
+    let tried = 0;
+    while (tried < names.length && held === tried) {
+      const name = names[tried] ?? '';
+      const { line, faults } = await arena.run(name).catch(couldNot);
+      tried += 1;
+      if (faults.length === 0) held += 1;
+      console.log(`${faults.length === 0 ? 'held  ' : 'FAILED'} ${name.padEnd(14)} ${line}`);
+      for (const fault of faults) console.log(`       - ${fault}`);
+    }
+    await arena.close();
+    return { held, tried };
+  });
 }
 
 /** Which attacks share a service: none; in the short form those that need no other configuration. */
