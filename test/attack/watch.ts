@@ -18,7 +18,7 @@ export function watchMemory(servicePid: number): Watch {
     peak.engine = higher(peak.engine, engine === null ? NaN : memoryOf(engine));
   };
   look();
-  const timer = setInterval(look, LOOK_EVERY_MS);
+  const timer = setInterval(look, LOOK_EVERY_MS).unref();
   return { peak, stop: () => clearInterval(timer) };
 }
 
