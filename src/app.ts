@@ -14,6 +14,7 @@ import { createDashboardSessions } from './auth/dashboard-session.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { createPageRouter } from './dashboard/assets.js';
+import { createConnectionTurns } from './http/connection-turns.js';
 import type { Cors } from './http/cors.js';
 import { readCharset } from './http/input.js';
 import { createProblemHandler, refuseUnknownPath } from './http/problem.js';
@@ -117,6 +118,7 @@ export function createApp(deps: AppDependencies): Express {
   app.set('query parser', 'simple');
   app.set('trust proxy', config.trustProxyHops);
 
+  app.use(createConnectionTurns());
   app.use(assignRequestId);
   app.use(createRequestLog({ log, lines: deps.requestLines }));
   app.use(securityHeaders());
