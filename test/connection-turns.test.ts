@@ -18,7 +18,7 @@ beforeAll(async () => {
   const app = express();
   app.use(createConnectionTurns());
   app.post('/echo/:id', express.text(), (req, res) => {
-    res.send(`${String(req.params['id'])}=${String(req.body).length};`);
+    res.send(`${req.params.id}=${String(req.body).length};`);
   });
   app.get('/:id', async (req, res) => {
     seen.begun += 1;

@@ -24,8 +24,26 @@ interface Material {
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 const ALGORITHMS = [
-  ...['none', 'None', 'NONE', 'nOnE', ' none', '', 'HS256', 'hs256', 'HS384', 'HS512'],
-  ...['RS256', 'rs256', 'RS384', 'PS256', 'ES256', 'ES512', 'EdDSA', 'dir', 'A128KW', 'HS256 '],
+  'none',
+  'None',
+  'NONE',
+  'nOnE',
+  ' none',
+  '',
+  'HS256',
+  'hs256',
+  'HS384',
+  'HS512',
+  'RS256',
+  'rs256',
+  'RS384',
+  'PS256',
+  'ES256',
+  'ES512',
+  'EdDSA',
+  'dir',
+  'A128KW',
+  'HS256 ',
 ];
 const WEAK = ['', 'secret', 'nodeauthsecret', 'null', 'undefined', '0', 'change-me', 'jwt-secret'];
 
@@ -112,9 +130,17 @@ export function createMutator({ specimens, knownKeys, random }: Material): () =>
     'an empty or missing part': () => {
       const [header, payload, signature] = any().parts;
       return pick([
-        ...[`${header}.${payload}.`, `${header}.${payload}`, `${header}..${signature}`],
-        ...[`.${payload}.${signature}`, `..${signature}`, `${header}..`, '..', '.', payload],
-        ...[`${header}.${payload}.${signature}.`, `.${header}.${payload}.${signature}`],
+        `${header}.${payload}.`,
+        `${header}.${payload}`,
+        `${header}..${signature}`,
+        `.${payload}.${signature}`,
+        `..${signature}`,
+        `${header}..`,
+        '..',
+        '.',
+        payload,
+        `${header}.${payload}.${signature}.`,
+        `.${header}.${payload}.${signature}`,
         `${header}.${payload}.${signature}.${signature}`,
       ]);
     },

@@ -5,8 +5,8 @@ import { withTemporaryFolder } from '../../bench/built-service.js';
 import { openArena, type Options } from './arena.js';
 import { ATTACKS } from './attacks.js';
 
-const names = Object.keys(ATTACKS);
-const HELP = `npm run attack [-- --short] [--only=${names.slice(0, 2).join(',')}] [--seed=N]
+const ALL = Object.keys(ATTACKS);
+const HELP = `npm run attack [-- --short] [--only=${ALL.slice(0, 2).join(',')}] [--seed=N]
 
 Each attack gets a service of its own (dist/, embedded engine, a temporary folder; with --short most
 share one), and runs in a process of its own at the lowest priority. Another process uses the service meanwhile, with checks at
@@ -19,14 +19,14 @@ and neither the service nor the engine took more than twice its memory.
   --only   the attacks to run, with commas between them; all by default
   --seed   of what is random; the one of a run is printed, so that a finding can be repeated
 
-${names.map((name) => `  ${name.padEnd(14)} ${ATTACKS[name]?.about}`).join('\n')}
+${ALL.map((name) => `  ${name.padEnd(14)} ${ATTACKS[name]?.about}`).join('\n')}
 
 The exit code is 1 when anything did not hold.`;
 
 const { values } = parseArgs({
   options: {
     short: { type: 'boolean', default: false },
-    only: { type: 'string', default: names.join(',') },
+    only: { type: 'string', default: ALL.join(',') },
     seed: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
