@@ -1,8 +1,8 @@
 /** Attack `hostile`: deep, wide and odd values at every field of every schema of every route. */
-import { runChild } from '../../bench/children.js';
 import { bodyWith, HOSTILE, HOSTILE_TEXTS, pathOf } from '../support/hostile-values.js';
 import type { Attack, Target } from './attack.js';
 import { type Client, createClient, inLanes, signInAsAdministrator } from './client.js';
+import { learnRoutes } from './routes.js';
 import type { LearntRoute } from './routes-child.js';
 import { allUsers, type Event, eventsSince } from './snapshot.js';
 
@@ -14,10 +14,7 @@ export const hostile: Attack = {
   about: 'deep, wide and odd values at every field of every body and query: refused, no effect',
   async prepare(target) {
     const client = createClient(target);
-    const routes = await runChild<LearntRoute[]>(
-      new URL('./routes-child.ts', import.meta.url).href,
-      null,
-    );
+    const routes = await learnRoutes(target);
     const { headers } = await signInAsAdministrator(client, target);
     return async () => {
       const usersBefore = await allUsers(client, headers);
@@ -131,7 +128,8 @@ async function lookForEffects({ client, headers, target, usersBefore, known }: L
 }
 
 /** Whatever is named in a request may be named by an odd name; but nothing hits everybody, or a user of the service. */
-function mayHappen({ type, userId, applicationId }: Event): boolean {
+function mayHappen({ type, userId, applicationId, count }: Event): boolean {
+  if (type === 'bulk.revoked') return count === 0;
   if (type === 'scope.revoked') return userId !== null || applicationId !== null;
   return HARMLESS.has(type);
 }

@@ -1,17 +1,17 @@
 /** Attack `late-bodies`: every route that changes something, with a body that comes after its caller was revoked; nothing is done. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { runChild } from '../../bench/children.js';
 import { actsOf, type ActTarget } from '../support/late-acts.js';
 import { asksWho, CHANGING, type Route } from '../support/routes.js';
 import type { Attack, Target } from './attack.js';
-import { type Client, createClient, signIn, signInAsAdministrator } from './client.js';
+import { type Client, createClient, inLanes, signIn, signInAsAdministrator } from './client.js';
 import { type HeldBody, holdBody } from './held-body.js';
-import type { LearntRoute } from './routes-child.js';
+import { learnRoutes } from './routes.js';
 import { allTokens, allUsers, eventsSince } from './snapshot.js';
 
 const PASSWORD = 'revoked before the body came';
 /** Bodies are waited for 5 s: the first ones come in time, so that it is the caller that is refused. */
 const LATE_MS = [2000, 5000] as const;
+const LANES = 6;
 
 type Administrator = Awaited<ReturnType<typeof signInAsAdministrator>>;
 
@@ -32,10 +32,7 @@ interface Caller {
 export const lateBodies: Attack = {
   about: 'each changing route, its body 2 and 5 s after the revoke of its caller: 0 acts',
   async prepare(target) {
-    const learnt = await runChild<LearntRoute[]>(
-      new URL('./routes-child.ts', import.meta.url).href,
-      null,
-    );
+    const learnt = await learnRoutes(target);
     const routes = learnt.filter((route) => CHANGING.has(route.method) && asksWho(route));
     const client = createClient(target);
     const root = await signInAsAdministrator(client, target);
@@ -131,16 +128,16 @@ async function actInTime(
   { caller, session }: { caller: Caller; session: Caller },
 ): Promise<number> {
   let acted = 0;
-  for (const route of routes) {
-    // From outside nobody can set a cut-off that could be lowered.
-    if (route.path === '/admin/cutoffs/lower') continue;
+  // From outside nobody can set a cut-off that could be lowered.
+  const possible = routes.filter(({ path }) => path !== '/admin/cutoffs/lower');
+  await inLanes(possible, LANES, async (route) => {
     const { headers } = route.steps.includes('authenticateCookie') ? session : caller;
     const body = await hold(scene, route, await makeWhat(scene), headers);
     await delay(20);
     const status = await body.end();
     if (status >= 200 && status < 300) acted += 1;
     else scene.client.faults.add('a good caller could not act', `${body.name}: ${status}`);
-  }
+  });
   return acted;
 }
 

@@ -1,17 +1,15 @@
 /** Attack `minting`: one holder mints as much as there is; others mint as before. */
 import type { Attack } from './attack.js';
 import { type Client, createClient, inLanes, signIn, signInAsAdministrator } from './client.js';
+import { MAX_ENDLESS, MINT_RATE, unusualSettings } from './settings.js';
 
 const PASSWORD = 'mints as much as there is';
-const RATE = 60;
-/** Fewer than by default, and fewer than the rate: so that it is the number that stops the first flood. */
-const ENDLESS = 40;
 const LANES = 16;
 const FLOOD = { short: 300, full: 3000 } as const;
 
 export const minting: Attack = {
   about: 'one holder mints without end, by each of the ways: 429, others mint on',
-  settings: () => ({ MINT_RATE: String(RATE), MAX_ENDLESS_TOKENS: String(ENDLESS) }),
+  settings: unusualSettings,
   async prepare(target) {
     const client = createClient(target);
     const root = await signInAsAdministrator(client, target);
@@ -32,12 +30,12 @@ export const minting: Attack = {
       {
         what: 'endless tokens',
         // As many more as may be under way at the same moment.
-        atMost: () => ENDLESS + LANES,
+        atMost: () => MAX_ENDLESS + LANES,
         send: (from) => from.call('GET', '/v1/token', { headers: endless.headers }),
       },
       {
         what: 'keys',
-        atMost: (minutes) => RATE * (Math.ceil(minutes) + 1),
+        atMost: (minutes) => MINT_RATE * (Math.ceil(minutes) + 1),
         send: (from, at) =>
           from.call('POST', '/admin/api-keys', {
             headers: keys.headers,
@@ -46,7 +44,7 @@ export const minting: Attack = {
       },
       {
         what: 'sign-ins',
-        atMost: (minutes) => 10 * RATE * (Math.ceil(minutes) + 1),
+        atMost: (minutes) => 10 * MINT_RATE * (Math.ceil(minutes) + 1),
         send: (from) =>
           from.call('POST', '/auth/signin', { body: { email: keys.email, password: PASSWORD } }),
       },

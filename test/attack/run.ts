@@ -8,7 +8,7 @@ import { ATTACKS } from './attacks.js';
 const ALL = Object.keys(ATTACKS);
 const HELP = `npm run attack [-- --short] [--only=${ALL.slice(0, 2).join(',')}] [--seed=N]
 
-Each attack gets a service of its own (dist/, embedded engine, a temporary folder; with --short most
+Each attack gets a service of its own (dist/, embedded engine, a temporary folder; with --short several
 share one), and runs in a process of its own at the lowest priority. Another process uses the service meanwhile, with checks at
 a steady pace and a sign-in every second; it is measured at rest first. An attack holds when nothing
 that must not happen happened, nothing was answered 5xx but 503 with Retry-After, the engine lived,
@@ -79,14 +79,15 @@ async function runUntilOneFails(names: readonly string[], options: Options) {
   });
 }
 
-/** Which attacks share a service: none; in the short form those that need no other configuration. */
+/** Which attacks share a service: none; in the short form those of the same configuration. */
 function groups(names: readonly string[], short: boolean): string[][] {
-  const needsItsOwn = (name: string) => !short || ATTACKS[name]?.settings !== undefined;
-  const shared = names.filter((name) => !needsItsOwn(name));
-  return [
-    ...(shared.length > 0 ? [shared] : []),
-    ...names.filter(needsItsOwn).map((name) => [name]),
-  ];
+  if (!short) return names.map((name) => [name]);
+  const bySettings = new Map<unknown, string[]>();
+  for (const name of names) {
+    const settings = ATTACKS[name]?.settings;
+    bySettings.set(settings, [...(bySettings.get(settings) ?? []), name]);
+  }
+  return [...bySettings.values()];
 }
 
 function couldNot(error: unknown) {

@@ -9,8 +9,8 @@ const CONNECTIONS_EACH = 4;
 /** Whoever guesses faster only shows how many refusals a second there can be. */
 const PAUSE_MS = 200;
 const NETWORK_LANES = 8;
-const FOR_MS = { short: 6000, full: 60_000 } as const;
-const FROM_NETWORK = { short: 600, full: 3000 } as const;
+const FOR_MS = { short: 5000, full: 60_000 } as const;
+const FROM_NETWORK = { short: 300, full: 3000 } as const;
 const WITHIN_MS = { short: 20_000, full: 2000 } as const;
 /** `SIGN_IN_ATTEMPTS`, of one address or network in a minute. */
 const ATTEMPTS = 30;

@@ -8,6 +8,7 @@ export interface Event {
   readonly by: string;
   readonly userId: string | null;
   readonly applicationId: string | null;
+  readonly count: number | null;
 }
 interface User {
   readonly _id: string;

@@ -5,13 +5,11 @@ import { join } from 'node:path';
 import { type BuiltService, startBuiltService } from '../../bench/built-service.js';
 import { type Attack, collectFaults, type Faults, type Target } from './attack.js';
 import { type Client, createClient, signIn, signInAsAdministrator } from './client.js';
-import { moveClock, movableClock } from './clock.js';
+import { moveClock } from './clock.js';
 import { base64url } from './mutations.js';
+import { LIFETIME_S, STEP_S, unusualSettings } from './settings.js';
 
 const PASSWORD = 'what is revoked stays revoked';
-const STEP_S = 600;
-/** Sessions and their access tokens: expired, and past every leeway, with one step of the clock. */
-const LIFETIME_S = 60;
 
 type Claims = Readonly<Record<string, unknown>>;
 type Administrator = Awaited<ReturnType<typeof signInAsAdministrator>>;
@@ -34,11 +32,7 @@ interface Scene {
 
 export const times: Attack = {
   about: 'the id of a revoked token signed again with a later exp, dates of 2099, iat 300 s ahead',
-  settings: () => ({
-    ...movableClock(STEP_S * 1000),
-    FUSIONAUTH_TOKEN_TTL: `${LIFETIME_S}s`,
-    REFRESH_TOKEN_TTL: `${LIFETIME_S}s`,
-  }),
+  settings: unusualSettings,
   async prepare(target) {
     const client = createClient(target);
     const root = await signInAsAdministrator(client, target);
@@ -67,7 +61,7 @@ export const times: Attack = {
         const folder = join(target.dataDir, `instance-${instances.length}`);
         const socket = encodeURIComponent(join(target.dataDir, 'engine.sock'));
         const service = await startBuiltService(folder, {
-          ...movableClock(STEP_S * 1000),
+          ...unusualSettings(),
           ATTACK_CLOCK_AHEAD_MS: String(aheadS * 1000),
           MONGODB_URI: `mongodb://${socket}`,
           GLOBAL_SECRET: secret,

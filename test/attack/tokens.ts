@@ -25,11 +25,11 @@ interface Kind {
 
 export const tokens = attackWith({
   algorithm: 'HS256',
-  count: { short: 30_000, full: 1_500_000 },
+  count: { short: 20_000, full: 1_500_000 },
 });
 
 export const tokensRs256: Attack = {
-  ...attackWith({ algorithm: 'RS256', count: { short: 10_000, full: 500_000 } }),
+  ...attackWith({ algorithm: 'RS256', count: { short: 5_000, full: 500_000 } }),
   settings() {
     const { privateKey } = generateKeyPairSync('rsa', {
       modulusLength: 2048,
