@@ -2,33 +2,25 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { actsOf, type ActTarget } from '../support/late-acts.js';
 import { asksWho, CHANGING, type Route } from '../support/routes.js';
-import type { Attack, Target } from './attack.js';
-import { type Client, createClient, inLanes, signIn, signInAsAdministrator } from './client.js';
+import type { Attack } from './attack.js';
+import { createClient, inLanes, signInAsAdministrator } from './client.js';
 import { type HeldBody, holdBody } from './held-body.js';
+import {
+  type Caller,
+  CALLERS,
+  type Change,
+  CHANGES,
+  type Kind,
+  PASSWORD,
+  type Scene,
+} from './late-callers.js';
 import { learnRoutes } from './routes.js';
 import { allTokens, allUsers, eventsSince } from './snapshot.js';
 
-const PASSWORD = 'revoked before the body came';
 /** Bodies are waited for 5 s: the first ones come in time, so that it is the caller that is refused. */
 const LATE_MS = [2000, 5000] as const;
 const LANES = 6;
 const ROWS_AT_ONCE = 4;
-
-type Administrator = Awaited<ReturnType<typeof signInAsAdministrator>>;
-
-interface Scene {
-  readonly client: Client;
-  readonly root: Administrator;
-  readonly target: Target;
-  readonly acts: ReturnType<typeof actsOf>;
-  readonly newEmail: () => string;
-}
-
-interface Caller {
-  readonly userId: string;
-  readonly jti: string | null;
-  readonly headers: Readonly<Record<string, string>>;
-}
 
 export const lateBodies: Attack = {
   about: 'each changing route, its body 2 and 5 s after the revoke of its caller: 0 acts',
@@ -185,69 +177,6 @@ async function makeWhat({ client, root, newEmail }: Scene): Promise<ActTarget> {
   const { refreshToken, refreshTokenId } = login;
   return { userId, refreshToken, refreshTokenId, jti, recordId: record._id, token };
 }
-
-async function newAdministrator({ root, newEmail }: Scene) {
-  const email = newEmail();
-  return { email, userId: await root.createUser(email, PASSWORD, 'admin') };
-}
-const basicOf = (email: string) =>
-  `Basic ${Buffer.from(`${email}:${PASSWORD}`).toString('base64')}`;
-const jtiOf = (token: string) =>
-  (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { jti: string })
-    .jti;
-
-const CALLERS = {
-  async token(scene: Scene): Promise<Caller> {
-    const { email, userId } = await newAdministrator(scene);
-    const token = await signIn(scene.client, { email, password: PASSWORD });
-    return { userId, jti: jtiOf(token), headers: { Authorization: token } };
-  },
-  async password(scene: Scene): Promise<Caller> {
-    const { email, userId } = await newAdministrator(scene);
-    return { userId, jti: null, headers: { Authorization: basicOf(email) } };
-  },
-  async key(scene: Scene): Promise<Caller> {
-    const { email, userId } = await newAdministrator(scene);
-    const { key, jti } = await scene.client.expect<{ key: string; jti: string }>(
-      'POST',
-      '/admin/api-keys',
-      { headers: { Authorization: basicOf(email) }, body: { name: 'key' } },
-    );
-    return { userId, jti, headers: { Authorization: key } };
-  },
-  async session(scene: Scene): Promise<Caller> {
-    const { email, userId } = await newAdministrator(scene);
-    const made = await scene.client.call('POST', '/admin/session', {
-      body: { email, password: PASSWORD },
-    });
-    const { csrfToken } = JSON.parse(made.text) as { csrfToken: string };
-    const cookie = String(made.headers['set-cookie']).split(';')[0] ?? '';
-    const jti = jtiOf(cookie.split('=')[1] ?? '');
-    return { userId, jti, headers: { Cookie: cookie, 'X-CSRF-Token': csrfToken } };
-  },
-};
-type Kind = keyof typeof CALLERS;
-
-const CHANGES = {
-  revoked: ({ client, root }: Scene, { jti }: Caller) =>
-    client.expect('DELETE', `/v3/jwt/history/${jti ?? 'none'}`, { headers: root.headers }),
-  disabled: ({ client, root }: Scene, { userId }: Caller) =>
-    client.expect('POST', `/admin/users/${userId}/disable`, {
-      headers: root.headers,
-      body: { reason: 'left' },
-    }),
-  'password changed': ({ client, root }: Scene, { userId }: Caller) =>
-    client.expect('POST', `/admin/users/${userId}/password`, {
-      headers: root.headers,
-      body: { password: `${PASSWORD}?` },
-    }),
-  deleted: ({ client, root }: Scene, { userId }: Caller) =>
-    client.expect('DELETE', `/admin/users/${userId}`, {
-      headers: root.headers,
-      body: { reason: 'left' },
-    }),
-};
-type Change = keyof typeof CHANGES;
 
 function rowsOf(short: boolean): [Kind, Change][] {
   if (short)
