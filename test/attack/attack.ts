@@ -33,13 +33,15 @@ export interface Attack {
 /** Collects what did not hold: the first few of each kind in words, the others counted. */
 export function collectFaults() {
   const PER_KIND = 3;
+  const EXAMPLE_LENGTH = 400;
   const kinds = new Map<string, { readonly examples: string[]; count: number }>();
   return {
     add(kind: string, example = ''): void {
       const found = kinds.get(kind) ?? { examples: [], count: 0 };
       kinds.set(kind, found);
       found.count += 1;
-      if (example !== '' && found.examples.length < PER_KIND) found.examples.push(example);
+      if (example !== '' && found.examples.length < PER_KIND)
+        found.examples.push(example.slice(0, EXAMPLE_LENGTH));
     },
     list(): string[] {
       return [...kinds].map(([kind, { examples, count }]) =>

@@ -27,7 +27,8 @@ export interface BystanderFigures {
 }
 
 const CONNECTIONS = 8;
-const CHECK_EVERY_MS = 10;
+/** On each connection. */
+const CHECK_EVERY_MS = 40;
 const SIGN_IN_EVERY_MS = 1000;
 const ANSWER_WITHIN_MS = 20_000;
 

@@ -165,7 +165,8 @@ export function createMutator({ specimens, knownKeys, random }: Material): () =>
     'another spelling': () => {
       const specimen = any();
       const token = specimen.parts.join('.');
-      const at = below(token.length);
+      // Not in front: after the scheme there may be several blanks (RFC 9110 section 11.4).
+      const at = 1 + below(token.length - 1);
       const white = pick([' ', '\t', '%20', '%2E', '=', '==', '\u00a0', '+', '/']);
       return pick([
         `${token}${pick(['=', '==', '===', '.', '%', ';', ',', '"'])}`,
