@@ -1,4 +1,5 @@
 /** An attacker's HTTP client: sends anything, and counts how it was answered. */
+import { randomBytes } from 'node:crypto';
 import { Agent, request } from 'node:http';
 import { collectFaults, type Faults, type Target } from './attack.js';
 
@@ -35,6 +36,8 @@ export function createClient({ address }: Pick<Target, 'address'>): Client {
   const agent = new Agent({ keepAlive: true, maxSockets: 256 });
   const statuses = new Map<number, number>();
   const faults = collectFaults();
+  // An address of its own, so that what one attack fails at doesn't shut out the next.
+  const from = `10.${[...randomBytes(3)].join('.')}`;
 
   const note: Client['note'] = (status, hasRetryAfter, what) => {
     statuses.set(status, (statuses.get(status) ?? 0) + 1);
@@ -52,6 +55,7 @@ export function createClient({ address }: Pick<Target, 'address'>): Client {
           method,
           path,
           headers: {
+            'X-Forwarded-For': from,
             ...(text === undefined
               ? {}
               : {
