@@ -22,6 +22,8 @@ export function connectDirectly(uri: string, database = 'jwt-history'): Promise<
 interface Options {
   readonly revoked: boolean;
   readonly keep: boolean;
+  /** Whose they all are; anybody's by default. */
+  readonly userId?: string;
   /** Is told now and then how many there are. */
   readonly onProgress?: (inserted: number) => void;
 }
@@ -34,7 +36,7 @@ interface Options {
 export async function insertTokens(
   connection: Connection,
   count: number,
-  { revoked, keep, onProgress }: Options,
+  { revoked, keep, userId, onProgress }: Options,
 ): Promise<Inserted[]> {
   const tokens = connection.collection('tokens');
   const inserted: Inserted[] = [];
@@ -44,7 +46,7 @@ export async function insertTokens(
     while (next < count) {
       const size = Math.min(BATCH, count - next);
       next += size;
-      const batch = Array.from({ length: size }, () => tokenDocument(revoked));
+      const batch = Array.from({ length: size }, () => tokenDocument(revoked, userId));
       await tokens.insertMany(batch, { ordered: false, writeConcern: { w: 1 } });
       const before = done;
       done += size;
@@ -57,14 +59,17 @@ export async function insertTokens(
   return inserted;
 }
 
-function tokenDocument(revoked: boolean) {
+function anybody(): string {
+  return Math.floor(Math.random() * 20_000)
+    .toString(16)
+    .padStart(24, '0');
+}
+
+function tokenDocument(revoked: boolean, userId = anybody()) {
   const now = Date.now();
   const issuedAt = new Date(now - Math.floor(Math.random() * 20 * DAY_MS));
   const revokedAt = new Date(now - Math.floor(Math.random() * (now - issuedAt.getTime())));
   const expiresAt = new Date(issuedAt.getTime() + 30 * DAY_MS);
-  const userId = Math.floor(Math.random() * 20_000)
-    .toString(16)
-    .padStart(24, '0');
   const revocation: Revocation = { at: revokedAt, by: userId, reason: null, via: 'tiledesk' };
   return {
     _id: new mongoose.Types.ObjectId(),

@@ -16,6 +16,7 @@ import { createSessionStamps } from './auth/session-stamp.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { createPageRouter } from './dashboard/assets.js';
+import { createConnectionTurns } from './http/connection-turns.js';
 import type { Cors } from './http/cors.js';
 import { readCharset } from './http/input.js';
 import { createProblemHandler, refuseUnknownPath } from './http/problem.js';
@@ -125,6 +126,7 @@ export function createApp(deps: AppDependencies): Express {
   app.set('query parser', 'simple');
   app.set('trust proxy', config.trustProxyHops);
 
+  app.use(createConnectionTurns());
   app.use(assignRequestId);
   app.use(createRequestLog({ log, lines: deps.requestLines }));
   app.use(securityHeaders());

@@ -15,6 +15,7 @@ import {
   testMongodbUri,
   type TestService,
 } from './support/harness.js';
+import { actsOf, type ActTarget } from './support/late-acts.js';
 import { asksWho, CHANGING, type Route, routesOf } from './support/routes.js';
 
 const database = freshDatabase();
@@ -47,7 +48,7 @@ const asRoot = (method: 'post' | 'delete', path: string, body: object = {}) =>
   t.http()[method](path).set('Authorization', root).send(body);
 
 /** What there is to act on. */
-async function makeTarget() {
+async function makeTarget(): Promise<ActTarget> {
   const email = newEmail();
   const user = await t.createUser(email);
   const login = await t.http().post('/api/login').send({ loginId: email, password: PASSWORD });
@@ -78,70 +79,11 @@ async function makeTarget() {
     token: String(woleet.body.token),
   };
 }
-type Target = Awaited<ReturnType<typeof makeTarget>>;
 
-/** A request that acts, for each route that changes something; `null` = it changes nothing. */
-const ACTS: Record<string, (target: Target) => { path?: string; body: object }> = {
-  'POST /admin/api-keys': () => ({ body: { name: newName() } }),
-  'POST /admin/inspect': ({ token }) => ({ body: { token } }),
-  'POST /admin/revocations/preview': ({ recordId }) => ({ body: { ids: [recordId] } }),
-  'POST /admin/revocations': ({ recordId }) => ({
-    body: {
-      selection: { ids: [recordId] },
-      expectedCount: 1,
-      asOf: new Date(t.clock.now + 10_000).toISOString(),
-      reason: 'left',
-    },
-  }),
-  'POST /admin/cutoffs': ({ userId }) => ({ body: { userId, reason: 'left' } }),
-  'POST /admin/cutoffs/lower': ({ aheadId }) => ({
-    body: { applicationId: aheadId, reason: 'left' },
-  }),
-  'DELETE /admin/session': () => ({ body: {} }),
-  'POST /admin/tokens/:id/revoke': ({ recordId }) => ({
-    path: `/admin/tokens/${recordId}/revoke`,
-    body: { reason: 'left' },
-  }),
-  'POST /admin/users': () => ({ body: { email: newEmail(), password: PASSWORD, role: 'admin' } }),
-  'POST /admin/users/:id/password': ({ userId }) => ({
-    path: `/admin/users/${userId}/password`,
-    body: { password: `${PASSWORD}!` },
-  }),
-  'POST /admin/users/:id/disable': ({ userId }) => ({
-    path: `/admin/users/${userId}/disable`,
-    body: { reason: 'left' },
-  }),
-  'POST /admin/users/:id/enable': ({ userId }) => ({
-    path: `/admin/users/${userId}/enable`,
-    body: { reason: 'requested' },
-  }),
-  'DELETE /admin/users/:id': ({ userId }) => ({
-    path: `/admin/users/${userId}`,
-    body: { reason: 'left' },
-  }),
-  'DELETE /api/jwt/refresh': ({ refreshToken }) => ({ body: { token: refreshToken } }),
-  'DELETE /api/jwt/refresh/:id': ({ refreshTokenId }) => ({
-    path: `/api/jwt/refresh/${refreshTokenId}`,
-    body: {},
-  }),
-  'POST /v3/jwt/history': ({ userId }) => ({ body: { jti: newName(), userId } }),
-  'DELETE /v1/token': ({ token }) => ({ body: { token } }),
-  ...Object.fromEntries(
-    ['/v1', '/v2', '/v3', ''].flatMap((version) => [
-      [
-        `DELETE ${version}/jwt/history/:jti`,
-        ({ jti }: Target) => ({ path: `${version}/jwt/history/${jti}`, body: {} }),
-      ],
-      [
-        `DELETE ${version}/jwt/history/id/:id`,
-        ({ recordId }: Target) => ({ path: `${version}/jwt/history/id/${recordId}`, body: {} }),
-      ],
-    ]),
-  ),
-};
+const ACTS = actsOf({ newName, newEmail, now: () => t.clock.now, password: PASSWORD });
 
 const nameOf = ({ method, path }: Route) => `${method} ${path}`;
-const requestFor = (route: Route, target: Target) => {
+const requestFor = (route: Route, target: ActTarget) => {
   const act = ACTS[nameOf(route)];
   if (act === undefined) throw new Error(`${nameOf(route)} is new: say what it does in ACTS`);
   const { path = route.path, body } = act(target);
@@ -149,7 +91,7 @@ const requestFor = (route: Route, target: Target) => {
 };
 
 /** Sends the headers and the first byte, and resolves once the server has them. */
-async function begin(route: Route, target: Target, credentials: Record<string, string>) {
+async function begin(route: Route, target: ActTarget, credentials: Record<string, string>) {
   const { path, body } = requestFor(route, target);
   const headers = {
     Host: 'localhost',
