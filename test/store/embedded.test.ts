@@ -4,6 +4,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -24,7 +25,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import mongoose from 'mongoose';
 import { EngineError } from '../../src/store/embedded/engine-error.js';
-import { startEngine, type Engine } from '../../src/store/embedded/engine.js';
+import { startEngine, type Engine, type EngineOptions } from '../../src/store/embedded/engine.js';
 import { ElfError, withoutGlibc238 } from '../../src/store/embedded/elf.js';
 import { adaptedCopy, isGlibcTooOld, type EngineFiles } from '../../src/store/embedded/glibc.js';
 import { loadEngine } from '../../src/store/embedded/load.js';
@@ -51,8 +52,8 @@ function newPath(): string {
   return join(scratch, String(++count));
 }
 
-async function start(dataDir: string): Promise<Engine> {
-  const engine = await startEngine({ dataDir, cacheDir });
+async function start(dataDir: string, options: Partial<EngineOptions> = {}): Promise<Engine> {
+  const engine = await startEngine({ dataDir, cacheDir, ...options });
   engines.push(engine);
   return engine;
 }
@@ -377,6 +378,100 @@ describe('the engine', () => {
     symlinkSync(join(left, 'mongodb.sock'), join(dataDir, 'engine.sock'));
     await start(dataDir);
     expect(existsSync(left)).toBe(false);
+  });
+
+  it('leaves an engine alone whose data directory was copied, with the link to its socket', async () => {
+    const dataDir = newPath();
+    const engine = await start(dataDir);
+    const socket = readlinkSync(linkOf(engine));
+    const copy = newPath();
+    cpSync(dataDir, copy, { recursive: true, verbatimSymlinks: true });
+    expect(readlinkSync(join(copy, 'engine.sock'))).toBe(socket);
+    const other = await start(copy);
+    expect(readlinkSync(linkOf(other))).not.toBe(socket);
+    // Also one that hangs, and doesn't take connections at the moment.
+    const again = newPath();
+    cpSync(dataDir, again, { recursive: true, verbatimSymlinks: true });
+    process.kill(hostPid(engine), 'SIGSTOP');
+    await (await start(again)).stop();
+    process.kill(hostPid(engine), 'SIGCONT');
+    expect(existsSync(socket)).toBe(true);
+    await (await connect(engine)).collection('records').insertOne({}, { writeConcern });
+    await other.stop();
+    expect(existsSync(socket)).toBe(true);
+    await (await connect(engine)).collection('records').insertOne({}, { writeConcern });
+  });
+
+  const lookedAtOften = { everyMs: 10, hungAfterMs: 30_000, clock: () => performance.now() };
+
+  it('is replaced when its socket was deleted, and its link is put back', async () => {
+    const engine = await start(newPath(), { watch: lookedAtOften });
+    const first = hostPid(engine);
+    rmSync(linkOf(engine));
+    await until('the link is back', () => existsSync(linkOf(engine)), 30_000);
+    expect(hostPid(engine)).toBe(first);
+    const lines: string[] = [];
+    const logged = await start(newPath(), {
+      watch: lookedAtOften,
+      log: { info: (_, line) => lines.push(line), warn: (_, line) => lines.push(line) },
+    });
+    const second = hostPid(logged);
+    // As a cleaner of temporary folders does.
+    rmSync(dirname(readlinkSync(linkOf(logged))), { recursive: true });
+    await until('another engine', () => lines.length === 2, 30_000);
+    expect(lines).toEqual([
+      'the embedded engine was ended, as its socket is gone; it is started again',
+      'the embedded engine is back',
+    ]);
+    expect(isAlive(second)).toBe(false);
+    await (await connect(logged)).collection('records').insertOne({}, { writeConcern });
+  });
+
+  it('is replaced when it hangs for 30 s, not before, and says so once', async () => {
+    const lines: string[] = [];
+    let now = 0;
+    let looks = 0;
+    const engine = await start(newPath(), {
+      watch: { everyMs: 10, hungAfterMs: 30_000, clock: () => (looks++, now) },
+      log: { info: (_, line) => lines.push(line), warn: (_, line) => lines.push(line) },
+    });
+    const hung = hostPid(engine);
+    process.kill(hung, 'SIGSTOP');
+    /** Each look, and each question, reads the clock once. */
+    const lookedAgain = (seen = looks) =>
+      until('it was looked at', () => looks >= seen + 4, 30_000);
+    await lookedAgain();
+    for (; now < 29_000; now += 5_000) await lookedAgain();
+    now = 29_000;
+    await lookedAgain();
+    expect(isAlive(hung)).toBe(true);
+    now = 36_000;
+    await until('another engine', () => lines.length === 2, 30_000);
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /^the embedded engine was ended, as it has not answered for \d\d s; it is started again$/,
+      ),
+      'the embedded engine is back',
+    ]);
+    expect(isAlive(hung)).toBe(false);
+    await (await connect(engine)).collection('records').insertOne({}, { writeConcern });
+  });
+
+  it('is given its time anew when the whole machine stood still', async () => {
+    let now = 0;
+    let looks = 0;
+    const engine = await start(newPath(), {
+      watch: { everyMs: 10, hungAfterMs: 30_000, clock: () => (looks++, now) },
+    });
+    const pid = hostPid(engine);
+    process.kill(pid, 'SIGSTOP');
+    await until('it was looked at', () => looks > 5, 30_000);
+    now = 3_600_000;
+    const seen = looks;
+    await until('it was looked at', () => looks > seen + 5, 30_000);
+    process.kill(pid, 'SIGCONT');
+    await (await connect(engine)).collection('records').insertOne({}, { writeConcern });
+    expect(engine.hostPid()).toBe(pid);
   });
 
   it('refuses a directory that another has open, and leaves that one alone', async () => {

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError, messageOf, openFailed } from './engine-error.js';
-import { startHostProcess, type HostProcess } from './host-process.js';
+import { USUAL_TIMING, watchEngine, type WatchTiming } from './engine-watch.js';
+import { type HostExit, startHostProcess, type HostProcess } from './host-process.js';
 import { createSocketLink, type SocketLink } from './socket-link.js';
 
 /** The engine makes `embedded-mongodb-XXXXXX/mongodb.sock` there, of at most 107 bytes in all. */
@@ -27,6 +28,8 @@ export interface EngineOptions {
   log?: EngineLog;
   /** Called when the engine serves again after it had died. */
   onRestart?: () => void;
+  /** When it is taken for hung. */
+  watch?: WatchTiming;
 }
 
 export interface Engine {
@@ -50,7 +53,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   try {
     const socketPath = await host.ready;
     link = createSocketLink(dataDir);
-    link.pointTo(socketPath);
+    await link.pointTo(socketPath);
   } catch (error) {
     link?.remove();
     await host.stop();
@@ -80,19 +83,28 @@ function supervise(
   first: HostProcess,
   startHost: () => HostProcess,
   link: SocketLink,
-  { log, onRestart }: Pick<EngineOptions, 'log' | 'onRestart'>,
+  { log, onRestart, watch = USUAL_TIMING }: Pick<EngineOptions, 'log' | 'onRestart' | 'watch'>,
 ): Omit<Engine, 'uri'> {
   const stopping = new AbortController();
   const { signal } = stopping;
   let host = first;
+  /** A long outage is told of once for each reason. */
+  let failedWith: string | null = null;
 
   async function keepRunning(): Promise<void> {
     let failures = 0;
     for (;;) {
-      const exit = await host.exited;
+      const { exit, why } = await endOf(host);
       if (signal.aborted) return;
       const delayMs = RESTART_DELAYS_MS[failures++] ?? 2_000;
-      log?.warn({ ...exit, delayMs }, 'the embedded engine ended; it is started again');
+      // One that did not even start has been told of.
+      if (host.hasServed())
+        log?.warn(
+          { ...exit, delayMs },
+          why === null
+            ? 'the embedded engine ended; it is started again'
+            : `the embedded engine was ended, as ${why}; it is started again`,
+        );
       await sleep(delayMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       // A host that served was sound: its end is a new incident, and nobody waits for it.
@@ -100,17 +112,38 @@ function supervise(
     }
   }
 
+  /** `why` is said when it had to be ended. */
+  async function endOf(running: HostProcess): Promise<{ exit: HostExit; why: string | null }> {
+    const ended: { why: string | null } = { why: null };
+    const unwatch = running.hasServed()
+      ? watchEngine({ path: link.path, isThere: link.leadsToSocket }, watch, (reason) => {
+          if (signal.aborted) return;
+          ended.why = reason;
+          running.kill();
+        })
+      : () => undefined;
+    signal.addEventListener('abort', unwatch);
+    const exit = await running.exited;
+    signal.removeEventListener('abort', unwatch);
+    unwatch();
+    return { exit, why: ended.why };
+  }
+
   async function startAnother(): Promise<boolean> {
     try {
       host = startHost();
       const socketPath = await host.ready;
       if (signal.aborted) return false;
-      link.pointTo(socketPath);
+      await link.pointTo(socketPath);
+      failedWith = null;
       log?.info({ pid: host.pid() }, 'the embedded engine is back');
       onRestart?.();
       return true;
     } catch (error) {
-      if (!signal.aborted) log?.warn({ err: error }, 'the embedded engine did not start');
+      if (!signal.aborted && failedWith !== messageOf(error)) {
+        failedWith = messageOf(error);
+        log?.warn({ err: error }, 'the embedded engine did not start; it is tried again and again');
+      }
       await host.stop();
       return false;
     }

@@ -34,6 +34,10 @@ export interface HostProcess {
   ready: Promise<string>;
   /** Never rejects. The socket's folder is gone by then, even if the process was killed. */
   exited: Promise<HostExit>;
+  /** Whether it was open, ever. */
+  hasServed(): boolean;
+  /** At once, whatever it does: all that was acknowledged is in the journal. */
+  kill(): void;
   /** Asks it to close, kills it after some seconds; done when the process has ended. */
   stop(): Promise<void>;
 }
@@ -84,6 +88,8 @@ export function startHostProcess({ dataDir, databaseDir, cacheDir }: HostFolders
     pid: () => (isRunning() ? (child.pid ?? null) : null),
     ready,
     exited,
+    hasServed: () => report !== undefined && 'ready' in report,
+    kill: () => void child.kill('SIGKILL'),
     async stop() {
       if (child.connected) child.send('stop', () => undefined);
       const kill = setTimeout(() => child.kill('SIGKILL'), STOP_DEADLINE_MS);

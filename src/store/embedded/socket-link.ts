@@ -2,6 +2,7 @@
 // that is replaced in one step, so that a client's next connection finds the new socket.
 
 import {
+  existsSync,
   lstatSync,
   mkdtempSync,
   readlinkSync,
@@ -10,6 +11,7 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { nodeCodeOf } from './engine-error.js';
@@ -22,7 +24,9 @@ const MAX_PATH_BYTES = 100;
 export interface SocketLink {
   readonly path: string;
   /** To be called by the holder of the data directory only: it takes over a link left behind. */
-  pointTo(socketPath: string): void;
+  pointTo(socketPath: string): Promise<void>;
+  /** Whether the link and the socket are there; a link that went is put back where that is possible. */
+  leadsToSocket(): boolean;
   /** Leaves a link alone that another service has meanwhile pointed elsewhere. */
   remove(): void;
 }
@@ -37,17 +41,34 @@ export function createSocketLink(dataDir: string): SocketLink {
   const path = ownDir === null ? inDataDir : join(ownDir, LINK_NAME);
   let target: string | null = null;
 
+  function set(socketPath: string): void {
+    const next = `${path}.new`;
+    rmSync(next, { force: true });
+    symlinkSync(socketPath, next);
+    renameSync(next, path);
+    target = socketPath;
+  }
+
   return {
     path,
-    pointTo(socketPath) {
+    async pointTo(socketPath) {
       const before = readLink(path);
-      const next = `${path}.new`;
-      rmSync(next, { force: true });
-      symlinkSync(socketPath, next);
-      renameSync(next, path);
-      target = socketPath;
-      // Left by a service that was killed together with its engine.
-      if (before !== null && before !== socketPath) removeSocketDir(before);
+      set(socketPath);
+      // Left by a service that was killed together with its engine, unless somebody serves it: a
+      // copy of a data directory has a copy of the link, which leads to the original's engine.
+      if (before !== null && before !== socketPath && !(await mayBeServed(before)))
+        removeSocketDir(before);
+    },
+    leadsToSocket() {
+      if (target === null || !existsSync(target)) return false;
+      try {
+        if (readLink(path) !== target) set(target);
+        return true;
+      } catch (error) {
+        // The folder is gone, or can't be written to any more.
+        if (nodeCodeOf(error) === '') throw error;
+        return false;
+      }
     },
     remove() {
       if (target !== null && readLink(path) === target) rmSync(path, { force: true });
@@ -70,6 +91,18 @@ export function removeSocketDir(socketPath: string): void {
     // Gone already, or not ours to remove.
     if (nodeCodeOf(error) === '') throw error;
   }
+}
+
+/** Only a refused connection says that nobody listens: an engine that hangs has a full queue instead. */
+function mayBeServed(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = connect(socketPath);
+    connection.once('connect', () => {
+      connection.destroy();
+      resolve(true);
+    });
+    connection.once('error', (error) => resolve(nodeCodeOf(error) !== 'ECONNREFUSED'));
+  });
 }
 
 /** In a folder that others can write to, they could put a socket of their own in our place. */
