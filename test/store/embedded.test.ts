@@ -4,6 +4,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -512,11 +513,50 @@ describe('the engine', () => {
     expect(existsSync(linkDir)).toBe(linkDir.startsWith(scratch));
   });
 
+  it('lets nobody else read the database, also in a directory that is open to all', async () => {
+    const dataDir = newPath();
+    mkdirSync(dataDir);
+    chmodSync(dataDir, 0o755);
+    const elsewhere = join(scratch, `${++count}`);
+    writeFileSync(elsewhere, 'not ours', { mode: 0o644 });
+    symlinkSync(elsewhere, join(dataDir, 'initialized'));
+    writeFileSync(join(dataDir, 'notes of the operator'), '', { mode: 0o644 });
+    const lines: string[] = [];
+    const log = { info: () => undefined, warn: (_: object, line: string) => lines.push(line) };
+    const engine = await start(dataDir, { log });
+    await (await connect(engine)).collection('records').insertOne({}, { writeConcern });
+    const db = join(dataDir, 'db');
+    const openToOthers = () =>
+      ['', ...readdirSync(db, { recursive: true, encoding: 'utf8' })].filter(
+        (name) => (statSync(join(db, name)).mode & 0o077) !== 0,
+      );
+    expect(openToOthers()).toEqual([]);
+    expect(lines).toEqual([]);
+    await engine.stop();
+    // As an earlier version left it.
+    spawnSync('chmod', ['-R', 'go+rX', db]);
+    writeFileSync(join(dataDir, 'signing-secret'), 'secret', { mode: 0o644 });
+    expect(openToOthers().length).toBeGreaterThan(3);
+    await start(dataDir, { log });
+    expect(openToOthers()).toEqual([]);
+    expect(lines).toEqual([
+      expect.stringMatching(/^other users could read \S+\/db and \d+ more: closed to them now$/),
+    ]);
+    const modeOf = (path: string) => statSync(path).mode & 0o777;
+    expect(modeOf(join(dataDir, 'signing-secret'))).toBe(0o600);
+    expect([dataDir, elsewhere, join(dataDir, 'notes of the operator')].map(modeOf)).toEqual([
+      0o755, 0o644, 0o644,
+    ]);
+  });
+
   it('keeps its link out of a directory that others can write to', async () => {
     const dataDir = newPath();
     mkdirSync(dataDir);
     spawnSync('chmod', ['777', dataDir]);
-    const engine = await start(dataDir);
+    const lines: string[] = [];
+    const log = { info: () => undefined, warn: (_: object, line: string) => lines.push(line) };
+    const engine = await start(dataDir, { log });
+    expect(lines).toEqual([expect.stringContaining(`other users can write to ${dataDir}`)]);
     expect(dirname(linkOf(engine))).not.toBe(dataDir);
     expect(statSync(dirname(linkOf(engine))).mode & 0o777).toBe(0o700);
   });

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError, messageOf, openFailed } from './engine-error.js';
 import { USUAL_TIMING, watchEngine, type WatchTiming } from './engine-watch.js';
 import { type HostExit, startHostProcess, type HostProcess } from './host-process.js';
+import { closeToOthers } from './modes.js';
 import { createSocketLink, type SocketLink } from './socket-link.js';
 
 /** The engine makes `embedded-mongodb-XXXXXX/mongodb.sock` there, of at most 107 bytes in all. */
@@ -45,7 +46,7 @@ export interface Engine {
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const dataDir = resolve(options.dataDir);
   const cacheDir = resolve(options.cacheDir ?? join(dataDir, '.engine'));
-  prepare(dataDir);
+  prepare(dataDir, options.log);
   const startHost = () => startHostProcess({ dataDir, databaseDir: join(dataDir, 'db'), cacheDir });
 
   const host = startHost();
@@ -66,11 +67,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   };
 }
 
-function prepare(dataDir: string): void {
+function prepare(dataDir: string, log: EngineLog | undefined): void {
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     if (!statSync(dataDir).isDirectory()) throw new Error('it is not a directory');
     accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
+    for (const sentence of closeToOthers(dataDir)) log?.warn({}, sentence);
   } catch (error) {
     throw openFailed(dataDir, messageOf(error), error);
   }

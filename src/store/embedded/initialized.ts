@@ -53,7 +53,7 @@ export async function markInitialized(dataDir: string, store: Marked): Promise<s
   const id = await store.identity.give(randomUUID());
   const text = `This folder holds the database of JWT History.\nid: ${id}\n`;
   if (existsSync(file) && readFileSync(file, 'utf8') === text) return id;
-  writeFileSync(`${file}.new`, text);
+  writeFileSync(`${file}.new`, text, { mode: 0o600 });
   renameSync(`${file}.new`, file);
   return id;
 }
