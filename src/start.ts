@@ -9,6 +9,7 @@ import { ServiceError } from './errors.js';
 import { createGate } from './http/gate.js';
 import type { Logger } from './observability/logger.js';
 import { createService, type Service } from './service.js';
+import type { Beginning } from './store/beginning.js';
 import { openStore, type Store } from './store/connect.js';
 import { type Engine, startEngine } from './store/embedded/engine.js';
 import {
@@ -80,6 +81,7 @@ async function startParts(
     // Before anything is read from it, or written to it.
     await assertSame();
   }
+  const { refusesUntil } = await beginDatabase(config, store, log);
 
   service = createService({ config, keys: keysOf(config), store, clock: systemClock, log });
   const { stop: stopService, announceStop } = service;
@@ -103,6 +105,8 @@ async function startParts(
     databaseId = await markInitialized(config.dataDir, store);
     cleanups.push(sweepPeriodically(store, log));
   }
+  // Other issuers know the time to the second: what they sign from now on is from a later one.
+  if (refusesUntil !== null) await untilSecondAfter(refusesUntil);
   service.sync.start();
   service.probe.start();
   service.marker.wake();
@@ -113,6 +117,30 @@ async function startParts(
     await delay(LINGER_MS);
   });
   return { address: addressOf(server, config.host), newAdministrator, stop };
+}
+
+/** A database that was never used before knows nothing of what was revoked: it begins with a cut-off. */
+async function beginDatabase(config: Config, store: Store, log: Logger): Promise<Beginning> {
+  const beginning = await store.beginning.begin();
+  const { isNew, refusesUntil } = beginning;
+  if (!isNew || refusesUntil === null) return beginning;
+  const { signing, mongodbUri, dataDir } = config;
+  const where =
+    mongodbUri === null
+      ? `in ${dataDir}; if one that holds data was expected, check DATA_DIR and what is mounted there`
+      : 'on the MongoDB server; if one that holds data was expected, check the name in MONGODB_URI and the volume of the server';
+  // With a secret that was made just now, nothing earlier could be good.
+  const level = signing.algorithm === 'HS256' && signing.secret === null ? 'info' : 'warn';
+  log[level](
+    `a new database begins ${where}. It knows nothing of what was revoked before: every token issued until ${refusesUntil.toISOString()} is refused`,
+  );
+  return beginning;
+}
+
+async function untilSecondAfter(time: Date): Promise<void> {
+  const missing = (Math.floor(time.getTime() / 1000) + 1) * 1000 - systemClock();
+  // Also when the clock was set back meanwhile.
+  if (missing > 0) await delay(Math.min(missing, 1000));
 }
 
 /**

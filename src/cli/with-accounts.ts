@@ -3,15 +3,15 @@ import { type Accounts, createAccounts } from '../accounts/accounts.js';
 import { createTrail } from '../audit/trail.js';
 import { createPasswordHasher, type PasswordHasher } from '../auth/password-hash.js';
 import { systemClock } from '../clock.js';
-import { loadConfig } from '../config.js';
+import type { Config } from '../config.js';
 import { createLogger } from '../observability/logger.js';
 import { createCutoffMarker } from '../revocation/cutoff-marker.js';
 import { createRevocationIndex } from '../revocation/revocation-index.js';
 import { createRevoker } from '../revocation/revoke.js';
-import { openStore } from '../store/connect.js';
-import { startEngine } from '../store/embedded/engine.js';
+import type { Store } from '../store/connect.js';
 import { assertSameDatabase } from '../store/embedded/initialized.js';
 import type { UserStore } from '../store/users.js';
+import { assertThereIsData, assertUsed, withStore } from './with-store.js';
 
 export interface AccountTools {
   readonly accounts: Accounts;
@@ -25,42 +25,46 @@ export interface AccountTools {
  * @throws what `work` throws, and Error when the database can't be opened.
  */
 export async function withAccounts<T>(work: (tools: AccountTools) => Promise<T>): Promise<T> {
-  const { mongodbUri, dataDir, tokenIssuer, retentionSeconds, passwordHash } = loadConfig();
+  assertThereIsData();
+  return withStore(async (store, config) => {
+    // An administrator in it would make an emptied database look like one that holds data.
+    if (config.mongodbUri === null) await assertSameDatabase(config.dataDir, store);
+    await assertUsed(store, config);
+    return workOn(store, config, work);
+  });
+}
+
+async function workOn<T>(
+  store: Store,
+  { tokenIssuer, retentionSeconds, passwordHash }: Config,
+  work: (tools: AccountTools) => Promise<T>,
+): Promise<T> {
   const log = createLogger({ level: 'silent' });
-  const engine = mongodbUri === null ? await startEngine({ dataDir }) : null;
+  const clock = systemClock;
+  // Nobody asks this one: what is revoked is for the instances to read.
+  const index = createRevocationIndex({ clock, ownIssuer: tokenIssuer, staleAfterMs: 0 });
+  const marker = createCutoffMarker({ store, log });
+  const trail = createTrail({ events: store.events, clock, log, retentionSeconds });
+  const accounts = createAccounts({
+    users: store.users,
+    revoker: createRevoker({ store, marker, index, clock, log, ownIssuer: tokenIssuer }),
+    standing: {
+      block: (id) => index.blockUsers([id]),
+      unblock: (id) => index.unblockUsers([id]),
+      isBlocked: () => false,
+    },
+    forgetVerified: () => undefined,
+    trail,
+    log,
+  });
+  const { bcryptCost } = store.users;
+  const hasher = createPasswordHasher({ form: passwordHash, bcryptCost, clock });
   try {
-    const clock = systemClock;
-    const store = await openStore({ uri: mongodbUri ?? engine?.uri ?? '', clock });
-    // Nobody asks this one: what is revoked is for the instances to read.
-    const index = createRevocationIndex({ clock, ownIssuer: tokenIssuer, staleAfterMs: 0 });
-    const marker = createCutoffMarker({ store, log });
-    const trail = createTrail({ events: store.events, clock, log, retentionSeconds });
-    const accounts = createAccounts({
-      users: store.users,
-      revoker: createRevoker({ store, marker, index, clock, log, ownIssuer: tokenIssuer }),
-      standing: {
-        block: (id) => index.blockUsers([id]),
-        unblock: (id) => index.unblockUsers([id]),
-        isBlocked: () => false,
-      },
-      forgetVerified: () => undefined,
-      trail,
-      log,
-    });
-    const { bcryptCost } = store.users;
-    const hasher = createPasswordHasher({ form: passwordHash, bcryptCost, clock });
-    try {
-      // An administrator in it would make an emptied database look like one that holds data.
-      if (engine !== null) await assertSameDatabase(dataDir, store);
-      return await work({ accounts, users: store.users, hasher });
-    } finally {
-      // What isn't marked by then is marked by the service, at its next start at the latest.
-      await marker.settled();
-      await marker.stop();
-      await trail.flush();
-      await store.close();
-    }
+    return await work({ accounts, users: store.users, hasher });
   } finally {
-    await engine?.stop();
+    // What isn't marked by then is marked by the service, at its next start at the latest.
+    await marker.settled();
+    await marker.stop();
+    await trail.flush();
   }
 }

@@ -21,6 +21,9 @@ export class DatabaseLostError extends Error {
   }
 }
 
+export const RESTORE_OR_ACCEPT =
+  'Restore the folder from the newest backup (docs/restore.md); or, to go on with what is there: npm run database -- accept-restore, which refuses every token issued until now.';
+
 const NAME = 'initialized';
 const ID_LINE = /^id: (\S+)$/m;
 
@@ -43,7 +46,7 @@ export async function assertSameDatabase(
   if (isSame) return;
   throw new DatabaseLostError(
     `The database in ${dataDir} held data before and is ${isEmpty ? 'empty' : 'another one'} now: every revocation in it is lost. ` +
-      `Restore ${dataDir} from a backup; or, to start from nothing, delete ${file} and change the signing secret.`,
+      RESTORE_OR_ACCEPT,
   );
 }
 
