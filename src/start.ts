@@ -17,6 +17,7 @@ import {
   DatabaseLostError,
   markInitialized,
 } from './store/embedded/initialized.js';
+import { openWitness, type Witness } from './store/embedded/witness.js';
 import type { MendingProgress } from './store/mending.js';
 import { StoreRefusedError } from './store/refusals.js';
 import { createRsaKeys, createSecretKeys, type SigningKeys } from './tokens/keys.js';
@@ -44,8 +45,12 @@ export async function start(config: Config, log: Logger): Promise<Instance> {
   const stop = async () => {
     for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
   };
+  let fail = (_error: Error) => {};
+  const failed = new Promise<never>((_resolve, reject) => {
+    fail = reject;
+  });
   try {
-    return await startParts(config, log, cleanups, stop);
+    return await Promise.race([startParts(config, log, cleanups, { stop, fail }), failed]);
   } catch (error) {
     await stop();
     throw error;
@@ -56,12 +61,18 @@ async function startParts(
   config: Config,
   log: Logger,
   cleanups: (() => Promise<unknown>)[],
-  stop: () => Promise<void>,
+  { stop, fail }: { stop: () => Promise<void>; fail: (error: Error) => void },
 ): Promise<Instance> {
   let engine: Engine | null = null;
   let onEngineBack = () => {};
   if (config.mongodbUri === null) {
-    engine = await startEngine({ dataDir: config.dataDir, log, onRestart: () => onEngineBack() });
+    engine = await startEngine({
+      dataDir: config.dataDir,
+      log,
+      onRestart: () => onEngineBack(),
+      // Damaged files make it end again and again, as soon as they are read.
+      onCrash: fail,
+    });
     cleanups.push(engine.stop);
   }
   const store = await reachStore(config.mongodbUri ?? engine?.uri ?? '', log);
@@ -69,8 +80,16 @@ async function startParts(
   const gate = createGate();
   let service: Service | null = null;
   let databaseId: string | null = null;
+  let witness: Witness | null = null;
   if (engine) {
-    const assertSame = () => assertSameDatabase(config.dataDir, store, databaseId);
+    const own = openWitness({ dataDir: config.dataDir, clock: systemClock, log });
+    witness = own;
+    cleanups.push(own.stop);
+    const assertSame = async () => {
+      await assertSameDatabase(config.dataDir, store, databaseId);
+      // At the start the loaded list is asked instead.
+      if (databaseId !== null) await own.assertStored(store);
+    };
     const watch = watchEngine({ store, assertSame, log }, (error) => {
       log.fatal({ err: error }, 'the database was lost; nothing is answered any more');
       gate.shut('the database was lost; restore it from a backup and start again');
@@ -83,7 +102,14 @@ async function startParts(
   }
   const { refusesUntil } = await beginDatabase(config, store, log);
 
-  service = createService({ config, keys: keysOf(config), store, clock: systemClock, log });
+  service = createService({
+    config,
+    keys: keysOf(config),
+    store,
+    clock: systemClock,
+    log,
+    ...(witness ? { witness } : {}),
+  });
   const { stop: stopService, announceStop } = service;
   cleanups.push(() =>
     stopService().catch((error: unknown) =>
@@ -97,6 +123,8 @@ async function startParts(
   await listen(server, config);
   cleanups.push(() => drain(server));
   await service.sync.load();
+  witness?.assertKnown(service.index);
+  await witness?.start();
   const newAdministrator = await ensureAdministrator(store.users, service.hasher, {
     email: config.adminEmail,
     password: config.adminPassword,
