@@ -11,6 +11,7 @@ import type { Logger } from './observability/logger.js';
 import { createService, type Service } from './service.js';
 import type { Beginning } from './store/beginning.js';
 import { openStore, type Store } from './store/connect.js';
+import { type DiskWatch, watchDisk } from './store/embedded/disk.js';
 import { type Engine, startEngine } from './store/embedded/engine.js';
 import {
   assertSameDatabase,
@@ -81,10 +82,13 @@ async function startParts(
   let service: Service | null = null;
   let databaseId: string | null = null;
   let witness: Witness | null = null;
+  let disk: DiskWatch | null = null;
   if (engine) {
     const own = openWitness({ dataDir: config.dataDir, clock: systemClock, log });
     witness = own;
     cleanups.push(own.stop);
+    disk = watchDisk({ dataDir: config.dataDir, log });
+    cleanups.push(async () => disk?.stop());
     const assertSame = async () => {
       await assertSameDatabase(config.dataDir, store, databaseId);
       // At the start the loaded list is asked instead.
@@ -109,6 +113,7 @@ async function startParts(
     clock: systemClock,
     log,
     ...(witness ? { witness } : {}),
+    ...(disk ? { diskSpace: () => disk.space } : {}),
   });
   const { stop: stopService, announceStop } = service;
   cleanups.push(() =>
