@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ensureAdministrator, type NewAdministrator } from './auth/first-administrator.js';
-import { systemClock } from './clock.js';
+import { systemClock, untilSecondAfter } from './clock.js';
 import type { Config } from './config.js';
 import { ServiceError } from './errors.js';
 import { createGate } from './http/gate.js';
@@ -168,12 +168,6 @@ async function beginDatabase(config: Config, store: Store, log: Logger): Promise
     `a new database begins ${where}. It knows nothing of what was revoked before: every token issued until ${refusesUntil.toISOString()} is refused`,
   );
   return beginning;
-}
-
-async function untilSecondAfter(time: Date): Promise<void> {
-  const missing = (Math.floor(time.getTime() / 1000) + 1) * 1000 - systemClock();
-  // Also when the clock was set back meanwhile.
-  if (missing > 0) await delay(Math.min(missing, 1000));
 }
 
 /**
