@@ -3,20 +3,23 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ensureAdministrator, type NewAdministrator } from './auth/first-administrator.js';
-import { systemClock } from './clock.js';
+import { systemClock, untilSecondAfter } from './clock.js';
 import type { Config } from './config.js';
 import { ServiceError } from './errors.js';
 import { createDrain } from './http/drain.js';
 import { createGate } from './http/gate.js';
 import type { Logger } from './observability/logger.js';
 import { createService, type Service } from './service.js';
+import type { Beginning } from './store/beginning.js';
 import { openStore, type Store } from './store/connect.js';
+import { type DiskWatch, watchDisk } from './store/embedded/disk.js';
 import { type Engine, startEngine } from './store/embedded/engine.js';
 import {
   assertSameDatabase,
   DatabaseLostError,
   markInitialized,
 } from './store/embedded/initialized.js';
+import { openWitness, type Witness } from './store/embedded/witness.js';
 import type { MendingProgress } from './store/mending.js';
 import { NO_STOP_REQUESTS, type StopRequests } from './stop-requests.js';
 import { StoreRefusedError } from './store/refusals.js';
@@ -55,9 +58,14 @@ export async function start(
   const stop = async () => {
     for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
   };
+  let fail = (_error: Error) => {};
+  const failed = new Promise<never>((_resolve, reject) => {
+    fail = reject;
+  });
   try {
     return await Promise.race([
-      startParts(config, log, cleanups, { stop, stopping }),
+      startParts(config, log, cleanups, { stop, fail, stopping }),
+      failed,
       abandoned(stopping.asked),
     ]);
   } catch (error) {
@@ -81,13 +89,23 @@ async function startParts(
   config: Config,
   log: Logger,
   cleanups: (() => Promise<unknown>)[],
-  { stop, stopping: { asked, hurry } }: { stop: () => Promise<void>; stopping: Stopping },
+  {
+    stop,
+    fail,
+    stopping: { asked, hurry },
+  }: { stop: () => Promise<void>; fail: (error: Error) => void; stopping: Stopping },
 ): Promise<Instance> {
   asked.throwIfAborted();
   let engine: Engine | null = null;
   let onEngineBack = () => {};
   if (config.mongodbUri === null) {
-    engine = await startEngine({ dataDir: config.dataDir, log, onRestart: () => onEngineBack() });
+    engine = await startEngine({
+      dataDir: config.dataDir,
+      log,
+      onRestart: () => onEngineBack(),
+      // Damaged files make it end again and again, as soon as they are read.
+      onCrash: fail,
+    });
     cleanups.push(engine.stop);
     asked.throwIfAborted();
   }
@@ -97,8 +115,19 @@ async function startParts(
   const gate = createGate();
   let service: Service | null = null;
   let databaseId: string | null = null;
+  let witness: Witness | null = null;
+  let disk: DiskWatch | null = null;
   if (engine) {
-    const assertSame = () => assertSameDatabase(config.dataDir, store, databaseId);
+    const own = openWitness({ dataDir: config.dataDir, clock: systemClock, log });
+    witness = own;
+    cleanups.push(own.stop);
+    disk = watchDisk({ dataDir: config.dataDir, log });
+    cleanups.push(async () => disk?.stop());
+    const assertSame = async () => {
+      await assertSameDatabase(config.dataDir, store, databaseId);
+      // At the start the loaded list is asked instead.
+      if (databaseId !== null) await own.assertStored(store);
+    };
     const watch = watchEngine({ store, assertSame, log }, (error) => {
       log.fatal({ err: error }, 'the database was lost; nothing is answered any more');
       gate.shut('the database was lost; restore it from a backup and start again');
@@ -109,8 +138,17 @@ async function startParts(
     // Before anything is read from it, or written to it.
     await assertSame();
   }
+  const { refusesUntil } = await beginDatabase(config, store, log);
 
-  service = createService({ config, keys: keysOf(config), store, clock: systemClock, log });
+  service = createService({
+    config,
+    keys: keysOf(config),
+    store,
+    clock: systemClock,
+    log,
+    ...(witness ? { witness } : {}),
+    ...(disk ? { diskSpace: () => disk.space } : {}),
+  });
   const { stop: stopService, announceStop } = service;
   cleanups.push(() =>
     stopService().catch((error: unknown) =>
@@ -126,6 +164,8 @@ async function startParts(
   cleanups.push(() => drain.end(hurry));
   await service.sync.load();
   asked.throwIfAborted();
+  witness?.assertKnown(service.index);
+  await witness?.start();
   const newAdministrator = await ensureAdministrator(store.users, service.hasher, {
     email: config.adminEmail,
     password: config.adminPassword,
@@ -134,6 +174,8 @@ async function startParts(
     databaseId = await markInitialized(config.dataDir, store);
     cleanups.push(sweepPeriodically(store, log));
   }
+  // Other issuers know the time to the second: what they sign from now on is from a later one.
+  if (refusesUntil !== null) await untilSecondAfter(refusesUntil);
   service.sync.start();
   service.probe.start();
   service.marker.wake();
@@ -144,6 +186,24 @@ async function startParts(
     await delay(LINGER_MS, undefined, { signal: hurry }).catch(() => undefined);
   });
   return { address: addressOf(server, config.host), newAdministrator, stop };
+}
+
+/** A database that was never used before knows nothing of what was revoked: it begins with a cut-off. */
+async function beginDatabase(config: Config, store: Store, log: Logger): Promise<Beginning> {
+  const beginning = await store.beginning.begin();
+  const { isNew, refusesUntil } = beginning;
+  if (!isNew || refusesUntil === null) return beginning;
+  const { signing, mongodbUri, dataDir } = config;
+  const where =
+    mongodbUri === null
+      ? `in ${dataDir}; if one that holds data was expected, check DATA_DIR and what is mounted there`
+      : 'on the MongoDB server; if one that holds data was expected, check the name in MONGODB_URI and the volume of the server';
+  // With a secret that was made just now, nothing earlier could be good.
+  const level = signing.algorithm === 'HS256' && signing.secret === null ? 'info' : 'warn';
+  log[level](
+    `a new database begins ${where}. It knows nothing of what was revoked before: every token issued until ${refusesUntil.toISOString()} is refused`,
+  );
+  return beginning;
 }
 
 /**

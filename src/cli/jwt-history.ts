@@ -8,6 +8,7 @@ const COMMANDS = {
   start: () => import('../main.js'),
   'set-admin': () => import('./set-admin.js'),
   user: () => import('./user.js'),
+  database: () => import('./database.js'),
   demo: () => import('./demo.js'),
 } as const;
 
@@ -16,6 +17,7 @@ const USAGE = `Usage: jwt-history [command]
   start                                          the service (also without a command)
   set-admin <e-mail>                             makes an administrator, or gives one a new password
   user disable|enable|delete <e-mail> [--reason <why>]
+  database accept-restore|adopt-earlier-tokens   an operator's word on a restored or a new database
   demo                                           the whole story on a temporary folder, told with curl
   --version, --help
 

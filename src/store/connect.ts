@@ -3,6 +3,7 @@ import mongoose, { type Connection } from 'mongoose';
 import type { Clock } from '../clock.js';
 import { ServiceError } from '../errors.js';
 import { type ActivityStore, createActivityStore } from './activity.js';
+import { type BeginningStore, createBeginningStore } from './beginning.js';
 import { createCutoffStore, type CutoffStore } from './cutoffs.js';
 import { createEventStore, type EventStore } from './events.js';
 import type { Report } from './indexes.js';
@@ -24,6 +25,7 @@ export interface Store {
   readonly events: EventStore;
   readonly activity: ActivityStore;
   readonly identity: IdentityStore;
+  readonly beginning: BeginningStore;
   readonly knownUsers: KnownUserStore;
   /** The time by the database's clock. @throws ServiceError 503 */
   time(): Promise<Date>;
@@ -108,7 +110,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const { tokens, users, events } = collections;
     await Promise.all([tokens, users, events].map(({ createIndexes }) => createIndexes()));
     await mendStore(context, ID_MENDINGS, onMending ?? (() => undefined));
-    return { ...collections, ...lifecycle(connection, connect, operations) };
+    const own = lifecycle(connection, connect, operations);
+    const beginning = createBeginningStore({ ...context, cutoffs, time: own.time });
+    return { ...collections, beginning, ...own };
   } catch (error) {
     await connection.close(true);
     throw toRefusal(error) ?? error;

@@ -8,6 +8,9 @@ import { removeOwnDir, removeSocketDir } from './socket-link.js';
 
 const CLOSE_DEADLINE_MS = 3_000;
 
+// Password hashes are in these files; the engine itself leaves their modes to this.
+process.umask(0o077);
+
 const [databaseDir = '', cacheDir = '', linkDir = ''] = process.argv.slice(2);
 let engine: OpenEngine | undefined;
 let closing = false;

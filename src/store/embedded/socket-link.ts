@@ -14,6 +14,7 @@ import {
   statSync,
   symlinkSync,
 } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { nodeCodeOf } from './engine-error.js';
@@ -29,7 +30,9 @@ export interface SocketLink {
   /** Where the link lies if that is no data directory: to be removed when nobody uses it any more. */
   readonly ownDir: string | null;
   /** To be called by the holder of the data directory only: it takes over a link left behind. */
-  pointTo(socketPath: string): void;
+  pointTo(socketPath: string): Promise<void>;
+  /** Whether the link and the socket are there; a link that went is put back where that is possible. */
+  leadsToSocket(): boolean;
   /** Leaves a link alone that another service has meanwhile pointed elsewhere. */
   remove(): void;
 }
@@ -44,19 +47,36 @@ export function createSocketLink(dataDir: string): SocketLink {
   const path = ownDir === null ? inDataDir : join(ownDir, LINK_NAME);
   let target: string | null = null;
 
+  function set(socketPath: string): void {
+    if (ownDir !== null) makeOwnDir(ownDir);
+    const next = `${path}.new`;
+    rmSync(next, { force: true });
+    symlinkSync(socketPath, next);
+    renameSync(next, path);
+    target = socketPath;
+  }
+
   return {
     path,
     ownDir,
-    pointTo(socketPath) {
-      if (ownDir !== null) makeOwnDir(ownDir);
+    async pointTo(socketPath) {
       const before = readLink(path);
-      const next = `${path}.new`;
-      rmSync(next, { force: true });
-      symlinkSync(socketPath, next);
-      renameSync(next, path);
-      target = socketPath;
-      // Left by a service that was killed together with its engine.
-      if (before !== null && before !== socketPath) removeSocketDir(before);
+      set(socketPath);
+      // Left by a service that was killed together with its engine, unless somebody serves it: a
+      // copy of a data directory has a copy of the link, which leads to the original's engine.
+      if (before !== null && before !== socketPath && !(await mayBeServed(before)))
+        removeSocketDir(before);
+    },
+    leadsToSocket() {
+      if (target === null || !existsSync(target)) return false;
+      try {
+        if (readLink(path) !== target) set(target);
+        return true;
+      } catch (error) {
+        // The folder is gone, or can't be written to any more.
+        if (nodeCodeOf(error) === '') throw error;
+        return false;
+      }
     },
     remove() {
       // Until then what is there is another's: of a service that has the data directory open.
@@ -110,6 +130,18 @@ function isOurDir(path: string): boolean {
 /** Removes the folder of a link; by the engine's host, when the service that made it was killed. */
 export function removeOwnDir(dir: string): void {
   if (basename(dir).startsWith(OWN_DIR)) rmSync(dir, { recursive: true, force: true });
+}
+
+/** Only a refused connection says that nobody listens: an engine that hangs has a full queue instead. */
+function mayBeServed(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = connect(socketPath);
+    connection.once('connect', () => {
+      connection.destroy();
+      resolve(true);
+    });
+    connection.once('error', (error) => resolve(nodeCodeOf(error) !== 'ECONNREFUSED'));
+  });
 }
 
 /** In a folder that others can write to, they could put a socket of their own in our place. */
