@@ -3,6 +3,7 @@
  * at once. The only reader of `process.env`.
  */
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type SigningConfig, signingConfig } from './config-signing.js';
 import { type Values, type VariableName, variables } from './config-variables.js';
 import { normalizeEmail } from './email.js';
@@ -12,6 +13,7 @@ export interface Config {
   readonly host: string | undefined;
   /** null = the embedded engine in `dataDir`. */
   readonly mongodbUri: string | null;
+  /** Absolute. */
   readonly dataDir: string;
   readonly signing: SigningConfig;
   readonly tokenIssuer: string;
@@ -109,7 +111,8 @@ function assemble(
     port: values.PORT,
     host: values.HOST,
     mongodbUri: values.MONGODB_URI ?? values.DATABASE_URI ?? null,
-    dataDir: values.DATA_DIR,
+    // Absolute, so that every message says where it really is.
+    dataDir: resolve(values.DATA_DIR),
     signing: Object.freeze(signingConfig(values, wasSet, problems)),
     tokenIssuer: values.TOKEN_ISSUER,
     tokenAudience: values.TOKEN_AUDIENCE,

@@ -14,7 +14,7 @@ import { createPasswordHasher, type PasswordHasher } from './auth/password-hash.
 import { createPasswordSignIn } from './auth/sign-in.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
-import { readinessOf } from './http/readiness.js';
+import { type Readiness, readinessOf } from './http/readiness.js';
 import { createDatabaseProbe, type DatabaseProbe } from './observability/database-probe.js';
 import { createCors } from './http/cors.js';
 import type { Logger } from './observability/logger.js';
@@ -30,6 +30,7 @@ import {
 import { createRevoker, type Revoker } from './revocation/revoke.js';
 import { createRevocationSync, type RevocationSync } from './revocation/sync.js';
 import type { Store } from './store/connect.js';
+import type { Cutoff } from './store/cutoffs.js';
 import { createRefusalLog } from './routes/refusal-log.js';
 import { createVerifyEndpoint } from './routes/verify.js';
 import type { TokenRecord } from './store/records.js';
@@ -80,11 +81,21 @@ interface ServiceOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Is told of what is durable. */
+  readonly witness?: RevocationWitness;
+  /** What `/readyz` says of the disk, where the database is on ours; from memory. */
+  readonly diskSpace?: () => NonNullable<Readiness['disk']>;
+}
+
+export interface RevocationWitness {
+  revoked(record: TokenRecord): void;
+  cutOff(cutoff: Cutoff): void;
 }
 
 const ALREADY_REVOKED = 'its scope, session or id had been revoked before it was recorded';
 
-export function createService({ config, keys, store, clock, log }: ServiceOptions): Service {
+export function createService(options: ServiceOptions): Service {
+  const { config, keys, store, clock, log, witness } = options;
   const { retentionSeconds } = config;
   const seal = createSeal(store.seal.secret);
   const index = createRevocationIndex({
@@ -114,8 +125,12 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     clock,
     log,
     ownIssuer: config.tokenIssuer,
+    onDurable: (record) => witness?.revoked(record),
     onRevoked: audit.revoked,
-    onScopeRevoked: audit.scopeRevoked,
+    onScopeRevoked(cutoff, act) {
+      witness?.cutOff(cutoff);
+      audit.scopeRevoked(cutoff, act);
+    },
   });
   const standing = createStanding({
     users: store.users,
@@ -316,17 +331,17 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
       index,
       clock,
       log,
+      onDurable: (cutoff) => witness?.cutOff(cutoff),
       onLowered: audit.cutoffLowered,
     }),
     audit,
     isUsable: (claims) => !hasExpired(claims.expiresAt, clock()) && !index.isRevoked(claims),
     onStop: (stop) => void stopFirst.push(stop),
     readiness: () =>
-      readinessOf({
-        running: !stopping,
-        revocationIndex: index.isFresh,
-        store: probe.answers,
-      }),
+      readinessOf(
+        { running: !stopping, revocationIndex: index.isFresh, store: probe.answers },
+        options.diskSpace?.(),
+      ),
   });
 
   return {

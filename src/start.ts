@@ -3,20 +3,25 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ensureAdministrator, type NewAdministrator } from './auth/first-administrator.js';
-import { systemClock } from './clock.js';
+import { systemClock, untilSecondAfter } from './clock.js';
 import type { Config } from './config.js';
 import { ServiceError } from './errors.js';
+import { createDrain } from './http/drain.js';
 import { createGate } from './http/gate.js';
 import type { Logger } from './observability/logger.js';
 import { createService, type Service } from './service.js';
+import type { Beginning } from './store/beginning.js';
 import { openStore, type Store } from './store/connect.js';
+import { type DiskWatch, watchDisk } from './store/embedded/disk.js';
 import { type Engine, startEngine } from './store/embedded/engine.js';
 import {
   assertSameDatabase,
   DatabaseLostError,
   markInitialized,
 } from './store/embedded/initialized.js';
+import { openWitness, type Witness } from './store/embedded/witness.js';
 import type { MendingProgress } from './store/mending.js';
+import { NO_STOP_REQUESTS, type StopRequests } from './stop-requests.js';
 import { StoreRefusedError } from './store/refusals.js';
 import { createRsaKeys, createSecretKeys, type SigningKeys } from './tokens/keys.js';
 import { readOrMakeSecret } from './tokens/secret-file.js';
@@ -32,44 +37,97 @@ export interface Instance {
 
 const SWEEP_EVERY_MS = 3_600_000;
 const WAIT_FOR_DATABASE_MS = 30_000;
-const DRAIN_MS = 8000;
 /** What is on its way when the stop begins is still let in. */
 const LINGER_MS = 250;
 const ASK_AGAIN_MS = 500;
+/** So long a step of the start may go on when the process is asked to stop. */
+const ABANDON_AFTER_MS = 3000;
 
-/** @throws when anything it needs can't be had; whatever was started is stopped then. */
-export async function start(config: Config, log: Logger): Promise<Instance> {
+type Stopping = Pick<StopRequests, 'asked' | 'hurry'>;
+
+/**
+ * @throws when anything it needs can't be had, or when it is asked to stop before it is ready;
+ * whatever was started is stopped then.
+ */
+export async function start(
+  config: Config,
+  log: Logger,
+  stopping: Stopping = NO_STOP_REQUESTS,
+): Promise<Instance> {
   const cleanups: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
   };
+  let fail = (_error: Error) => {};
+  const failed = new Promise<never>((_resolve, reject) => {
+    fail = reject;
+  });
   try {
-    return await startParts(config, log, cleanups, stop);
+    return await Promise.race([
+      startParts(config, log, cleanups, { stop, fail, stopping }),
+      failed,
+      abandoned(stopping.asked),
+    ]);
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
+/** Rejects when a step goes on for too long after the process was asked to stop: one may wait for a database. */
+function abandoned(asked: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    asked.addEventListener(
+      'abort',
+      () => setTimeout(() => reject(asked.reason as Error), ABANDON_AFTER_MS).unref(),
+      { once: true },
+    );
+  });
+}
+
 async function startParts(
   config: Config,
   log: Logger,
   cleanups: (() => Promise<unknown>)[],
-  stop: () => Promise<void>,
+  {
+    stop,
+    fail,
+    stopping: { asked, hurry },
+  }: { stop: () => Promise<void>; fail: (error: Error) => void; stopping: Stopping },
 ): Promise<Instance> {
+  asked.throwIfAborted();
   let engine: Engine | null = null;
   let onEngineBack = () => {};
   if (config.mongodbUri === null) {
-    engine = await startEngine({ dataDir: config.dataDir, log, onRestart: () => onEngineBack() });
+    engine = await startEngine({
+      dataDir: config.dataDir,
+      log,
+      onRestart: () => onEngineBack(),
+      // Damaged files make it end again and again, as soon as they are read.
+      onCrash: fail,
+    });
     cleanups.push(engine.stop);
+    asked.throwIfAborted();
   }
-  const store = await reachStore(config.mongodbUri ?? engine?.uri ?? '', log);
+  const store = await reachStore(config.mongodbUri ?? engine?.uri ?? '', log, asked);
   cleanups.push(store.close);
+  asked.throwIfAborted();
   const gate = createGate();
   let service: Service | null = null;
   let databaseId: string | null = null;
+  let witness: Witness | null = null;
+  let disk: DiskWatch | null = null;
   if (engine) {
-    const assertSame = () => assertSameDatabase(config.dataDir, store, databaseId);
+    const own = openWitness({ dataDir: config.dataDir, clock: systemClock, log });
+    witness = own;
+    cleanups.push(own.stop);
+    disk = watchDisk({ dataDir: config.dataDir, log });
+    cleanups.push(async () => disk?.stop());
+    const assertSame = async () => {
+      await assertSameDatabase(config.dataDir, store, databaseId);
+      // At the start the loaded list is asked instead.
+      if (databaseId !== null) await own.assertStored(store);
+    };
     const watch = watchEngine({ store, assertSame, log }, (error) => {
       log.fatal({ err: error }, 'the database was lost; nothing is answered any more');
       gate.shut('the database was lost; restore it from a backup and start again');
@@ -80,8 +138,17 @@ async function startParts(
     // Before anything is read from it, or written to it.
     await assertSame();
   }
+  const { refusesUntil } = await beginDatabase(config, store, log);
 
-  service = createService({ config, keys: keysOf(config), store, clock: systemClock, log });
+  service = createService({
+    config,
+    keys: keysOf(config),
+    store,
+    clock: systemClock,
+    log,
+    ...(witness ? { witness } : {}),
+    ...(disk ? { diskSpace: () => disk.space } : {}),
+  });
   const { stop: stopService, announceStop } = service;
   cleanups.push(() =>
     stopService().catch((error: unknown) =>
@@ -92,9 +159,13 @@ async function startParts(
   // Listening comes first: a port that is taken must not cost the generated password. Until
   // everything that can refuse the start has been asked, every request is answered 503.
   const server = createServer({ connectionsCheckingInterval: 1000 }, gate.handler);
+  const drain = createDrain(server);
   await listen(server, config);
-  cleanups.push(() => drain(server));
+  cleanups.push(() => drain.end(hurry));
   await service.sync.load();
+  asked.throwIfAborted();
+  witness?.assertKnown(service.index);
+  await witness?.start();
   const newAdministrator = await ensureAdministrator(store.users, service.hasher, {
     email: config.adminEmail,
     password: config.adminPassword,
@@ -103,6 +174,8 @@ async function startParts(
     databaseId = await markInitialized(config.dataDir, store);
     cleanups.push(sweepPeriodically(store, log));
   }
+  // Other issuers know the time to the second: what they sign from now on is from a later one.
+  if (refusesUntil !== null) await untilSecondAfter(refusesUntil);
   service.sync.start();
   service.probe.start();
   service.marker.wake();
@@ -110,9 +183,27 @@ async function startParts(
 
   cleanups.push(async () => {
     announceStop();
-    await delay(LINGER_MS);
+    await delay(LINGER_MS, undefined, { signal: hurry }).catch(() => undefined);
   });
   return { address: addressOf(server, config.host), newAdministrator, stop };
+}
+
+/** A database that was never used before knows nothing of what was revoked: it begins with a cut-off. */
+async function beginDatabase(config: Config, store: Store, log: Logger): Promise<Beginning> {
+  const beginning = await store.beginning.begin();
+  const { isNew, refusesUntil } = beginning;
+  if (!isNew || refusesUntil === null) return beginning;
+  const { signing, mongodbUri, dataDir } = config;
+  const where =
+    mongodbUri === null
+      ? `in ${dataDir}; if one that holds data was expected, check DATA_DIR and what is mounted there`
+      : 'on the MongoDB server; if one that holds data was expected, check the name in MONGODB_URI and the volume of the server';
+  // With a secret that was made just now, nothing earlier could be good.
+  const level = signing.algorithm === 'HS256' && signing.secret === null ? 'info' : 'warn';
+  log[level](
+    `a new database begins ${where}. It knows nothing of what was revoked before: every token issued until ${refusesUntil.toISOString()} is refused`,
+  );
+  return beginning;
 }
 
 /**
@@ -157,7 +248,7 @@ function watchEngine(
 }
 
 /** Waits for a database that is starting at the same time, as with docker compose. */
-async function reachStore(uri: string, log: Logger): Promise<Store> {
+async function reachStore(uri: string, log: Logger, asked: AbortSignal): Promise<Store> {
   const deadline = performance.now() + WAIT_FOR_DATABASE_MS;
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -169,11 +260,11 @@ async function reachStore(uri: string, log: Logger): Promise<Store> {
       });
     } catch (error) {
       // Only what may pass by itself is waited for.
-      if (error instanceof StoreRefusedError) throw error;
+      if (error instanceof StoreRefusedError || asked.aborted) throw error;
       if (!(error instanceof ServiceError) || performance.now() > deadline)
         throw unreachable(error);
       log.warn({ err: error, attempt }, 'the database does not answer yet; trying again');
-      await delay(500);
+      await delay(500, undefined, { signal: asked });
     }
   }
 }
@@ -242,16 +333,6 @@ function describeListenError(error: NodeJS.ErrnoException, port: number): Error 
   return new Error(`Can't listen on port ${port}: ${error.message}. Check HOST and PORT.`, {
     cause: error,
   });
-}
-
-/** Requests in flight get some seconds to finish; connections end as soon as they are idle. */
-async function drain(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  const closeIdle = setInterval(() => server.closeIdleConnections(), 20);
-  const force = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
-  await closed;
-  clearInterval(closeIdle);
-  clearTimeout(force);
 }
 
 function addressOf(server: Server, host: string | undefined): string {

@@ -2,7 +2,7 @@
 import { createPrivateKey, generateKeyPairSync, type KeyPairKeyObjectResult } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import jwt from 'jsonwebtoken';
 import { type Config, ConfigError, parseConfig } from '../src/config.js';
@@ -44,7 +44,7 @@ const DEFAULTS: Config = {
   port: 3000,
   host: undefined,
   mongodbUri: null,
-  dataDir: './data',
+  dataDir: resolve('./data'),
   signing: { algorithm: 'HS256', secret: null, weakness: null },
   tokenIssuer: 'https://tiledesk.com',
   tokenAudience: 'https://tiledesk.com',

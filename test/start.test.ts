@@ -60,12 +60,12 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-function freshToken(): string {
+function freshToken(aheadSeconds = 0): string {
   return mint({
     jti: createJti(Date.now()),
     _id: 'holder',
     iss: 'https://tiledesk.com',
-    iat: Math.floor(Date.now() / 1000),
+    iat: Math.floor(Date.now() / 1000) + aheadSeconds,
   });
 }
 
@@ -106,16 +106,15 @@ const portOf = ({ address }: ServiceProcess) => Number(new URL(address).port);
 describe('a start', () => {
   it('answers nothing but 503 until the administrator can sign in, from the first moment on', async () => {
     const port = await freePort();
-    const token = freshToken();
     let failed = false;
     const starting = start(port);
     starting.catch(() => (failed = true));
     const seen: string[] = [];
     /** The first thing that is no 503, and what the administrator is answered right after it. */
-    const poll = async (path: string, authorization: string) => {
+    const poll = async (path: string, authorization: () => string) => {
       const agent = new Agent({ keepAlive: true });
       while (!failed) {
-        const answer = await ask(port, path, { authorization, agent });
+        const answer = await ask(port, path, { authorization: authorization(), agent });
         if (answer !== null && answer.status !== 503) {
           const signedIn = await ask(port, '/v3/jwt/history', { authorization: BASIC });
           seen.push(`${path} ${answer.status}, administrator ${signedIn?.status}`);
@@ -127,9 +126,10 @@ describe('a start', () => {
       }
     };
     const polls = Promise.all([
-      ...Array.from({ length: 3 }, () => poll('/readyz', '')),
-      ...Array.from({ length: 3 }, () => poll('/auth/verify', `JWT ${token}`)),
-      poll('/v3/jwt/history', `JWT ${token}`),
+      ...Array.from({ length: 3 }, () => poll('/readyz', () => '')),
+      // From the second after this one: those from before the database began are refused.
+      ...Array.from({ length: 3 }, () => poll('/auth/verify', () => `JWT ${freshToken(1)}`)),
+      poll('/v3/jwt/history', () => `JWT ${freshToken(1)}`),
     ]);
     const service = await starting;
     await polls;
@@ -143,8 +143,8 @@ describe('a start', () => {
 
   it('that is refused, as the database was emptied, lets no revoked token through', async () => {
     const port = await freePort();
-    const token = freshToken();
     const first = await start(port);
+    const token = freshToken();
     const authorization = `JWT ${token}`;
     const revoke = { method: 'DELETE', authorization };
     expect((await ask(port, `/v3/jwt/history/${jtiOf(token)}`, revoke))?.status).toBe(200);

@@ -3,25 +3,44 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parseConfig } from '../config.js';
 import { createLogger } from '../observability/logger.js';
 import { type Instance, start } from '../start.js';
+import { listenForStopRequests } from '../stop-requests.js';
 
+/** Where there is no curl, as in the image. */
+const CURL = fileURLToPath(new URL('./curl.js', import.meta.url));
+const STAND_IN = 'command -v curl >/dev/null || curl() { "$NODE" "$CURL" "$@"; }';
+
+const requests = listenForStopRequests();
 const dataDir = mkdtempSync(join(tmpdir(), 'jwt-history-demo-'));
 let instance: Instance | null = null;
 try {
   instance = await start(
     parseConfig({ DATA_DIR: dataDir, PORT: '0', HOST: '127.0.0.1' }),
     createLogger({ level: 'silent' }),
+    requests,
   );
-  await tellStory(instance);
+  await Promise.race([tellStory(instance), interrupted()]);
 } catch (error) {
   process.exitCode = 1;
-  console.error(`The demo failed: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(
+    requests.asked.aborted
+      ? 'The demo was interrupted.'
+      : `The demo failed: ${error instanceof Error ? error.message : String(error)}`,
+  );
 } finally {
   await instance?.stop();
   rmSync(dataDir, { recursive: true, force: true });
+}
+// What was interrupted may still wait for an answer.
+process.exit();
+
+async function interrupted(): Promise<never> {
+  const { err } = await requests.first;
+  throw new Error('interrupted', { cause: err });
 }
 
 async function tellStory({ address, newAdministrator }: Instance): Promise<void> {
@@ -83,12 +102,12 @@ function createShell(variables: Record<string, string>) {
 
 async function execute(command: string, variables: Record<string, string>): Promise<string> {
   try {
-    const { stdout } = await promisify(execFile)('sh', ['-c', command], {
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin', ...variables },
+    const { stdout } = await promisify(execFile)('sh', ['-c', `${STAND_IN}\n${command}`], {
+      env: { PATH: '/usr/local/bin:/usr/bin:/bin', NODE: process.execPath, CURL, ...variables },
     });
     return stdout;
   } catch (error) {
-    throw new Error(`this command failed (is curl installed?): ${command}`, { cause: error });
+    throw new Error(`this command failed: ${command}`, { cause: error });
   }
 }
 

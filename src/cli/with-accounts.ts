@@ -3,15 +3,16 @@ import { type Accounts, createAccounts } from '../accounts/accounts.js';
 import { createTrail } from '../audit/trail.js';
 import { createPasswordHasher, type PasswordHasher } from '../auth/password-hash.js';
 import { systemClock } from '../clock.js';
-import { loadConfig } from '../config.js';
-import { createLogger } from '../observability/logger.js';
+import type { Config } from '../config.js';
+import { createLogger, type Logger } from '../observability/logger.js';
 import { createCutoffMarker } from '../revocation/cutoff-marker.js';
 import { createRevocationIndex } from '../revocation/revocation-index.js';
 import { createRevoker } from '../revocation/revoke.js';
-import { openStore } from '../store/connect.js';
-import { startEngine } from '../store/embedded/engine.js';
+import type { Store } from '../store/connect.js';
 import { assertSameDatabase } from '../store/embedded/initialized.js';
+import { openWitness, type Witness } from '../store/embedded/witness.js';
 import type { UserStore } from '../store/users.js';
+import { assertThereIsData, assertUsed, withStore } from './with-store.js';
 
 export interface AccountTools {
   readonly accounts: Accounts;
@@ -25,42 +26,64 @@ export interface AccountTools {
  * @throws what `work` throws, and Error when the database can't be opened.
  */
 export async function withAccounts<T>(work: (tools: AccountTools) => Promise<T>): Promise<T> {
-  const { mongodbUri, dataDir, tokenIssuer, retentionSeconds, passwordHash } = loadConfig();
-  const log = createLogger({ level: 'silent' });
-  const engine = mongodbUri === null ? await startEngine({ dataDir }) : null;
-  try {
-    const clock = systemClock;
-    const store = await openStore({ uri: mongodbUri ?? engine?.uri ?? '', clock });
-    // Nobody asks this one: what is revoked is for the instances to read.
-    const index = createRevocationIndex({ clock, ownIssuer: tokenIssuer, staleAfterMs: 0 });
-    const marker = createCutoffMarker({ store, log });
-    const trail = createTrail({ events: store.events, clock, log, retentionSeconds });
-    const accounts = createAccounts({
-      users: store.users,
-      revoker: createRevoker({ store, marker, index, clock, log, ownIssuer: tokenIssuer }),
-      standing: {
-        block: (id) => index.blockUsers([id]),
-        unblock: (id) => index.unblockUsers([id]),
-        isBlocked: () => false,
-      },
-      forgetVerified: () => undefined,
-      trail,
-      log,
-    });
-    const { bcryptCost } = store.users;
-    const hasher = createPasswordHasher({ form: passwordHash, bcryptCost, clock });
+  assertThereIsData();
+  return withStore(async (store, config) => {
+    const log = createLogger({ level: 'silent' });
+    const { mongodbUri, dataDir } = config;
+    const witness = mongodbUri === null ? openWitness({ dataDir, clock: systemClock, log }) : null;
+    // An administrator in it would make an emptied database look like one that holds data.
+    if (witness) await assertSameDatabase(dataDir, store);
+    await assertUsed(store, config);
+    await witness?.assertStored(store);
+    await witness?.start();
     try {
-      // An administrator in it would make an emptied database look like one that holds data.
-      if (engine !== null) await assertSameDatabase(dataDir, store);
-      return await work({ accounts, users: store.users, hasher });
+      return await workOn(store, config, { log, witness }, work);
     } finally {
-      // What isn't marked by then is marked by the service, at its next start at the latest.
-      await marker.settled();
-      await marker.stop();
-      await trail.flush();
-      await store.close();
+      await witness?.stop();
     }
+  });
+}
+
+async function workOn<T>(
+  store: Store,
+  { tokenIssuer, retentionSeconds, passwordHash }: Config,
+  { log, witness }: { log: Logger; witness: Witness | null },
+  work: (tools: AccountTools) => Promise<T>,
+): Promise<T> {
+  const clock = systemClock;
+  // Nobody asks this one: what is revoked is for the instances to read.
+  const index = createRevocationIndex({ clock, ownIssuer: tokenIssuer, staleAfterMs: 0 });
+  const marker = createCutoffMarker({ store, log });
+  const trail = createTrail({ events: store.events, clock, log, retentionSeconds });
+  const accounts = createAccounts({
+    users: store.users,
+    revoker: createRevoker({
+      store,
+      marker,
+      index,
+      clock,
+      log,
+      ownIssuer: tokenIssuer,
+      onDurable: (record) => witness?.revoked(record),
+      onScopeRevoked: (cutoff) => witness?.cutOff(cutoff),
+    }),
+    standing: {
+      block: (id) => index.blockUsers([id]),
+      unblock: (id) => index.unblockUsers([id]),
+      isBlocked: () => false,
+    },
+    forgetVerified: () => undefined,
+    trail,
+    log,
+  });
+  const { bcryptCost } = store.users;
+  const hasher = createPasswordHasher({ form: passwordHash, bcryptCost, clock });
+  try {
+    return await work({ accounts, users: store.users, hasher });
   } finally {
-    await engine?.stop();
+    // What isn't marked by then is marked by the service, at its next start at the latest.
+    await marker.settled();
+    await marker.stop();
+    await trail.flush();
   }
 }

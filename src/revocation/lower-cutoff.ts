@@ -25,6 +25,8 @@ interface Dependencies {
   readonly index: Pick<RevocationIndex, 'followLowered'>;
   readonly clock: Clock;
   readonly log: Logger;
+  /** This is durable now; it may neither wait nor throw. */
+  readonly onDurable?: (cutoff: Cutoff) => void;
   /** It was done; it may neither wait nor throw. */
   readonly onLowered: (
     scope: Pick<CutoffScope, 'userId' | 'applicationId'>,
@@ -42,7 +44,10 @@ export function createLowerCutoff(deps: Dependencies): LowerCutoff {
     const everyKind = { ...scope, sessionsOnly: false };
     const at = (await store.tokens.newestIssuedAt(everyKind, now, beyond)) ?? now;
     const lowered = await store.cutoffs.lower(scope, { beyond, at });
-    for (const cutoff of lowered) index.followLowered(cutoff);
+    for (const cutoff of lowered) {
+      deps.onDurable?.(cutoff);
+      index.followLowered(cutoff);
+    }
     if (lowered.length === 0) return null;
     deps.onLowered(scope, context);
     const { by, reason, via, requestId } = context;

@@ -3,6 +3,7 @@ import mongoose, { type Connection } from 'mongoose';
 import type { Clock } from '../clock.js';
 import { ServiceError } from '../errors.js';
 import { type ActivityStore, createActivityStore } from './activity.js';
+import { type BeginningStore, createBeginningStore } from './beginning.js';
 import { createCutoffStore, type CutoffStore } from './cutoffs.js';
 import { createEventStore, type EventStore } from './events.js';
 import type { Report } from './indexes.js';
@@ -31,6 +32,7 @@ export interface Store {
   readonly activity: ActivityStore;
   readonly identity: IdentityStore;
   readonly seal: SealSecret;
+  readonly beginning: BeginningStore;
   readonly knownUsers: KnownUserStore;
   /** The time by the database's clock. @throws ServiceError 503 */
   time(): Promise<Date>;
@@ -124,7 +126,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const mendings = [...ID_MENDINGS, ...timeMendings(seal.since)];
     await mendStore(context, mendings, onMending ?? (() => undefined));
     sealedSince = seal.since.getTime();
-    return { ...collections, seal, ...lifecycle(connection, connect, operations) };
+    const own = lifecycle(connection, connect, operations);
+    const beginning = createBeginningStore({ ...context, cutoffs, time: own.time });
+    return { ...collections, seal, beginning, ...own };
   } catch (error) {
     await connection.close(true);
     throw toRefusal(error) ?? error;

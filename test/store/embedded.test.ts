@@ -4,6 +4,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -24,7 +26,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import mongoose from 'mongoose';
 import { EngineError } from '../../src/store/embedded/engine-error.js';
-import { startEngine, type Engine } from '../../src/store/embedded/engine.js';
+import { startEngine, type Engine, type EngineOptions } from '../../src/store/embedded/engine.js';
 import { ElfError, withoutGlibc238 } from '../../src/store/embedded/elf.js';
 import { adaptedCopy, isGlibcTooOld, type EngineFiles } from '../../src/store/embedded/glibc.js';
 import { loadEngine } from '../../src/store/embedded/load.js';
@@ -51,8 +53,8 @@ function newPath(): string {
   return join(scratch, String(++count));
 }
 
-async function start(dataDir: string): Promise<Engine> {
-  const engine = await startEngine({ dataDir, cacheDir });
+async function start(dataDir: string, options: Partial<EngineOptions> = {}): Promise<Engine> {
+  const engine = await startEngine({ dataDir, cacheDir, ...options });
   engines.push(engine);
   return engine;
 }
@@ -379,6 +381,100 @@ describe('the engine', () => {
     expect(existsSync(left)).toBe(false);
   });
 
+  it('leaves an engine alone whose data directory was copied, with the link to its socket', async () => {
+    const dataDir = newPath();
+    const engine = await start(dataDir);
+    const socket = readlinkSync(linkOf(engine));
+    const copy = newPath();
+    cpSync(dataDir, copy, { recursive: true, verbatimSymlinks: true });
+    expect(readlinkSync(join(copy, 'engine.sock'))).toBe(socket);
+    const other = await start(copy);
+    expect(readlinkSync(linkOf(other))).not.toBe(socket);
+    // Also one that hangs, and doesn't take connections at the moment.
+    const again = newPath();
+    cpSync(dataDir, again, { recursive: true, verbatimSymlinks: true });
+    process.kill(hostPid(engine), 'SIGSTOP');
+    await (await start(again)).stop();
+    process.kill(hostPid(engine), 'SIGCONT');
+    expect(existsSync(socket)).toBe(true);
+    await (await connect(engine)).collection('records').insertOne({}, { writeConcern });
+    await other.stop();
+    expect(existsSync(socket)).toBe(true);
+    await (await connect(engine)).collection('records').insertOne({}, { writeConcern });
+  });
+
+  const lookedAtOften = { everyMs: 10, hungAfterMs: 30_000, clock: () => performance.now() };
+
+  it('is replaced when its socket was deleted, and its link is put back', async () => {
+    const engine = await start(newPath(), { watch: lookedAtOften });
+    const first = hostPid(engine);
+    rmSync(linkOf(engine));
+    await until('the link is back', () => existsSync(linkOf(engine)), 30_000);
+    expect(hostPid(engine)).toBe(first);
+    const lines: string[] = [];
+    const logged = await start(newPath(), {
+      watch: lookedAtOften,
+      log: { info: (_, line) => lines.push(line), warn: (_, line) => lines.push(line) },
+    });
+    const second = hostPid(logged);
+    // As a cleaner of temporary folders does.
+    rmSync(dirname(readlinkSync(linkOf(logged))), { recursive: true });
+    await until('another engine', () => lines.length === 2, 30_000);
+    expect(lines).toEqual([
+      'the embedded engine was ended, as its socket is gone; it is started again',
+      'the embedded engine is back',
+    ]);
+    expect(isAlive(second)).toBe(false);
+    await (await connect(logged)).collection('records').insertOne({}, { writeConcern });
+  });
+
+  it('is replaced when it hangs for 30 s, not before, and says so once', async () => {
+    const lines: string[] = [];
+    let now = 0;
+    let looks = 0;
+    const engine = await start(newPath(), {
+      watch: { everyMs: 10, hungAfterMs: 30_000, clock: () => (looks++, now) },
+      log: { info: (_, line) => lines.push(line), warn: (_, line) => lines.push(line) },
+    });
+    const hung = hostPid(engine);
+    process.kill(hung, 'SIGSTOP');
+    /** Each look, and each question, reads the clock once. */
+    const lookedAgain = (seen = looks) =>
+      until('it was looked at', () => looks >= seen + 4, 30_000);
+    await lookedAgain();
+    for (; now < 29_000; now += 5_000) await lookedAgain();
+    now = 29_000;
+    await lookedAgain();
+    expect(isAlive(hung)).toBe(true);
+    now = 36_000;
+    await until('another engine', () => lines.length === 2, 30_000);
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /^the embedded engine was ended, as it has not answered for \d\d s; it is started again$/,
+      ),
+      'the embedded engine is back',
+    ]);
+    expect(isAlive(hung)).toBe(false);
+    await (await connect(engine)).collection('records').insertOne({}, { writeConcern });
+  });
+
+  it('is given its time anew when the whole machine stood still', async () => {
+    let now = 0;
+    let looks = 0;
+    const engine = await start(newPath(), {
+      watch: { everyMs: 10, hungAfterMs: 30_000, clock: () => (looks++, now) },
+    });
+    const pid = hostPid(engine);
+    process.kill(pid, 'SIGSTOP');
+    await until('it was looked at', () => looks > 5, 30_000);
+    now = 3_600_000;
+    const seen = looks;
+    await until('it was looked at', () => looks > seen + 5, 30_000);
+    process.kill(pid, 'SIGCONT');
+    await (await connect(engine)).collection('records').insertOne({}, { writeConcern });
+    expect(engine.hostPid()).toBe(pid);
+  });
+
   it('refuses a directory that another has open, and leaves that one alone', async () => {
     const dataDir = newPath();
     const engine = await start(dataDir);
@@ -417,11 +513,50 @@ describe('the engine', () => {
     expect(existsSync(linkDir)).toBe(linkDir.startsWith(scratch));
   });
 
+  it('lets nobody else read the database, also in a directory that is open to all', async () => {
+    const dataDir = newPath();
+    mkdirSync(dataDir);
+    chmodSync(dataDir, 0o755);
+    const elsewhere = join(scratch, `${++count}`);
+    writeFileSync(elsewhere, 'not ours', { mode: 0o644 });
+    symlinkSync(elsewhere, join(dataDir, 'initialized'));
+    writeFileSync(join(dataDir, 'notes of the operator'), '', { mode: 0o644 });
+    const lines: string[] = [];
+    const log = { info: () => undefined, warn: (_: object, line: string) => lines.push(line) };
+    const engine = await start(dataDir, { log });
+    await (await connect(engine)).collection('records').insertOne({}, { writeConcern });
+    const db = join(dataDir, 'db');
+    const openToOthers = () =>
+      ['', ...readdirSync(db, { recursive: true, encoding: 'utf8' })].filter(
+        (name) => (statSync(join(db, name)).mode & 0o077) !== 0,
+      );
+    expect(openToOthers()).toEqual([]);
+    expect(lines).toEqual([]);
+    await engine.stop();
+    // As an earlier version left it.
+    spawnSync('chmod', ['-R', 'go+rX', db]);
+    writeFileSync(join(dataDir, 'signing-secret'), 'secret', { mode: 0o644 });
+    expect(openToOthers().length).toBeGreaterThan(3);
+    await start(dataDir, { log });
+    expect(openToOthers()).toEqual([]);
+    expect(lines).toEqual([
+      expect.stringMatching(/^other users could read \S+\/db and \d+ more: closed to them now$/),
+    ]);
+    const modeOf = (path: string) => statSync(path).mode & 0o777;
+    expect(modeOf(join(dataDir, 'signing-secret'))).toBe(0o600);
+    expect([dataDir, elsewhere, join(dataDir, 'notes of the operator')].map(modeOf)).toEqual([
+      0o755, 0o644, 0o644,
+    ]);
+  });
+
   it('keeps its link out of a directory that others can write to', async () => {
     const dataDir = newPath();
     mkdirSync(dataDir);
     spawnSync('chmod', ['777', dataDir]);
-    const engine = await start(dataDir);
+    const lines: string[] = [];
+    const log = { info: () => undefined, warn: (_: object, line: string) => lines.push(line) };
+    const engine = await start(dataDir, { log });
+    expect(lines).toEqual([expect.stringContaining(`other users can write to ${dataDir}`)]);
     expect(dirname(linkOf(engine))).not.toBe(dataDir);
     expect(statSync(dirname(linkOf(engine))).mode & 0o777).toBe(0o700);
   });

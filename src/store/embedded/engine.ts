@@ -1,12 +1,15 @@
 // MongoDB's engine on a folder of this machine, in a process of its own that is started again
 // whenever it dies, behind one address that stays the same.
 
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EngineError, messageOf, openFailed } from './engine-error.js';
-import { startHostProcess, type HostProcess } from './host-process.js';
+import { type FreeBytes, freeBytesIn, megabytes, NEEDED_FOR_INDEXES_BYTES } from './disk.js';
+import { EngineError, hasEndedItself, messageOf, openFailed } from './engine-error.js';
+import { USUAL_TIMING, watchEngine, type WatchTiming } from './engine-watch.js';
+import { type HostExit, type HostProcess, startHostProcess, toCrash } from './host-process.js';
+import { closeToOthers } from './modes.js';
 import { createSocketLink, type SocketLink } from './socket-link.js';
 
 /** The engine makes `embedded-mongodb-XXXXXX/mongodb.sock` there, of at most 107 bytes in all. */
@@ -27,6 +30,11 @@ export interface EngineOptions {
   log?: EngineLog;
   /** Called when the engine serves again after it had died. */
   onRestart?: () => void;
+  /** Called each time it ended itself, before it is started again. */
+  onCrash?: (error: EngineError) => void;
+  /** When it is taken for hung. */
+  watch?: WatchTiming;
+  freeBytes?: FreeBytes;
 }
 
 export interface Engine {
@@ -42,32 +50,34 @@ export interface Engine {
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const dataDir = resolve(options.dataDir);
   const cacheDir = resolve(options.cacheDir ?? join(dataDir, '.engine'));
-  prepare(dataDir);
-  const startHost = () => startHostProcess({ dataDir, databaseDir: join(dataDir, 'db'), cacheDir });
+  prepare(dataDir, options.log);
+  assertRoomForIndexes(dataDir, options.freeBytes ?? freeBytesIn);
+  const link = createSocketLink(dataDir);
+  const databaseDir = join(dataDir, 'db');
+  const startHost = () =>
+    startHostProcess({ dataDir, databaseDir, cacheDir, linkDir: link.ownDir });
 
   const host = startHost();
-  let link: SocketLink | undefined;
   try {
-    const socketPath = await host.ready;
-    link = createSocketLink(dataDir);
-    link.pointTo(socketPath);
+    await link.pointTo(await host.ready);
   } catch (error) {
-    link?.remove();
+    link.remove();
     await host.stop();
     throw error instanceof EngineError ? error : openFailed(dataDir, messageOf(error), error);
   }
-  const supervisor = supervise(host, startHost, link, options);
+  const supervisor = supervise(host, startHost, link, { ...options, dataDir });
   return {
     uri: `mongodb://${encodeURIComponent(link.path)}/?directConnection=true`,
     ...supervisor,
   };
 }
 
-function prepare(dataDir: string): void {
+function prepare(dataDir: string, log: EngineLog | undefined): void {
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     if (!statSync(dataDir).isDirectory()) throw new Error('it is not a directory');
     accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
+    for (const sentence of closeToOthers(dataDir)) log?.warn({}, sentence);
   } catch (error) {
     throw openFailed(dataDir, messageOf(error), error);
   }
@@ -76,23 +86,44 @@ function prepare(dataDir: string): void {
   }
 }
 
+/** Where indexes are still to be made; what is there goes on with less. */
+function assertRoomForIndexes(dataDir: string, freeBytes: FreeBytes): void {
+  if (existsSync(join(dataDir, 'db'))) return;
+  const free = freeBytes(dataDir);
+  if (free >= NEEDED_FOR_INDEXES_BYTES) return;
+  throw openFailed(
+    dataDir,
+    `only ${megabytes(free)} are free there, and a new database needs ${megabytes(NEEDED_FOR_INDEXES_BYTES)} to make its indexes. Make room, or choose another DATA_DIR.`,
+  );
+}
+
 function supervise(
   first: HostProcess,
   startHost: () => HostProcess,
   link: SocketLink,
-  { log, onRestart }: Pick<EngineOptions, 'log' | 'onRestart'>,
+  { dataDir, log, onRestart, onCrash, watch = USUAL_TIMING }: EngineOptions,
 ): Omit<Engine, 'uri'> {
   const stopping = new AbortController();
   const { signal } = stopping;
   let host = first;
+  /** A long outage is told of once for each reason. */
+  let failedWith: string | null = null;
 
   async function keepRunning(): Promise<void> {
     let failures = 0;
     for (;;) {
-      const exit = await host.exited;
+      const { exit, why } = await endOf(host);
       if (signal.aborted) return;
+      if (why === null && hasEndedItself(exit)) onCrash?.(toCrash(exit, dataDir));
       const delayMs = RESTART_DELAYS_MS[failures++] ?? 2_000;
-      log?.warn({ ...exit, delayMs }, 'the embedded engine ended; it is started again');
+      // One that did not even start has been told of.
+      if (host.hasServed())
+        log?.warn(
+          { ...exit, delayMs },
+          why === null
+            ? 'the embedded engine ended; it is started again'
+            : `the embedded engine was ended, as ${why}; it is started again`,
+        );
       await sleep(delayMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       // A host that served was sound: its end is a new incident, and nobody waits for it.
@@ -100,17 +131,38 @@ function supervise(
     }
   }
 
+  /** `why` is said when it had to be ended. */
+  async function endOf(running: HostProcess): Promise<{ exit: HostExit; why: string | null }> {
+    const ended: { why: string | null } = { why: null };
+    const unwatch = running.hasServed()
+      ? watchEngine({ path: link.path, isThere: link.leadsToSocket }, watch, (reason) => {
+          if (signal.aborted) return;
+          ended.why = reason;
+          running.kill();
+        })
+      : () => undefined;
+    signal.addEventListener('abort', unwatch);
+    const exit = await running.exited;
+    signal.removeEventListener('abort', unwatch);
+    unwatch();
+    return { exit, why: ended.why };
+  }
+
   async function startAnother(): Promise<boolean> {
     try {
       host = startHost();
       const socketPath = await host.ready;
       if (signal.aborted) return false;
-      link.pointTo(socketPath);
+      await link.pointTo(socketPath);
+      failedWith = null;
       log?.info({ pid: host.pid() }, 'the embedded engine is back');
       onRestart?.();
       return true;
     } catch (error) {
-      if (!signal.aborted) log?.warn({ err: error }, 'the embedded engine did not start');
+      if (!signal.aborted && failedWith !== messageOf(error)) {
+        failedWith = messageOf(error);
+        log?.warn({ err: error }, 'the embedded engine did not start; it is tried again and again');
+      }
       await host.stop();
       return false;
     }

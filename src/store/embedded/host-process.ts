@@ -4,10 +4,13 @@
 import { fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fullWith } from './disk.js';
 import {
   dataDirInUse,
+  endedItself,
   EngineError,
   engineErrorCodes,
+  hasEndedItself,
   openFailed,
   unavailable,
 } from './engine-error.js';
@@ -34,6 +37,10 @@ export interface HostProcess {
   ready: Promise<string>;
   /** Never rejects. The socket's folder is gone by then, even if the process was killed. */
   exited: Promise<HostExit>;
+  /** Whether it was open, ever. */
+  hasServed(): boolean;
+  /** At once, whatever it does: all that was acknowledged is in the journal. */
+  kill(): void;
   /** Asks it to close, kills it after some seconds; done when the process has ended. */
   stop(): Promise<void>;
 }
@@ -43,11 +50,18 @@ export interface HostFolders {
   dataDir: string;
   databaseDir: string;
   cacheDir: string;
+  /** To be removed when this process is killed; null = none. */
+  linkDir: string | null;
 }
 
-export function startHostProcess({ dataDir, databaseDir, cacheDir }: HostFolders): HostProcess {
+export function startHostProcess({
+  dataDir,
+  databaseDir,
+  cacheDir,
+  linkDir,
+}: HostFolders): HostProcess {
   const { path, execArgv } = hostProgram();
-  const child = fork(path, [databaseDir, cacheDir], {
+  const child = fork(path, [databaseDir, cacheDir, linkDir ?? ''], {
     execArgv,
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
@@ -84,6 +98,8 @@ export function startHostProcess({ dataDir, databaseDir, cacheDir }: HostFolders
     pid: () => (isRunning() ? (child.pid ?? null) : null),
     ready,
     exited,
+    hasServed: () => report !== undefined && 'ready' in report,
+    kill: () => void child.kill('SIGKILL'),
     async stop() {
       if (child.connected) child.send('stop', () => undefined);
       const kill = setTimeout(() => child.kill('SIGKILL'), STOP_DEADLINE_MS);
@@ -127,6 +143,13 @@ function toError(report: { code: EngineErrorCode; message: string }, dataDir: st
 
 function endedEarly({ code, signal, stderr }: HostExit, dataDir: string): EngineError {
   if (signal === 'SIGILL') return unavailable('this processor lacks instructions it needs.');
+  if (hasEndedItself({ code, signal })) return toCrash({ code, signal, stderr }, dataDir);
   const how = signal === null ? `code ${code}` : signal;
   return openFailed(dataDir, `the engine's process ended with ${how}. ${stderr}`.trimEnd());
+}
+
+/** What an end by its own hand means. */
+export function toCrash({ code, signal, stderr }: HostExit, dataDir: string): EngineError {
+  const how = signal === null ? `code ${code}` : signal;
+  return endedItself(dataDir, { how, words: stderr.trimEnd(), fullWith: fullWith(dataDir) });
 }
