@@ -1,42 +1,72 @@
-/** The process: reads the configuration, starts one instance, says where it is, and stops it on SIGTERM or SIGINT. */
-import closeWithGrace from 'close-with-grace';
-import { type Config, ConfigError, loadConfig } from './config.js';
-import { createLogger } from './observability/logger.js';
-import { type Instance, start } from './start.js';
+/** The process: reads the configuration, starts one instance, says where it is, and stops it when it is asked to. */
+import type { Config } from './config.js';
+import { assertEnoughOpenFiles } from './open-files.js';
+import type { Logger } from './observability/logger.js';
+import type { Instance } from './start.js';
+import { listenForStopRequests, type StopReason, type StopRequests } from './stop-requests.js';
 
 const STOP_WITHIN_MS = 20_000;
+const INCOMPLETE =
+  'A package is missing: install again with `npm ci`. (With --omit=optional, needed parts are left out too; to leave out only the embedded engine, see "Without the embedded engine" in README.md.)';
 
-await main();
+// Before all that takes its time, such as loading the rest: whoever asks meanwhile is heard.
+const requests = listenForStopRequests();
+await main(requests).catch((error: unknown) => exit(failureOf(error)));
 
-async function main(): Promise<void> {
-  const config = configOrExit();
+async function main({ first, ...stopping }: StopRequests): Promise<void> {
+  assertEnoughOpenFiles();
+  const { readConfig, createLogger, start } = await load();
+  const config = readConfig();
   const log = createLogger({ level: config.logLevel });
   if (config.signing.algorithm === 'HS256' && config.signing.weakness !== null) {
     log.warn(
       `GLOBAL_SECRET ${config.signing.weakness}: anyone could sign tokens (ALLOW_WEAK_SECRET=true)`,
     );
   }
+  let instance: Instance;
   try {
-    const instance = await start(config, log);
-    closeWithGrace({ delay: STOP_WITHIN_MS, logger: false }, async ({ err, signal }) => {
-      if (err) log.fatal({ err }, 'stopping after an unexpected error');
-      else log.info({ signal }, 'stopping');
-      await instance.stop();
-    });
-    announce(config, instance);
+    instance = await start(config, log, stopping);
   } catch (error) {
+    if (stopping.asked.aborted) await end(await first, log, async () => undefined);
     log.fatal({ err: error }, 'the start failed');
-    exit(`JWT History can't start. ${error instanceof Error ? error.message : String(error)}`);
+    exit(failureOf(error));
   }
+  announce(config, instance);
+  await end(await first, log, instance.stop);
 }
 
-function configOrExit(): Config {
-  try {
-    return loadConfig();
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    exit(error.message);
+async function end({ signal, err }: StopReason, log: Logger, stop: () => Promise<void>) {
+  if (signal === undefined) log.fatal({ err }, 'stopping after an unexpected error');
+  else log.info({ signal }, 'stopping');
+  setTimeout(() => process.exit(1), STOP_WITHIN_MS);
+  await stop();
+  process.exit(signal === undefined ? 1 : 0);
+}
+
+/** All else that it consists of: loading it takes most of the start. */
+async function load() {
+  const [{ ConfigError, loadConfig }, { createLogger }, { start }] = await Promise.all([
+    import('./config.js'),
+    import('./observability/logger.js'),
+    import('./start.js'),
+  ]);
+  /** @throws Error for people when the configuration can't be used. */
+  function readConfig(): Config {
+    try {
+      return loadConfig();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      exit(error.message);
+    }
   }
+  return { readConfig, createLogger, start };
+}
+
+/** The parts for this platform of `@node-rs/argon2` are optional packages; without them it can't be loaded. */
+function failureOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const isIncomplete = /native binding|Cannot find (module|package)/.test(message);
+  return `JWT History can't start. ${message}${isIncomplete ? `\n${INCOMPLETE}` : ''}`;
 }
 
 function exit(message: string): never {

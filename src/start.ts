@@ -6,6 +6,7 @@ import { ensureAdministrator, type NewAdministrator } from './auth/first-adminis
 import { systemClock } from './clock.js';
 import type { Config } from './config.js';
 import { ServiceError } from './errors.js';
+import { createDrain } from './http/drain.js';
 import { createGate } from './http/gate.js';
 import type { Logger } from './observability/logger.js';
 import { createService, type Service } from './service.js';
@@ -18,6 +19,7 @@ import {
   markInitialized,
 } from './store/embedded/initialized.js';
 import type { MendingProgress } from './store/mending.js';
+import { NO_STOP_REQUESTS, type StopRequests } from './stop-requests.js';
 import { StoreRefusedError } from './store/refusals.js';
 import { createRsaKeys, createSecretKeys, type SigningKeys } from './tokens/keys.js';
 import { readOrMakeSecret } from './tokens/secret-file.js';
@@ -33,39 +35,66 @@ export interface Instance {
 
 const SWEEP_EVERY_MS = 3_600_000;
 const WAIT_FOR_DATABASE_MS = 30_000;
-const DRAIN_MS = 8000;
 /** What is on its way when the stop begins is still let in. */
 const LINGER_MS = 250;
 const ASK_AGAIN_MS = 500;
+/** So long a step of the start may go on when the process is asked to stop. */
+const ABANDON_AFTER_MS = 3000;
 
-/** @throws when anything it needs can't be had; whatever was started is stopped then. */
-export async function start(config: Config, log: Logger): Promise<Instance> {
+type Stopping = Pick<StopRequests, 'asked' | 'hurry'>;
+
+/**
+ * @throws when anything it needs can't be had, or when it is asked to stop before it is ready;
+ * whatever was started is stopped then.
+ */
+export async function start(
+  config: Config,
+  log: Logger,
+  stopping: Stopping = NO_STOP_REQUESTS,
+): Promise<Instance> {
   const cleanups: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
   };
   try {
-    return await startParts(config, log, cleanups, stop);
+    return await Promise.race([
+      startParts(config, log, cleanups, { stop, stopping }),
+      abandoned(stopping.asked),
+    ]);
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
+/** Rejects when a step goes on for too long after the process was asked to stop: one may wait for a database. */
+function abandoned(asked: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    asked.addEventListener(
+      'abort',
+      () => setTimeout(() => reject(asked.reason as Error), ABANDON_AFTER_MS).unref(),
+      { once: true },
+    );
+  });
+}
+
 async function startParts(
   config: Config,
   log: Logger,
   cleanups: (() => Promise<unknown>)[],
-  stop: () => Promise<void>,
+  { stop, stopping: { asked, hurry } }: { stop: () => Promise<void>; stopping: Stopping },
 ): Promise<Instance> {
+  asked.throwIfAborted();
   let engine: Engine | null = null;
   let onEngineBack = () => {};
   if (config.mongodbUri === null) {
     engine = await startEngine({ dataDir: config.dataDir, log, onRestart: () => onEngineBack() });
     cleanups.push(engine.stop);
+    asked.throwIfAborted();
   }
-  const store = await reachStore(config.mongodbUri ?? engine?.uri ?? '', log);
+  const store = await reachStore(config.mongodbUri ?? engine?.uri ?? '', log, asked);
   cleanups.push(store.close);
+  asked.throwIfAborted();
   const gate = createGate();
   let service: Service | null = null;
   let databaseId: string | null = null;
@@ -94,9 +123,11 @@ async function startParts(
   // Listening comes first: a port that is taken must not cost the generated password. Until
   // everything that can refuse the start has been asked, every request is answered 503.
   const server = createServer({ connectionsCheckingInterval: 1000 }, gate.handler);
+  const drain = createDrain(server);
   await listen(server, config);
-  cleanups.push(() => drain(server));
+  cleanups.push(() => drain.end(hurry));
   await service.sync.load();
+  asked.throwIfAborted();
   const newAdministrator = await ensureAdministrator(store.users, service.hasher, {
     email: config.adminEmail,
     password: config.adminPassword,
@@ -114,7 +145,7 @@ async function startParts(
 
   cleanups.push(async () => {
     announceStop();
-    await delay(LINGER_MS);
+    await delay(LINGER_MS, undefined, { signal: hurry }).catch(() => undefined);
   });
   return { address: addressOf(server, config.host), newAdministrator, stop };
 }
@@ -185,7 +216,7 @@ function watchEngine(
 }
 
 /** Waits for a database that is starting at the same time, as with docker compose. */
-async function reachStore(uri: string, log: Logger): Promise<Store> {
+async function reachStore(uri: string, log: Logger, asked: AbortSignal): Promise<Store> {
   const deadline = performance.now() + WAIT_FOR_DATABASE_MS;
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -197,11 +228,11 @@ async function reachStore(uri: string, log: Logger): Promise<Store> {
       });
     } catch (error) {
       // Only what may pass by itself is waited for.
-      if (error instanceof StoreRefusedError) throw error;
+      if (error instanceof StoreRefusedError || asked.aborted) throw error;
       if (!(error instanceof ServiceError) || performance.now() > deadline)
         throw unreachable(error);
       log.warn({ err: error, attempt }, 'the database does not answer yet; trying again');
-      await delay(500);
+      await delay(500, undefined, { signal: asked });
     }
   }
 }
@@ -270,16 +301,6 @@ function describeListenError(error: NodeJS.ErrnoException, port: number): Error 
   return new Error(`Can't listen on port ${port}: ${error.message}. Check HOST and PORT.`, {
     cause: error,
   });
-}
-
-/** Requests in flight get some seconds to finish; connections end as soon as they are idle. */
-async function drain(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  const closeIdle = setInterval(() => server.closeIdleConnections(), 20);
-  const force = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
-  await closed;
-  clearInterval(closeIdle);
-  clearTimeout(force);
 }
 
 function addressOf(server: Server, host: string | undefined): string {

@@ -7,21 +7,35 @@ import { promisify } from 'node:util';
 import { parseConfig } from '../config.js';
 import { createLogger } from '../observability/logger.js';
 import { type Instance, start } from '../start.js';
+import { listenForStopRequests } from '../stop-requests.js';
 
+const requests = listenForStopRequests();
 const dataDir = mkdtempSync(join(tmpdir(), 'jwt-history-demo-'));
 let instance: Instance | null = null;
 try {
   instance = await start(
     parseConfig({ DATA_DIR: dataDir, PORT: '0', HOST: '127.0.0.1' }),
     createLogger({ level: 'silent' }),
+    requests,
   );
-  await tellStory(instance);
+  await Promise.race([tellStory(instance), interrupted()]);
 } catch (error) {
   process.exitCode = 1;
-  console.error(`The demo failed: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(
+    requests.asked.aborted
+      ? 'The demo was interrupted.'
+      : `The demo failed: ${error instanceof Error ? error.message : String(error)}`,
+  );
 } finally {
   await instance?.stop();
   rmSync(dataDir, { recursive: true, force: true });
+}
+// What was interrupted may still wait for an answer.
+process.exit();
+
+async function interrupted(): Promise<never> {
+  const { err } = await requests.first;
+  throw new Error('interrupted', { cause: err });
 }
 
 async function tellStory({ address, newAdministrator }: Instance): Promise<void> {

@@ -4,7 +4,7 @@ import { isEmailAddress, normalizeEmail } from '../email.js';
 import { withAccounts } from './with-accounts.js';
 
 const USAGE =
-  'Usage: npm run set-admin -- <e-mail>\nWith the embedded engine, stop the service first.';
+  'Usage: npm run set-admin -- <e-mail>\nInstalled as a package, or in the image: jwt-history set-admin …\nWith the embedded engine, stop the service first.';
 
 const args = process.argv.slice(2);
 const email = normalizeEmail(args[0] ?? '');

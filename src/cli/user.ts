@@ -10,6 +10,7 @@ const ACTS = {
 } as const;
 
 const USAGE = `Usage: npm run user -- ${Object.keys(ACTS).join('|')} <e-mail> [--reason <why>]
+Installed as a package, or in the image: jwt-history user …
 With the embedded engine, stop the service first.`;
 
 const MAX_REASON = 200;

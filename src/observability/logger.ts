@@ -84,9 +84,16 @@ export function createLogger(options: LoggerOptions): Logger {
       },
       serializers: { err: describeError },
     },
-    options.destination,
+    options.destination ?? standardOutput(),
   );
   return log;
+}
+
+/** A terminal that is gone, or a reader, costs the lines, not the service. */
+function standardOutput(): DestinationStream {
+  const stream = pino.destination(1);
+  stream.on('error', () => undefined);
+  return stream;
 }
 
 /** Type, code, message and stack, and the same of the causes; never an error's other properties. */

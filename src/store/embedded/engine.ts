@@ -47,16 +47,15 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const dataDir = resolve(options.dataDir);
   const cacheDir = resolve(options.cacheDir ?? join(dataDir, '.engine'));
   prepare(dataDir, options.log);
-  const startHost = () => startHostProcess({ dataDir, databaseDir: join(dataDir, 'db'), cacheDir });
+  const link = createSocketLink(dataDir);
+  const databaseDir = join(dataDir, 'db');
+  const startHost = () =>
+    startHostProcess({ dataDir, databaseDir, cacheDir, linkDir: link.ownDir });
 
   const host = startHost();
-  let link: SocketLink | undefined;
   try {
-    const socketPath = await host.ready;
-    link = createSocketLink(dataDir);
-    await link.pointTo(socketPath);
+    await link.pointTo(await host.ready);
   } catch (error) {
-    link?.remove();
     await host.stop();
     throw error instanceof EngineError ? error : openFailed(dataDir, messageOf(error), error);
   }

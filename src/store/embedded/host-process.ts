@@ -47,11 +47,18 @@ export interface HostFolders {
   dataDir: string;
   databaseDir: string;
   cacheDir: string;
+  /** To be removed when this process is killed; null = none. */
+  linkDir: string | null;
 }
 
-export function startHostProcess({ dataDir, databaseDir, cacheDir }: HostFolders): HostProcess {
+export function startHostProcess({
+  dataDir,
+  databaseDir,
+  cacheDir,
+  linkDir,
+}: HostFolders): HostProcess {
   const { path, execArgv } = hostProgram();
-  const child = fork(path, [databaseDir, cacheDir], {
+  const child = fork(path, [databaseDir, cacheDir, linkDir ?? ''], {
     execArgv,
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });

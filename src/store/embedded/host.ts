@@ -4,21 +4,27 @@
 import { EngineError, messageOf } from './engine-error.js';
 import type { HostReport } from './host-process.js';
 import { loadEngine, type OpenEngine } from './load.js';
-import { removeSocketDir } from './socket-link.js';
+import { removeOwnDir, removeSocketDir } from './socket-link.js';
 
 const CLOSE_DEADLINE_MS = 3_000;
 
 // Password hashes are in these files; the engine itself leaves their modes to this.
 process.umask(0o077);
 
-const [databaseDir = '', cacheDir = ''] = process.argv.slice(2);
+const [databaseDir = '', cacheDir = '', linkDir = ''] = process.argv.slice(2);
 let engine: OpenEngine | undefined;
 let closing = false;
+/** The parent is gone, and so is whoever would remove the link. */
+let isOrphan = false;
 
 // The service decides when to stop; a Ctrl-C reaches every process of the terminal's group.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP'] as const)
+  process.on(signal, () => undefined);
 process.on('message', (message) => message === 'stop' && close());
-process.on('disconnect', close);
+process.on('disconnect', () => {
+  isOrphan = true;
+  close();
+});
 // The parent may have gone while the modules were loading, before anyone listened.
 if (!process.connected) process.exit();
 
@@ -46,6 +52,8 @@ function close(): void {
 }
 
 function closeEngine(opened: OpenEngine): void {
+  // As long as the engine is open, nobody else can have made another one there.
+  if (isOrphan && linkDir !== '') removeOwnDir(linkDir);
   void opened.close().finally(() => process.exit());
 }
 

@@ -1,14 +1,17 @@
 // The fixed, short address of an engine whose socket has a new name at each start: a symbolic link
 // that is replaced in one step, so that a client's next connection finds the new socket.
 
+import { createHash, randomBytes } from 'node:crypto';
 import {
   existsSync,
   lstatSync,
-  mkdtempSync,
+  mkdirSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   rmdirSync,
   rmSync,
+  statSync,
   symlinkSync,
 } from 'node:fs';
 import { connect } from 'node:net';
@@ -18,11 +21,14 @@ import { nodeCodeOf } from './engine-error.js';
 
 // A driver takes an address for a socket by this ending.
 const LINK_NAME = 'engine.sock';
+const OWN_DIR = 'jwt-history-link-';
 /** A socket's address has room for 107 bytes (Linux) or 103 (macOS). */
 const MAX_PATH_BYTES = 100;
 
 export interface SocketLink {
   readonly path: string;
+  /** Where the link lies if that is no data directory: to be removed when nobody uses it any more. */
+  readonly ownDir: string | null;
   /** To be called by the holder of the data directory only: it takes over a link left behind. */
   pointTo(socketPath: string): Promise<void>;
   /** Whether the link and the socket are there; a link that went is put back where that is possible. */
@@ -31,13 +37,13 @@ export interface SocketLink {
   remove(): void;
 }
 
-/** Chooses the link's place: `dataDir` or, if that won't do, a new folder of its own. */
+/** Chooses the link's place: `dataDir` or, if that won't do, a folder of its own, made with the link. */
 export function createSocketLink(dataDir: string): SocketLink {
   const inDataDir = join(dataDir, LINK_NAME);
   // The driver decodes an address twice, which turns a `%2F` in a folder's name into a slash.
   const isAddress = Buffer.byteLength(inDataDir) <= MAX_PATH_BYTES && !inDataDir.includes('%');
   const fits = isAddress && isOursAlone(dataDir);
-  const ownDir = fits ? null : mkdtempSync(join(tmpdir(), 'jwt-history-'));
+  const ownDir = fits ? null : ownDirFor(dataDir);
   const path = ownDir === null ? inDataDir : join(ownDir, LINK_NAME);
   let target: string | null = null;
 
@@ -51,7 +57,9 @@ export function createSocketLink(dataDir: string): SocketLink {
 
   return {
     path,
+    ownDir,
     async pointTo(socketPath) {
+      if (ownDir !== null) makeOwnDir(ownDir);
       const before = readLink(path);
       set(socketPath);
       // Left by a service that was killed together with its engine, unless somebody serves it: a
@@ -72,7 +80,7 @@ export function createSocketLink(dataDir: string): SocketLink {
     },
     remove() {
       if (target !== null && readLink(path) === target) rmSync(path, { force: true });
-      if (ownDir !== null) rmSync(ownDir, { recursive: true, force: true });
+      if (ownDir !== null) removeOwnDir(ownDir);
     },
   };
 }
@@ -103,6 +111,35 @@ function mayBeServed(socketPath: string): Promise<boolean> {
     });
     connection.once('error', (error) => resolve(nodeCodeOf(error) !== 'ECONNREFUSED'));
   });
+}
+
+/**
+ * The same for each start on a data directory, so that what a killed one left behind is used and
+ * removed by the next; a copy of the directory has another. Made by the holder of the directory.
+ */
+function ownDirFor(dataDir: string): string {
+  const { dev, ino } = statSync(dataDir);
+  const key = createHash('sha256').update(`${realpathSync(dataDir)}\n${dev}\n${ino}`);
+  const dir = join(tmpdir(), `${OWN_DIR}${key.digest('hex').slice(0, 12)}`);
+  // Anyone may have made something of that name.
+  return !existsSync(dir) || isOurDir(dir) ? dir : `${dir}-${randomBytes(6).toString('hex')}`;
+}
+
+function makeOwnDir(dir: string): void {
+  try {
+    mkdirSync(dir, { mode: 0o700 });
+  } catch (error) {
+    if (nodeCodeOf(error) !== 'EEXIST' || !isOurDir(dir)) throw error;
+  }
+}
+
+function isOurDir(path: string): boolean {
+  return lstatSync(path).isDirectory() && isOursAlone(path);
+}
+
+/** Removes the folder of a link; by the engine's host, when the service that made it was killed. */
+export function removeOwnDir(dir: string): void {
+  if (basename(dir).startsWith(OWN_DIR)) rmSync(dir, { recursive: true, force: true });
 }
 
 /** In a folder that others can write to, they could put a socket of their own in our place. */

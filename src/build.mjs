@@ -1,0 +1,104 @@
+/**
+ * Makes `dist` out of `src`, unless it was made of just these sources. Without a compiler, or where
+ * nothing may be written, what was built before goes on (--before-run, --after-install).
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const DIST = join(ROOT, 'dist');
+/** Says what `dist` was made of. */
+const STAMP = join(DIST, '.built-from');
+const OUTPUTS = ['main.js', 'page/index.html', 'page/main.js'];
+const INPUTS = ['package.json', 'package-lock.json', 'tsconfig.json'];
+const PAGE = ['main.tsx', 'style.css', 'index.html', 'icon.svg'];
+
+const has = (option) => process.argv.includes(option);
+if (has('--clean')) rmSync(DIST, { recursive: true, force: true });
+// A packed package and the image have no sources.
+const hasSources = existsSync(join(ROOT, 'src/main.ts'));
+const digest = hasSources ? digestOfSources() : '';
+if (hasSources && !isBuilt()) process.exitCode = canBuild() ? build() : goOnWithout();
+
+function isBuilt() {
+  const isThere = [STAMP, ...OUTPUTS.map((name) => join(DIST, name))].every(existsSync);
+  return isThere && readFileSync(STAMP, 'utf8') === digest;
+}
+
+function digestOfSources() {
+  const hash = createHash('sha256');
+  const sources = readdirSync(join(ROOT, 'src'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+  const inputs = INPUTS.map((name) => join(ROOT, name)).filter(existsSync);
+  for (const path of [...sources.sort(), ...inputs]) {
+    const content = readFileSync(path);
+    hash.update(`${path.slice(ROOT.length)} ${content.length}\n`).update(content);
+  }
+  return `${hash.digest('hex')}\n`;
+}
+
+function canBuild() {
+  return existsSync(tool('tsc')) && existsSync(tool('esbuild')) && isWritable(DIST);
+}
+
+function tool(name) {
+  return join(ROOT, 'node_modules/.bin', name);
+}
+
+function isWritable(folder) {
+  try {
+    accessSync(existsSync(folder) ? folder : ROOT, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function build() {
+  rmSync(STAMP, { force: true });
+  const page = PAGE.map((name) => `src/dashboard/page/${name}`);
+  const steps = [
+    ['tsc', '-p', 'src'],
+    ['esbuild', ...page, '--bundle', '--minify', '--format=esm', '--target=es2022', '--jsx=automatic', '--jsx-import-source=preact', '--loader:.html=copy', '--loader:.svg=copy', '--outdir=dist/page', '--log-level=warning'],
+  ]; // prettier-ignore
+  for (const [name, ...args] of steps) {
+    const { status } = spawnSync(tool(name), args, { cwd: ROOT, stdio: 'inherit' });
+    if (status !== 0) {
+      say(
+        `JWT History could not be built: ${name} failed. (After npm ci --omit=optional it can't run: see "Without the embedded engine" in README.md.)`,
+      );
+      return 1;
+    }
+  }
+  writeFileSync(STAMP, digest);
+  return 0;
+}
+
+function goOnWithout() {
+  const isThere = existsSync(join(DIST, 'main.js'));
+  if (isThere && (has('--before-run') || has('--after-install'))) {
+    say('JWT History: src is not what dist was built from; what was built before is run.');
+    return 0;
+  }
+  say(
+    'JWT History is not built, and can not be built here: that takes the development packages and a folder that may be written. Run `npm ci` without --omit=dev, then `npm prune --omit=dev`.',
+  );
+  // What was built elsewhere may be copied to here later.
+  return has('--after-install') ? 0 : 1;
+}
+
+function say(line) {
+  process.stderr.write(`${line}\n`);
+}
