@@ -3,11 +3,16 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parseConfig } from '../config.js';
 import { createLogger } from '../observability/logger.js';
 import { type Instance, start } from '../start.js';
 import { listenForStopRequests } from '../stop-requests.js';
+
+/** Where there is no curl, as in the image. */
+const CURL = fileURLToPath(new URL('./curl.js', import.meta.url));
+const STAND_IN = 'command -v curl >/dev/null || curl() { "$NODE" "$CURL" "$@"; }';
 
 const requests = listenForStopRequests();
 const dataDir = mkdtempSync(join(tmpdir(), 'jwt-history-demo-'));
@@ -97,12 +102,12 @@ function createShell(variables: Record<string, string>) {
 
 async function execute(command: string, variables: Record<string, string>): Promise<string> {
   try {
-    const { stdout } = await promisify(execFile)('sh', ['-c', command], {
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin', ...variables },
+    const { stdout } = await promisify(execFile)('sh', ['-c', `${STAND_IN}\n${command}`], {
+      env: { PATH: '/usr/local/bin:/usr/bin:/bin', NODE: process.execPath, CURL, ...variables },
     });
     return stdout;
   } catch (error) {
-    throw new Error(`this command failed (is curl installed?): ${command}`, { cause: error });
+    throw new Error(`this command failed: ${command}`, { cause: error });
   }
 }
 
