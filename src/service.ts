@@ -27,6 +27,7 @@ import {
 import { createRevoker, type Revoker } from './revocation/revoke.js';
 import { createRevocationSync, type RevocationSync } from './revocation/sync.js';
 import type { Store } from './store/connect.js';
+import type { Cutoff } from './store/cutoffs.js';
 import { createRefusalLog } from './routes/refusal-log.js';
 import { createVerifyEndpoint } from './routes/verify.js';
 import type { TokenRecord } from './store/records.js';
@@ -74,11 +75,19 @@ interface ServiceOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Is told of what is durable. */
+  readonly witness?: RevocationWitness;
+}
+
+export interface RevocationWitness {
+  revoked(record: TokenRecord): void;
+  cutOff(cutoff: Cutoff): void;
 }
 
 const ALREADY_REVOKED = 'its scope, session or id had been revoked before it was recorded';
 
-export function createService({ config, keys, store, clock, log }: ServiceOptions): Service {
+export function createService(options: ServiceOptions): Service {
+  const { config, keys, store, clock, log, witness } = options;
   const { retentionSeconds } = config;
   const index = createRevocationIndex({
     clock,
@@ -106,8 +115,12 @@ export function createService({ config, keys, store, clock, log }: ServiceOption
     clock,
     log,
     ownIssuer: config.tokenIssuer,
+    onDurable: (record) => witness?.revoked(record),
     onRevoked: audit.revoked,
-    onScopeRevoked: audit.scopeRevoked,
+    onScopeRevoked(cutoff, act) {
+      witness?.cutOff(cutoff);
+      audit.scopeRevoked(cutoff, act);
+    },
   });
   const standing = createStanding({
     users: store.users,

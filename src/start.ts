@@ -18,6 +18,7 @@ import {
   DatabaseLostError,
   markInitialized,
 } from './store/embedded/initialized.js';
+import { openWitness, type Witness } from './store/embedded/witness.js';
 import type { MendingProgress } from './store/mending.js';
 import { NO_STOP_REQUESTS, type StopRequests } from './stop-requests.js';
 import { StoreRefusedError } from './store/refusals.js';
@@ -43,6 +44,13 @@ const ABANDON_AFTER_MS = 3000;
 
 type Stopping = Pick<StopRequests, 'asked' | 'hurry'>;
 
+interface PartsOptions {
+  readonly stop: () => Promise<void>;
+  /** Ends the start. */
+  readonly fail: (error: Error) => void;
+  readonly stopping: Stopping;
+}
+
 /**
  * @throws when anything it needs can't be had, or when it is asked to stop before it is ready;
  * whatever was started is stopped then.
@@ -56,9 +64,14 @@ export async function start(
   const stop = async () => {
     for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
   };
+  let fail = (_error: Error) => {};
+  const failed = new Promise<never>((_resolve, reject) => {
+    fail = reject;
+  });
   try {
     return await Promise.race([
-      startParts(config, log, cleanups, { stop, stopping }),
+      startParts(config, log, cleanups, { stop, fail, stopping }),
+      failed,
       abandoned(stopping.asked),
     ]);
   } catch (error) {
@@ -82,13 +95,19 @@ async function startParts(
   config: Config,
   log: Logger,
   cleanups: (() => Promise<unknown>)[],
-  { stop, stopping: { asked, hurry } }: { stop: () => Promise<void>; stopping: Stopping },
+  { stop, fail, stopping: { asked, hurry } }: PartsOptions,
 ): Promise<Instance> {
   asked.throwIfAborted();
   let engine: Engine | null = null;
   let onEngineBack = () => {};
   if (config.mongodbUri === null) {
-    engine = await startEngine({ dataDir: config.dataDir, log, onRestart: () => onEngineBack() });
+    engine = await startEngine({
+      dataDir: config.dataDir,
+      log,
+      onRestart: () => onEngineBack(),
+      // Damaged files make it end again and again, as soon as they are read.
+      onCrash: fail,
+    });
     cleanups.push(engine.stop);
     asked.throwIfAborted();
   }
@@ -98,8 +117,16 @@ async function startParts(
   const gate = createGate();
   let service: Service | null = null;
   let databaseId: string | null = null;
+  let witness: Witness | null = null;
   if (engine) {
-    const assertSame = () => assertSameDatabase(config.dataDir, store, databaseId);
+    const own = openWitness({ dataDir: config.dataDir, clock: systemClock, log });
+    witness = own;
+    cleanups.push(own.stop);
+    const assertSame = async () => {
+      await assertSameDatabase(config.dataDir, store, databaseId);
+      // At the start the loaded list is asked instead.
+      if (databaseId !== null) await own.assertStored(store);
+    };
     const watch = watchEngine({ store, assertSame, log }, (error) => {
       log.fatal({ err: error }, 'the database was lost; nothing is answered any more');
       gate.shut('the database was lost; restore it from a backup and start again');
@@ -112,7 +139,14 @@ async function startParts(
   }
   const { refusesUntil } = await beginDatabase(config, store, log);
 
-  service = createService({ config, keys: keysOf(config), store, clock: systemClock, log });
+  service = createService({
+    config,
+    keys: keysOf(config),
+    store,
+    clock: systemClock,
+    log,
+    ...(witness ? { witness } : {}),
+  });
   const { stop: stopService, announceStop } = service;
   cleanups.push(() =>
     stopService().catch((error: unknown) =>
@@ -127,7 +161,9 @@ async function startParts(
   await listen(server, config);
   cleanups.push(() => drain.end(hurry));
   await service.sync.load();
+  witness?.assertKnown(service.index);
   asked.throwIfAborted();
+  await witness?.start();
   const newAdministrator = await ensureAdministrator(store.users, service.hasher, {
     email: config.adminEmail,
     password: config.adminPassword,

@@ -8,7 +8,10 @@ import { createRevocationIndex } from '../revocation/revocation-index.js';
 import { createRevoker } from '../revocation/revoke.js';
 import type { Store } from '../store/connect.js';
 import { markInitialized } from '../store/embedded/initialized.js';
+import { openWitness } from '../store/embedded/witness.js';
 import { assertThereIsData, withStore } from './with-store.js';
+
+const SILENT = createLogger({ level: 'silent' });
 
 const USAGE = `Usage: npm run database -- accept-restore
          after restoring a backup, or losing a part of the database: goes on with what is there,
@@ -46,7 +49,13 @@ async function acceptRestore(): Promise<string> {
   return withStore(async (store, config) => {
     await store.beginning.begin();
     const at = await refuseEverything(store, config);
-    if (config.mongodbUri === null) await markInitialized(config.dataDir, store);
+    if (config.mongodbUri === null) {
+      const witness = openWitness({ dataDir: config.dataDir, clock: systemClock, log: SILENT });
+      witness.forget();
+      await witness.start();
+      await witness.stop();
+      await markInitialized(config.dataDir, store);
+    }
     return `Every token issued until ${at.toISOString()} is refused: API keys and sessions too. The service can be started on ${nameOf(config)}.`;
   });
 }
@@ -68,7 +77,7 @@ async function refuseEverything(
   store: Store,
   { tokenIssuer, retentionSeconds }: Config,
 ): Promise<Date> {
-  const log = createLogger({ level: 'silent' });
+  const log = SILENT;
   const clock = systemClock;
   const audit = createAudit({ store, clock, log, retentionSeconds });
   const marker = createCutoffMarker({ store, log });

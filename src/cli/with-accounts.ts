@@ -4,12 +4,13 @@ import { createTrail } from '../audit/trail.js';
 import { createPasswordHasher, type PasswordHasher } from '../auth/password-hash.js';
 import { systemClock } from '../clock.js';
 import type { Config } from '../config.js';
-import { createLogger } from '../observability/logger.js';
+import { createLogger, type Logger } from '../observability/logger.js';
 import { createCutoffMarker } from '../revocation/cutoff-marker.js';
 import { createRevocationIndex } from '../revocation/revocation-index.js';
 import { createRevoker } from '../revocation/revoke.js';
 import type { Store } from '../store/connect.js';
 import { assertSameDatabase } from '../store/embedded/initialized.js';
+import { openWitness, type Witness } from '../store/embedded/witness.js';
 import type { UserStore } from '../store/users.js';
 import { assertThereIsData, assertUsed, withStore } from './with-store.js';
 
@@ -27,19 +28,28 @@ export interface AccountTools {
 export async function withAccounts<T>(work: (tools: AccountTools) => Promise<T>): Promise<T> {
   assertThereIsData();
   return withStore(async (store, config) => {
+    const log = createLogger({ level: 'silent' });
+    const { mongodbUri, dataDir } = config;
+    const witness = mongodbUri === null ? openWitness({ dataDir, clock: systemClock, log }) : null;
     // An administrator in it would make an emptied database look like one that holds data.
-    if (config.mongodbUri === null) await assertSameDatabase(config.dataDir, store);
+    if (witness) await assertSameDatabase(dataDir, store);
     await assertUsed(store, config);
-    return workOn(store, config, work);
+    await witness?.assertStored(store);
+    await witness?.start();
+    try {
+      return await workOn(store, config, { log, witness }, work);
+    } finally {
+      await witness?.stop();
+    }
   });
 }
 
 async function workOn<T>(
   store: Store,
   { tokenIssuer, retentionSeconds, passwordHash }: Config,
+  { log, witness }: { log: Logger; witness: Witness | null },
   work: (tools: AccountTools) => Promise<T>,
 ): Promise<T> {
-  const log = createLogger({ level: 'silent' });
   const clock = systemClock;
   // Nobody asks this one: what is revoked is for the instances to read.
   const index = createRevocationIndex({ clock, ownIssuer: tokenIssuer, staleAfterMs: 0 });
@@ -47,7 +57,16 @@ async function workOn<T>(
   const trail = createTrail({ events: store.events, clock, log, retentionSeconds });
   const accounts = createAccounts({
     users: store.users,
-    revoker: createRevoker({ store, marker, index, clock, log, ownIssuer: tokenIssuer }),
+    revoker: createRevoker({
+      store,
+      marker,
+      index,
+      clock,
+      log,
+      ownIssuer: tokenIssuer,
+      onDurable: (record) => witness?.revoked(record),
+      onScopeRevoked: (cutoff) => witness?.cutOff(cutoff),
+    }),
     standing: {
       block: (id) => index.blockUsers([id]),
       unblock: (id) => index.unblockUsers([id]),

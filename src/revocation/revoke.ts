@@ -64,6 +64,8 @@ interface Dependencies {
   readonly log: Logger;
   /** The issuer of our refresh tokens. */
   readonly ownIssuer: string;
+  /** A revocation is durable, whoever made it and when; it may neither wait nor throw. */
+  readonly onDurable?: (record: TokenRecord) => void;
   /** A record was revoked just now, and wasn't before; neither may wait or throw. */
   readonly onRevoked?: (record: TokenRecord, context: RevocationContext) => void;
   readonly onScopeRevoked?: (cutoff: Cutoff, context: RevocationContext) => void;
@@ -169,6 +171,7 @@ export function createRevoker(deps: Dependencies): Revoker {
 
   function finish({ outcome, record }: RevokeOutcome, context: RevocationContext): void {
     index.add(toRevokedEntry(record));
+    deps.onDurable?.(record);
     if (outcome === 'revoked') deps.onRevoked?.(record, context);
     log.info(
       {

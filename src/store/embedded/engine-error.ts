@@ -34,6 +34,31 @@ export function openFailed(dataDir: string, why: string, cause?: unknown): Engin
   return new EngineError('open-failed', `Can't open the data directory ${dataDir}: ${why}`, cause);
 }
 
+/**
+ * The engine ended itself: it found its files other than it had left them, or couldn't write them.
+ * @param words what it said at last.
+ */
+export function endedItself(dataDir: string, how: string, words: string): EngineError {
+  const message =
+    `Can't open the database in ${dataDir}: the engine ended with ${how}. Files of it are missing, damaged, or from different moments (copied while it ran); or the disk is full. ` +
+    'Restore the folder from the newest backup (docs/restore.md); or move its folder db and the files initialized and witness away: a new database begins then, which refuses every token issued before.' +
+    (words === '' ? '' : ` The engine's last words: ${words}`);
+  return new EngineError('open-failed', message);
+}
+
+/** Not killed by somebody, and not asked to. */
+export function hasEndedItself({
+  code,
+  signal,
+}: {
+  code: number | null;
+  signal: string | null;
+}): boolean {
+  return signal === null ? code !== 0 && code !== null : CRASHES.includes(signal);
+}
+
+const CRASHES = ['SIGABRT', 'SIGSEGV', 'SIGBUS', 'SIGILL', 'SIGFPE', 'SIGTRAP'];
+
 /** The text of anything thrown, for a message. */
 export function messageOf(error: unknown): string {
   const isErrorLike = typeof error === 'object' && error !== null && 'message' in error;

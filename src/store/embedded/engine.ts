@@ -5,7 +5,7 @@ import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EngineError, messageOf, openFailed } from './engine-error.js';
+import { endedItself, EngineError, hasEndedItself, messageOf, openFailed } from './engine-error.js';
 import { USUAL_TIMING, watchEngine, type WatchTiming } from './engine-watch.js';
 import { type HostExit, startHostProcess, type HostProcess } from './host-process.js';
 import { closeToOthers } from './modes.js';
@@ -29,6 +29,8 @@ export interface EngineOptions {
   log?: EngineLog;
   /** Called when the engine serves again after it had died. */
   onRestart?: () => void;
+  /** Called each time it ended itself, before it is started again. */
+  onCrash?: (error: EngineError) => void;
   /** When it is taken for hung. */
   watch?: WatchTiming;
 }
@@ -59,7 +61,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     await host.stop();
     throw error instanceof EngineError ? error : openFailed(dataDir, messageOf(error), error);
   }
-  const supervisor = supervise(host, startHost, link, options);
+  const supervisor = supervise(host, startHost, link, { ...options, dataDir });
   return {
     uri: `mongodb://${encodeURIComponent(link.path)}/?directConnection=true`,
     ...supervisor,
@@ -84,7 +86,7 @@ function supervise(
   first: HostProcess,
   startHost: () => HostProcess,
   link: SocketLink,
-  { log, onRestart, watch = USUAL_TIMING }: Pick<EngineOptions, 'log' | 'onRestart' | 'watch'>,
+  { dataDir, log, onRestart, onCrash, watch = USUAL_TIMING }: EngineOptions,
 ): Omit<Engine, 'uri'> {
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -97,6 +99,10 @@ function supervise(
     for (;;) {
       const { exit, why } = await endOf(host);
       if (signal.aborted) return;
+      if (why === null && hasEndedItself(exit)) {
+        const how = exit.signal ?? `code ${exit.code}`;
+        onCrash?.(endedItself(dataDir, how, exit.stderr.trimEnd()));
+      }
       const delayMs = RESTART_DELAYS_MS[failures++] ?? 2_000;
       // One that did not even start has been told of.
       if (host.hasServed())

@@ -6,8 +6,10 @@ import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import {
   dataDirInUse,
+  endedItself,
   EngineError,
   engineErrorCodes,
+  hasEndedItself,
   openFailed,
   unavailable,
 } from './engine-error.js';
@@ -141,5 +143,6 @@ function toError(report: { code: EngineErrorCode; message: string }, dataDir: st
 function endedEarly({ code, signal, stderr }: HostExit, dataDir: string): EngineError {
   if (signal === 'SIGILL') return unavailable('this processor lacks instructions it needs.');
   const how = signal === null ? `code ${code}` : signal;
+  if (hasEndedItself({ code, signal })) return endedItself(dataDir, how, stderr.trimEnd());
   return openFailed(dataDir, `the engine's process ended with ${how}. ${stderr}`.trimEnd());
 }

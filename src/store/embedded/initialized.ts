@@ -25,6 +25,8 @@ export const RESTORE_OR_ACCEPT =
   'Restore the folder from the newest backup (docs/restore.md); or, to go on with what is there: npm run database -- accept-restore, which refuses every token issued until now.';
 
 const NAME = 'initialized';
+export const WITNESS_NAME = 'witness';
+const WITNESSED = 'witness: kept beside it';
 const ID_LINE = /^id: (\S+)$/m;
 
 /**
@@ -43,6 +45,10 @@ export async function assertSameDatabase(
   if (mark === null && id === undefined) return;
   const isEmpty = await store.isEmpty();
   const isSame = id === undefined ? !isEmpty : (await store.identity.find()) === id;
+  if (known === null && mark?.includes(WITNESSED) && !existsSync(join(dataDir, WITNESS_NAME)))
+    throw new DatabaseLostError(
+      `The file ${join(dataDir, WITNESS_NAME)} is missing: nothing tells whether the newest revocations are in the database. ${RESTORE_OR_ACCEPT}`,
+    );
   if (isSame) return;
   throw new DatabaseLostError(
     `The database in ${dataDir} held data before and is ${isEmpty ? 'empty' : 'another one'} now: every revocation in it is lost. ` +
@@ -50,11 +56,11 @@ export async function assertSameDatabase(
   );
 }
 
-/** Notes which database this is, now that it holds data. @returns its id. */
+/** Notes which database this is, now that it holds data and has a witness. @returns its id. */
 export async function markInitialized(dataDir: string, store: Marked): Promise<string> {
   const file = join(dataDir, NAME);
   const id = await store.identity.give(randomUUID());
-  const text = `This folder holds the database of JWT History.\nid: ${id}\n`;
+  const text = `This folder holds the database of JWT History.\nid: ${id}\n${WITNESSED}\n`;
   if (existsSync(file) && readFileSync(file, 'utf8') === text) return id;
   writeFileSync(`${file}.new`, text, { mode: 0o600 });
   renameSync(`${file}.new`, file);
