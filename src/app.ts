@@ -10,6 +10,7 @@ import type { ApiKeys } from './auth/api-keys.js';
 import type { CheckCredentials } from './auth/check-credentials.js';
 import type { PasswordHasher } from './auth/password-hash.js';
 import type { PasswordSignIn } from './auth/sign-in.js';
+import type { NoteRefused } from './auth/strategies.js';
 import { createDashboardSessions } from './auth/dashboard-session.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
@@ -24,10 +25,9 @@ import {
   refuseSeveralCredentials,
   refuseTooManyHeaders,
 } from './http/request-limits.js';
-import { createRequestLog } from './http/request-log.js';
+import { createRequestLog, type RequestLines } from './http/request-log.js';
 import type { Logger } from './observability/logger.js';
 import type { CutoffMarker } from './revocation/cutoff-marker.js';
-import type { RepeatedLines } from './observability/repeated-lines.js';
 import type { Revoker } from './revocation/revoke.js';
 import { createAdminApiKeysRouter } from './routes/admin-api-keys.js';
 import { createAdminEventsRouter } from './routes/admin-events.js';
@@ -70,8 +70,11 @@ export interface AppDependencies {
   readonly clock: Clock;
   readonly log: Logger;
   readonly cors: Cors;
-  /** What refused requests leave in the log. */
-  readonly requestLines: RepeatedLines;
+  /** What refused and failed requests leave in the log. */
+  readonly requestLines: RequestLines;
+  readonly noteRefused: NoteRefused;
+  /** Called for each answer that is 503. */
+  readonly onUnavailable: () => void;
   readonly store: Store;
   readonly keys: SigningKeys;
   readonly hasher: PasswordHasher;
@@ -104,6 +107,7 @@ export function createApp(deps: AppDependencies): Express {
   const authenticate = createAuthenticate({
     signIn,
     checkCredentials: deps.checkCredentials,
+    noteRefused: deps.noteRefused,
     keys,
   });
   const requireAdministrator = createRequireAdministrator(store.users);
@@ -171,6 +175,8 @@ export function createApp(deps: AppDependencies): Express {
       ownIssuer: config.tokenIssuer,
       publicKeys: publicKeysOf(keys),
       log,
+      onUnavailable: deps.onUnavailable,
+      noteRefused: deps.noteRefused,
     }),
   );
   app.use(
@@ -187,7 +193,7 @@ export function createApp(deps: AppDependencies): Express {
   );
 
   app.use(refuseUnknownPath);
-  app.use(createProblemHandler(log));
+  app.use(createProblemHandler(log, deps.onUnavailable));
   return app;
 }
 
@@ -204,6 +210,7 @@ function useDashboard(
   const sessions = createDashboardSessions({
     authenticate: given.authenticate,
     checkToken: deps.checkToken,
+    noteRefused: deps.noteRefused,
     idleSeconds: config.dashboardIdleSeconds,
     now: clock,
   });

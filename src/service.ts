@@ -14,10 +14,10 @@ import { createPasswordSignIn } from './auth/sign-in.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { readinessOf } from './http/readiness.js';
+import type { CheckOutages } from './observability/check-outages.js';
 import { createDatabaseProbe, type DatabaseProbe } from './observability/database-probe.js';
 import { createCors } from './http/cors.js';
 import type { Logger } from './observability/logger.js';
-import { createRepeatedLines } from './observability/repeated-lines.js';
 import { createCutoffMarker, type CutoffMarker } from './revocation/cutoff-marker.js';
 import {
   createRevocationIndex,
@@ -26,9 +26,9 @@ import {
 } from './revocation/revocation-index.js';
 import { createRevoker, type Revoker } from './revocation/revoke.js';
 import { createRevocationSync, type RevocationSync } from './revocation/sync.js';
+import { createServiceLog, whyNothingIsKnown } from './service-log.js';
 import type { Store } from './store/connect.js';
 import type { Cutoff } from './store/cutoffs.js';
-import { createRefusalLog } from './routes/refusal-log.js';
 import { createVerifyEndpoint } from './routes/verify.js';
 import type { TokenRecord } from './store/records.js';
 import { recordOfClaims } from './tokens/record-of-claims.js';
@@ -60,14 +60,13 @@ export interface Service {
   readonly marker: CutoffMarker;
   /** Whether the database answers, for `/readyz`. */
   readonly probe: DatabaseProbe;
+  /** Tells the log when checks can't be answered; looks by itself once it is started. */
+  readonly outages: Pick<CheckOutages, 'start'>;
   /** From now on `/readyz` says no, so that load balancers send nothing new. */
   announceStop(): void;
   /** Writes what is still to be written. The store stays open. */
   stop(): Promise<void>;
 }
-
-/** Of one kind and one address; the further ones are counted. */
-const REFUSED_LINES_A_MINUTE = 100;
 
 interface ServiceOptions {
   readonly config: Config;
@@ -75,6 +74,8 @@ interface ServiceOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
+  /** By which the log counts what comes again and again; unset = the process's own, which nothing moves. */
+  readonly logClock?: Clock;
   /** Is told of what is durable. */
   readonly witness?: RevocationWitness;
 }
@@ -94,6 +95,18 @@ export function createService(options: ServiceOptions): Service {
     ownIssuer: config.tokenIssuer,
     staleAfterMs: config.staleAfterSeconds * 1000,
   });
+  const { trustProxyHops } = config;
+  const serviceLog = createServiceLog({
+    log,
+    clock: options.logClock ?? (() => performance.now()),
+    trustProxyHops,
+    canAnswer: () => index.isFresh,
+    why: () => {
+      const age = index.lastSyncedAt === null ? null : clock() - index.lastSyncedAt;
+      return whyNothingIsKnown(age, sync.lastFailure);
+    },
+  });
+  const { outages } = serviceLog;
   const audit = createAudit({ store, clock, log, retentionSeconds });
   const hasher = createPasswordHasher({
     form: config.passwordHash,
@@ -106,6 +119,7 @@ export function createService(options: ServiceOptions): Service {
     clock,
     attemptsPerMinute: config.signInAttemptsPerMinute,
     attemptsPerAccount: config.signInAttemptsPerAccount,
+    signIns: serviceLog.signIns,
   });
   const marker = createCutoffMarker({ store, log, onMarked: audit.marked });
   const revoker = createRevoker({
@@ -234,14 +248,14 @@ export function createService(options: ServiceOptions): Service {
     oneTimeUse: config.refreshTokenUsage === 'one-time',
     graceSeconds: config.refreshTokenGraceSeconds,
   });
-  const { trustProxyHops } = config;
   const cors = createCors(config.corsOrigins);
-  const refusals = createRefusalLog({ log, clock, trustProxyHops });
-  const verify = createVerifyEndpoint({ checkCredentials, cors, refusals, log, trustProxyHops });
-  const requestLines = createRepeatedLines({
-    // Of the process: a line is written when all is over, and nothing may go wrong then.
-    clock: () => performance.now(),
-    atOnce: REFUSED_LINES_A_MINUTE,
+  const verify = createVerifyEndpoint({
+    checkCredentials,
+    cors,
+    refusals: serviceLog.refusals,
+    log,
+    onUnavailable: outages.refused,
+    trustProxyHops,
   });
   const probe = createDatabaseProbe({ ping: store.ping, log });
   let stopping = false;
@@ -256,7 +270,9 @@ export function createService(options: ServiceOptions): Service {
     clock,
     log,
     cors,
-    requestLines,
+    requestLines: serviceLog.requestLines,
+    noteRefused: serviceLog.noteRefused,
+    onUnavailable: outages.refused,
     store,
     keys,
     hasher,
@@ -309,6 +325,7 @@ export function createService(options: ServiceOptions): Service {
     sync,
     marker,
     probe,
+    outages,
     sessions,
     revoker,
     check: checkToken,
@@ -318,8 +335,8 @@ export function createService(options: ServiceOptions): Service {
     async stop() {
       beginStop();
       probe.stop();
-      refusals.flush();
-      requestLines.flush();
+      outages.stop();
+      serviceLog.flush();
       await sync.stop();
       await marker.stop();
       await sessions.flush();

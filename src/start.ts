@@ -176,6 +176,7 @@ async function startParts(
   if (refusesUntil !== null) await untilSecondAfter(refusesUntil);
   service.sync.start();
   service.probe.start();
+  service.outages.start();
   service.marker.wake();
   gate.open(service.handler);
 

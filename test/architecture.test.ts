@@ -54,7 +54,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'http',
     'routes',
   ],
+  'service-log.ts': ['auth', 'clock.ts', 'http', 'observability', 'routes'],
   'service.ts': [
+    'service-log.ts',
     'accounts',
     'audit',
     'routes',

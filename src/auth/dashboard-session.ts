@@ -9,6 +9,7 @@ import { ServiceError, unauthenticatedWithoutBasic } from '../errors.js';
 import { clearCookie, readCookie, SESSION_COOKIE, setCookie } from '../http/cookies.js';
 import { clientDevice } from '../http/client.js';
 import type { CheckToken } from '../tokens/token-check.js';
+import type { NoteRefused } from './strategies.js';
 import type { Claims } from '../tokens/claims.js';
 
 export interface DashboardSessions {
@@ -31,6 +32,7 @@ export interface DashboardSessions {
 interface Dependencies {
   readonly authenticate: RequestHandler;
   readonly checkToken: CheckToken;
+  readonly noteRefused: NoteRefused;
   /** The cookie is forgotten after so long without a request. */
   readonly idleSeconds: number;
   readonly now: () => number;
@@ -44,6 +46,7 @@ export function createDashboardSessions(deps: Dependencies): DashboardSessions {
     const token = readCookie(req, SESSION_COOKIE);
     const checked =
       token === undefined ? null : await deps.checkToken(token, () => clientDevice(req));
+    if (checked !== null) deps.noteRefused(req, checked);
     if (checked === null || !checked.accepted) {
       if (token !== undefined) clearCookie(req, res, SESSION_COOKIE);
       throw signedOut();
