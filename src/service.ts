@@ -61,7 +61,7 @@ export interface Service {
   /** Whether the database answers, for `/readyz`. */
   readonly probe: DatabaseProbe;
   /** Tells the log when checks can't be answered; looks by itself once it is started. */
-  readonly outages: Pick<CheckOutages, 'start'>;
+  readonly outages: Pick<CheckOutages, 'start' | 'look'>;
   /** From now on `/readyz` says no, so that load balancers send nothing new. */
   announceStop(): void;
   /** Writes what is still to be written. The store stays open. */
