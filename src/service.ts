@@ -13,7 +13,7 @@ import { createPasswordHasher, type PasswordHasher } from './auth/password-hash.
 import { createPasswordSignIn } from './auth/sign-in.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
-import { readinessOf } from './http/readiness.js';
+import { type Readiness, readinessOf } from './http/readiness.js';
 import type { CheckOutages } from './observability/check-outages.js';
 import { createDatabaseProbe, type DatabaseProbe } from './observability/database-probe.js';
 import { createCors } from './http/cors.js';
@@ -78,6 +78,8 @@ interface ServiceOptions {
   readonly logClock?: Clock;
   /** Is told of what is durable. */
   readonly witness?: RevocationWitness;
+  /** What `/readyz` says of the disk, where the database is on ours; from memory. */
+  readonly diskSpace?: () => NonNullable<Readiness['disk']>;
 }
 
 export interface RevocationWitness {
@@ -307,11 +309,10 @@ export function createService(options: ServiceOptions): Service {
     isUsable: (claims) => !hasExpired(claims.expiresAt, clock()) && !index.isRevoked(claims),
     onStop: (stop) => void stopFirst.push(stop),
     readiness: () =>
-      readinessOf({
-        running: !stopping,
-        revocationIndex: index.isFresh,
-        store: probe.answers,
-      }),
+      readinessOf(
+        { running: !stopping, revocationIndex: index.isFresh, store: probe.answers },
+        options.diskSpace?.(),
+      ),
   });
 
   return {

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ensureAdministrator, type NewAdministrator } from './auth/first-administrator.js';
-import { systemClock } from './clock.js';
+import { systemClock, untilSecondAfter } from './clock.js';
 import type { Config } from './config.js';
 import { ServiceError } from './errors.js';
 import { createDrain } from './http/drain.js';
@@ -12,6 +12,7 @@ import type { Logger } from './observability/logger.js';
 import { createService, type Service } from './service.js';
 import type { Beginning } from './store/beginning.js';
 import { openStore, type Store } from './store/connect.js';
+import { type DiskWatch, watchDisk } from './store/embedded/disk.js';
 import { type Engine, startEngine } from './store/embedded/engine.js';
 import {
   assertSameDatabase,
@@ -118,10 +119,13 @@ async function startParts(
   let service: Service | null = null;
   let databaseId: string | null = null;
   let witness: Witness | null = null;
+  let disk: DiskWatch | null = null;
   if (engine) {
     const own = openWitness({ dataDir: config.dataDir, clock: systemClock, log });
     witness = own;
     cleanups.push(own.stop);
+    disk = watchDisk({ dataDir: config.dataDir, log });
+    cleanups.push(async () => disk?.stop());
     const assertSame = async () => {
       await assertSameDatabase(config.dataDir, store, databaseId);
       // At the start the loaded list is asked instead.
@@ -146,6 +150,7 @@ async function startParts(
     clock: systemClock,
     log,
     ...(witness ? { witness } : {}),
+    ...(disk ? { diskSpace: () => disk.space } : {}),
   });
   const { stop: stopService, announceStop } = service;
   cleanups.push(() =>
@@ -203,12 +208,6 @@ async function beginDatabase(config: Config, store: Store, log: Logger): Promise
     `a new database begins ${where}. It knows nothing of what was revoked before: every token issued until ${refusesUntil.toISOString()} is refused`,
   );
   return beginning;
-}
-
-async function untilSecondAfter(time: Date): Promise<void> {
-  const missing = (Math.floor(time.getTime() / 1000) + 1) * 1000 - systemClock();
-  // Also when the clock was set back meanwhile.
-  if (missing > 0) await delay(Math.min(missing, 1000));
 }
 
 /**

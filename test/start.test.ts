@@ -237,7 +237,7 @@ describe('a running service whose database folder is deleted and whose engine di
       expect((await ask(port, '/healthz'))?.status).toBe(200);
       const readiness = await ask(port, '/readyz');
       expect([readiness?.status, readiness?.body]).toEqual([503, expect.stringContaining('lost')]);
-      expect(service.stdout()).toContain('"level":"fatal"');
+      await until('it is told', () => service.stdout().includes('"level":"fatal"'), 30_000);
       expect(await service.end('SIGTERM')).toBe(0);
       if (what === 'its database') expect(await refusal()).toContain('Restore');
     },

@@ -267,7 +267,11 @@ describe('a service', () => {
       WITHIN_MS,
     );
     expect(await (await fetch(`${service.address}/readyz`)).text()).toContain('lost');
-    expect(service.stdout()).toContain('is older than what was acknowledged');
+    await until(
+      'it is told why',
+      () => service.stdout().includes('is older than what was acknowledged'),
+      WITHIN_MS,
+    );
     expect(await service.end('SIGTERM')).toBe(0);
   }, 120_000);
 

@@ -1,6 +1,6 @@
 /** `npm run database -- accept-restore|adopt-earlier-tokens`: an operator's word on a database that the service can't know enough of. */
 import { createAudit } from '../audit/audit.js';
-import { systemClock } from '../clock.js';
+import { systemClock, untilSecondAfter } from '../clock.js';
 import type { Config } from '../config.js';
 import { createLogger } from '../observability/logger.js';
 import { createCutoffMarker } from '../revocation/cutoff-marker.js';
@@ -49,6 +49,7 @@ async function acceptRestore(): Promise<string> {
   return withStore(async (store, config) => {
     await store.beginning.begin();
     const at = await refuseEverything(store, config);
+    await untilSecondAfter(at);
     if (config.mongodbUri === null) {
       const witness = openWitness({ dataDir: config.dataDir, clock: systemClock, log: SILENT });
       witness.forget();

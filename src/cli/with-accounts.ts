@@ -12,7 +12,7 @@ import type { Store } from '../store/connect.js';
 import { assertSameDatabase } from '../store/embedded/initialized.js';
 import { openWitness, type Witness } from '../store/embedded/witness.js';
 import type { UserStore } from '../store/users.js';
-import { assertThereIsData, assertUsed, withStore } from './with-store.js';
+import { assertHoldsSomething, assertThereIsData, withStore } from './with-store.js';
 
 export interface AccountTools {
   readonly accounts: Accounts;
@@ -33,7 +33,9 @@ export async function withAccounts<T>(work: (tools: AccountTools) => Promise<T>)
     const witness = mongodbUri === null ? openWitness({ dataDir, clock: systemClock, log }) : null;
     // An administrator in it would make an emptied database look like one that holds data.
     if (witness) await assertSameDatabase(dataDir, store);
-    await assertUsed(store, config);
+    await assertHoldsSomething(store, config);
+    // What is revoked here must not make a new database look like one that was used before.
+    await store.beginning.begin();
     await witness?.assertStored(store);
     await witness?.start();
     try {

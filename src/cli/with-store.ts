@@ -37,12 +37,15 @@ export function assertThereIsData(): void {
   );
 }
 
-/** @throws Error when this service has never used the database. */
-export async function assertUsed(store: Store, { mongodbUri, dataDir }: Config): Promise<void> {
-  if (!(await store.beginning.isUnused())) return;
+/** @throws Error when there is nothing in the database, neither ours nor another service's. */
+export async function assertHoldsSomething(
+  store: Store,
+  { mongodbUri, dataDir }: Config,
+): Promise<void> {
+  if (!(await store.beginning.isUnused()) || !(await store.isEmpty())) return;
   throw new Error(
     mongodbUri === null
       ? `The database in ${dataDir} is empty. Check DATA_DIR, or start the service once.`
-      : 'The database on the MongoDB server was never used by JWT History. Check the name in MONGODB_URI, or start the service once.',
+      : 'The database on the MongoDB server is empty. Check the name in MONGODB_URI, or start the service once.',
   );
 }

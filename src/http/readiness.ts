@@ -16,6 +16,8 @@ export interface Readiness {
   readonly checks: ReadinessChecks;
   /** Empty when ready. */
   readonly reasons: readonly string[];
+  /** Of the embedded engine; a warning, which changes nothing else here. */
+  readonly disk?: { readonly freeBytes: number; readonly isLow: boolean };
 }
 
 const REASONS: Record<keyof ReadinessChecks, string> = {
@@ -24,11 +26,11 @@ const REASONS: Record<keyof ReadinessChecks, string> = {
   store: 'the database does not answer; checks go on until what is known is too old',
 };
 
-export function readinessOf(checks: ReadinessChecks): Readiness {
+export function readinessOf(checks: ReadinessChecks, disk?: Readiness['disk']): Readiness {
   const canCheck = checks.running && checks.revocationIndex;
   const reasons = (['running', 'revocationIndex', 'store'] as const)
     .filter((name) => !checks[name])
     .map((name) => REASONS[name]);
   const status = canCheck ? (checks.store ? 'ready' : 'degraded') : 'not ready';
-  return { status, checks, reasons };
+  return { status, checks, reasons, ...(disk ? { disk } : {}) };
 }

@@ -37,6 +37,7 @@ const MENDS: Readonly<Record<number, string>> = {
   // Of MongoDB Atlas: wrong credentials, or a user without rights.
   8000: 'Check the user and the password in MONGODB_URI.',
   11_000: ANOTHER_DATABASE,
+  14_031: 'Make room on the disk that holds the database: an index needs 500 MB free.',
   13_297: 'Write the name of the database in MONGODB_URI in the case that it has.',
   40_324: 'Use MongoDB 6.0 or newer.',
 };

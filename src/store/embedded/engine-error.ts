@@ -35,15 +35,24 @@ export function openFailed(dataDir: string, why: string, cause?: unknown): Engin
 }
 
 /**
- * The engine ended itself: it found its files other than it had left them, or couldn't write them.
+ * The engine ended itself: it couldn't write its files, or found them other than it had left them.
  * @param words what it said at last.
+ * @param fullWith how much is free on a disk that is full; null = it isn't.
  */
-export function endedItself(dataDir: string, how: string, words: string): EngineError {
-  const message =
-    `Can't open the database in ${dataDir}: the engine ended with ${how}. Files of it are missing, damaged, or from different moments (copied while it ran); or the disk is full. ` +
-    'Restore the folder from the newest backup (docs/restore.md); or move its folder db and the files initialized and witness away: a new database begins then, which refuses every token issued before.' +
-    (words === '' ? '' : ` The engine's last words: ${words}`);
-  return new EngineError('open-failed', message);
+export function endedItself(
+  dataDir: string,
+  { how, words, fullWith }: { how: string; words: string; fullWith: string | null },
+): EngineError {
+  const why =
+    fullWith === null
+      ? 'Files of it are missing, damaged, or from different moments (copied while it ran). ' +
+        'Restore the folder from the newest backup (docs/restore.md); or move its folder db and the files initialized and witness away: a new database begins then, which refuses every token issued before.'
+      : `The disk is full (${fullWith} free): make room and start again.`;
+  const last = words === '' ? '' : ` The engine's last words: ${words}`;
+  return new EngineError(
+    'open-failed',
+    `Can't open the database in ${dataDir}: the engine ended with ${how}. ${why}${last}`,
+  );
 }
 
 /** Not killed by somebody, and not asked to. */

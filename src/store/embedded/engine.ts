@@ -1,13 +1,14 @@
 // MongoDB's engine on a folder of this machine, in a process of its own that is started again
 // whenever it dies, behind one address that stays the same.
 
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { endedItself, EngineError, hasEndedItself, messageOf, openFailed } from './engine-error.js';
+import { type FreeBytes, freeBytesIn, megabytes, NEEDED_FOR_INDEXES_BYTES } from './disk.js';
+import { EngineError, hasEndedItself, messageOf, openFailed } from './engine-error.js';
 import { USUAL_TIMING, watchEngine, type WatchTiming } from './engine-watch.js';
-import { type HostExit, startHostProcess, type HostProcess } from './host-process.js';
+import { type HostExit, type HostProcess, startHostProcess, toCrash } from './host-process.js';
 import { closeToOthers } from './modes.js';
 import { createSocketLink, type SocketLink } from './socket-link.js';
 
@@ -33,6 +34,7 @@ export interface EngineOptions {
   onCrash?: (error: EngineError) => void;
   /** When it is taken for hung. */
   watch?: WatchTiming;
+  freeBytes?: FreeBytes;
 }
 
 export interface Engine {
@@ -49,6 +51,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const dataDir = resolve(options.dataDir);
   const cacheDir = resolve(options.cacheDir ?? join(dataDir, '.engine'));
   prepare(dataDir, options.log);
+  assertRoomForIndexes(dataDir, options.freeBytes ?? freeBytesIn);
   const link = createSocketLink(dataDir);
   const databaseDir = join(dataDir, 'db');
   const startHost = () =>
@@ -82,6 +85,17 @@ function prepare(dataDir: string, log: EngineLog | undefined): void {
   }
 }
 
+/** Where indexes are still to be made; what is there goes on with less. */
+function assertRoomForIndexes(dataDir: string, freeBytes: FreeBytes): void {
+  if (existsSync(join(dataDir, 'db'))) return;
+  const free = freeBytes(dataDir);
+  if (free >= NEEDED_FOR_INDEXES_BYTES) return;
+  throw openFailed(
+    dataDir,
+    `only ${megabytes(free)} are free there, and a new database needs ${megabytes(NEEDED_FOR_INDEXES_BYTES)} to make its indexes. Make room, or choose another DATA_DIR.`,
+  );
+}
+
 function supervise(
   first: HostProcess,
   startHost: () => HostProcess,
@@ -99,10 +113,7 @@ function supervise(
     for (;;) {
       const { exit, why } = await endOf(host);
       if (signal.aborted) return;
-      if (why === null && hasEndedItself(exit)) {
-        const how = exit.signal ?? `code ${exit.code}`;
-        onCrash?.(endedItself(dataDir, how, exit.stderr.trimEnd()));
-      }
+      if (why === null && hasEndedItself(exit)) onCrash?.(toCrash(exit, dataDir));
       const delayMs = RESTART_DELAYS_MS[failures++] ?? 2_000;
       // One that did not even start has been told of.
       if (host.hasServed())

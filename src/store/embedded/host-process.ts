@@ -4,6 +4,7 @@
 import { fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fullWith } from './disk.js';
 import {
   dataDirInUse,
   endedItself,
@@ -142,7 +143,13 @@ function toError(report: { code: EngineErrorCode; message: string }, dataDir: st
 
 function endedEarly({ code, signal, stderr }: HostExit, dataDir: string): EngineError {
   if (signal === 'SIGILL') return unavailable('this processor lacks instructions it needs.');
+  if (hasEndedItself({ code, signal })) return toCrash({ code, signal, stderr }, dataDir);
   const how = signal === null ? `code ${code}` : signal;
-  if (hasEndedItself({ code, signal })) return endedItself(dataDir, how, stderr.trimEnd());
   return openFailed(dataDir, `the engine's process ended with ${how}. ${stderr}`.trimEnd());
+}
+
+/** What an end by its own hand means. */
+export function toCrash({ code, signal, stderr }: HostExit, dataDir: string): EngineError {
+  const how = signal === null ? `code ${code}` : signal;
+  return endedItself(dataDir, { how, words: stderr.trimEnd(), fullWith: fullWith(dataDir) });
 }
