@@ -77,7 +77,7 @@ function build() {
     const { status } = spawnSync(tool(name), args, { cwd: ROOT, stdio: 'inherit' });
     if (status !== 0) {
       say(
-        `JWT History could not be built: ${name} failed. (After npm ci --omit=optional it can't run: see "Without the embedded engine" in README.md.)`,
+        `JWT History could not be built: ${name} failed. (After npm ci --omit=optional it can't run: see "Without the embedded engine" in docs/deployment.md.)`,
       );
       return 1;
     }

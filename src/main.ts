@@ -7,7 +7,7 @@ import { listenForStopRequests, type StopReason, type StopRequests } from './sto
 
 const STOP_WITHIN_MS = 20_000;
 const INCOMPLETE =
-  'A package is missing: install again with `npm ci`. (With --omit=optional, needed parts are left out too; to leave out only the embedded engine, see "Without the embedded engine" in README.md.)';
+  'A package is missing: install again with `npm ci`. (With --omit=optional, needed parts are left out too; to leave out only the embedded engine, see "Without the embedded engine" in docs/deployment.md.)';
 
 // Before all that takes its time, such as loading the rest: whoever asks meanwhile is heard.
 const requests = listenForStopRequests();

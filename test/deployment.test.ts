@@ -102,6 +102,39 @@ describe('Dockerfile', () => {
     expect(last).toContain('NODE_ENV=production');
   });
 
+  it('has every command and the licence in it', () => {
+    const { bin } = JSON.parse(read('package.json')) as { bin: Record<string, string> };
+    const [[name, path] = []] = Object.entries(bin);
+    expect(read('Dockerfile')).toContain(`ln -s /app/${path} /usr/local/bin/${name}`);
+    expect(read('Dockerfile')).toMatch(/^COPY package\.json LICENSE \.\/$/m);
+  });
+
+  it('has what the demo needs of curl', async () => {
+    const asked: unknown[] = [];
+    const server = createServer((req, res) => {
+      let body = '';
+      req.on('data', (chunk: Buffer) => (body += chunk.toString()));
+      req.on('end', () => {
+        asked.push([req.method, req.url, req.headers['x-a'], body]);
+        res.writeHead(201).end('answer');
+      });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const curl = (...args: string[]) =>
+      run(process.execPath, ['dist/cli/curl.js', '-s', `http://127.0.0.1:${port}/x`, ...args]);
+    expect(await curl('-H', 'X-A: b: c', '-d', '{}')).toEqual({ code: 0, output: 'answer' });
+    expect(await curl('-X', 'DELETE', '-o', '/dev/null', '-w', '%{http_code}')).toEqual({
+      code: 0,
+      output: '201',
+    });
+    server.close();
+    expect(asked).toEqual([
+      ['POST', '/x', 'b: c', '{}'],
+      ['DELETE', '/x', undefined, ''],
+    ]);
+  });
+
   it.each([
     ['ready', 200, 0],
     ['not ready', 503, 1],
@@ -125,6 +158,26 @@ describe('Dockerfile', () => {
   });
 });
 
+describe('the scripts that run something', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+  const running = Object.entries(scripts).filter(([, script]) => /\bdist\//.test(script));
+
+  it('give their place to it, so that it gets the signals, and want no compiler', () => {
+    expect(running.map(([name]) => name)).toEqual(
+      expect.arrayContaining(['start', 'demo', 'set-admin', 'user']),
+    );
+    for (const [name, script] of running) {
+      expect(script).toMatch(/^exec node /);
+      expect(scripts[`pre${name}`]).toBe('node src/build.mjs --before-run');
+    }
+  });
+
+  it('are commands of the installed package, too', async () => {
+    const { output } = await run(process.execPath, ['dist/cli/jwt-history.js', '--help']);
+    for (const [name] of running) expect(output).toContain(`  ${name} `);
+  });
+});
+
 describe('docker-compose.yml', () => {
   /** A service's text, by its indentation. */
   function serviceText(name: string): string {
@@ -144,6 +197,18 @@ describe('docker-compose.yml', () => {
       code: 0,
       output: expect.not.stringMatching(/error|warning/),
     });
+  });
+
+  it('asks for the health as the Dockerfile does, whose own check not every builder keeps', () => {
+    const flags = /^HEALTHCHECK (.*) \\$/m.exec(read('Dockerfile'))?.[1] ?? '';
+    const command = /^ *CMD (\[.*fetch.*\])$/m.exec(read('Dockerfile'))?.[1] ?? '[]';
+    const [program, option, code] = JSON.parse(command) as string[];
+    const own = serviceText('jwt-history');
+    expect(own).toContain(
+      ['CMD', program, option, code].map((word) => `        - ${word}\n`).join(''),
+    );
+    for (const [, name, value] of flags.matchAll(/--([\w-]+)=(\w+)/g))
+      expect(own).toContain(`      ${name?.replace('-', '_')}: ${value}\n`);
   });
 
   it('stops with advice when a secret is missing', () => {

@@ -236,6 +236,18 @@ describe('what is left in the temporary folder', () => {
     await until('the engine has left', () => leftovers().length === 0, SOON_MS);
   });
 
+  it('after a second start on the same folder: what the first one needs, and it goes on', async () => {
+    const env = { DATA_DIR: join(folder, 'x'.repeat(120)) };
+    const first = await start(env);
+    const before = leftovers();
+    const second = runService(env);
+    expect(await second.ended).toBe(1);
+    expect(second.output()).toContain('already open');
+    expect(leftovers()).toEqual(before);
+    expect(await first.end('SIGTERM')).toBe(0);
+    expect(leftovers()).toEqual([]);
+  });
+
   it('after kill -9 of the service and of its engine: what the next start takes away', async () => {
     const env = { DATA_DIR: join(folder, 'x'.repeat(120)) };
     const first = await start(env);

@@ -11,7 +11,7 @@ const readAnyJson = express.json({ limit: MAX_BODY, strict: false });
 const readForm = express.urlencoded({ extended: false, limit: MAX_BODY });
 
 /** Reads a JSON object; anything else is 400 or 415. */
-export const parseJsonBody = readInTime(function parseJsonBody(req, res, next) {
+export const parseJsonBody: RequestHandler = readInTime(function parseJsonBody(req, res, next) {
   readJson(req, res, (error?: unknown) => {
     if (error !== undefined) next(error);
     else if (req.body === undefined) next(notJson());
@@ -23,19 +23,19 @@ export const parseJsonBody = readInTime(function parseJsonBody(req, res, next) {
  * Reads a JSON object where there may be none: no body, an empty one, `null` and `[]` are `{}`. What
  * can't be read is 415, because without it the request could mean more than was meant.
  */
-export const parseOptionalBody = optionalReader([readAnyJson, readForm], {
+export const parseOptionalBody: RequestHandler = optionalReader([readAnyJson, readForm], {
   refusal: notJsonNorForm,
   conclude: concludeObject,
 });
 
 /** The same, JSON only; what is odd in it is left out: what follows must be done whatever else was sent along. */
-export const parseOptionalJson = optionalReader([readAnyJson], {
+export const parseOptionalJson: RequestHandler = optionalReader([readAnyJson], {
   refusal: notJson,
   conclude: concludeLeniently,
 });
 
 /** The same, or a form. */
-export const parseLenientBody = optionalReader([readAnyJson, readForm], {
+export const parseLenientBody: RequestHandler = optionalReader([readAnyJson, readForm], {
   refusal: notJsonNorForm,
   conclude: concludeLeniently,
 });

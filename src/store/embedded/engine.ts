@@ -61,6 +61,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   try {
     await link.pointTo(await host.ready);
   } catch (error) {
+    link.remove();
     await host.stop();
     throw error instanceof EngineError ? error : openFailed(dataDir, messageOf(error), error);
   }

@@ -79,7 +79,9 @@ export function createSocketLink(dataDir: string): SocketLink {
       }
     },
     remove() {
-      if (target !== null && readLink(path) === target) rmSync(path, { force: true });
+      // Until then what is there is another's: of a service that has the data directory open.
+      if (target === null) return;
+      if (readLink(path) === target) rmSync(path, { force: true });
       if (ownDir !== null) removeOwnDir(ownDir);
     },
   };
