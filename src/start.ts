@@ -21,6 +21,7 @@ import {
 } from './store/embedded/initialized.js';
 import { openWitness, type Witness } from './store/embedded/witness.js';
 import type { MendingProgress } from './store/mending.js';
+import { reportReady, reportStarting } from './start-report.js';
 import { NO_STOP_REQUESTS, type StopRequests } from './stop-requests.js';
 import { StoreRefusedError } from './store/refusals.js';
 import { createRsaKeys, createSecretKeys, type SigningKeys } from './tokens/keys.js';
@@ -99,6 +100,7 @@ async function startParts(
   { stop, fail, stopping: { asked, hurry } }: PartsOptions,
 ): Promise<Instance> {
   asked.throwIfAborted();
+  reportStarting(config, log);
   let engine: Engine | null = null;
   let onEngineBack = () => {};
   if (config.mongodbUri === null) {
@@ -189,7 +191,9 @@ async function startParts(
     announceStop();
     await delay(LINGER_MS, undefined, { signal: hurry }).catch(() => undefined);
   });
-  return { address: addressOf(server, config.host), newAdministrator, stop };
+  const address = addressOf(server, config.host);
+  reportReady(config, log, { address, server: store.server, index: service.index });
+  return { address, newAdministrator, stop };
 }
 
 /** A database that was never used before knows nothing of what was revoked: it begins with a cut-off. */

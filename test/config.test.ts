@@ -67,6 +67,7 @@ const DEFAULTS: Config = {
   trustProxyHops: 0,
   corsOrigins: [],
   logLevel: 'info',
+  settings: {},
 };
 
 describe('values', () => {

@@ -49,6 +49,8 @@ export interface RevocationIndex {
   readonly lastSyncedAt: number | null;
   /** Revoked ids in memory. */
   readonly size: number;
+  /** Scopes with a cut-off. */
+  readonly cutoffs: number;
 }
 
 interface Options {
@@ -124,6 +126,10 @@ export function createRevocationIndex({
 
     get size() {
       return ids.size;
+    },
+
+    get cutoffs() {
+      return cutoffs.size;
     },
   };
 }

@@ -13,6 +13,7 @@ import { createIdentityStore, type IdentityStore } from './identity.js';
 import { createKnownUserStore, type KnownUserStore } from './known-users.js';
 import { createOperations, MAX_TIME_MS, type Operations } from './operations.js';
 import { toRefusal } from './refusals.js';
+import { describeServer, type ServerInfo } from './server.js';
 import { createTokenStore, type TokenStore } from './tokens.js';
 import { createUserStore, type UserStore } from './users.js';
 import { assertUsable } from './usable.js';
@@ -27,6 +28,8 @@ export interface Store {
   readonly identity: IdentityStore;
   readonly beginning: BeginningStore;
   readonly knownUsers: KnownUserStore;
+  /** What it is connected to. */
+  readonly server: ServerInfo;
   /** The time by the database's clock. @throws ServiceError 503 */
   time(): Promise<Date>;
   /** Whether there is neither a token nor a user. */
@@ -110,9 +113,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const { tokens, users, events } = collections;
     await Promise.all([tokens, users, events].map(({ createIndexes }) => createIndexes()));
     await mendStore(context, ID_MENDINGS, onMending ?? (() => undefined));
+    const server = await describeServer(connection, run);
     const own = lifecycle(connection, connect, operations);
     const beginning = createBeginningStore({ ...context, cutoffs, time: own.time });
-    return { ...collections, beginning, ...own };
+    return { ...collections, beginning, server, ...own };
   } catch (error) {
     await connection.close(true);
     throw toRefusal(error) ?? error;
