@@ -22,6 +22,8 @@ export interface Ended {
   readonly stderr: string;
 }
 
+const LEAVING_MS = 60_000;
+
 /** A temporary folder inside a project of ES modules, as `./data` is; remove it with `removeFolder`. */
 export function makeFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'jwt-history-process-'));
@@ -30,8 +32,19 @@ export function makeFolder(): string {
 }
 
 export function removeFolder(folder: string): void {
-  // The engine of a service that was killed may still be leaving.
-  rmSync(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
+  const until = performance.now() + LEAVING_MS;
+  for (;;) {
+    try {
+      rmSync(folder, { recursive: true, force: true });
+      return;
+    } catch (error) {
+      // The engine of a service that was killed may still be leaving, and writing. (Node's own
+      // retries only remove the folder again, not what has come into it.)
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOTEMPTY' || performance.now() > until) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+    }
+  }
 }
 
 function spawnService(env: Record<string, string>) {
