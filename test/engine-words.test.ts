@@ -15,8 +15,6 @@ import {
   until,
 } from './support/process.js';
 
-const SOON_MS = 120_000;
-const TEST_MS = 300_000;
 const MB = 1024 * 1024;
 
 let folder: string;
@@ -57,44 +55,36 @@ const ends = ({ stdout }: Pick<ServiceProcess, 'stdout'>) =>
     .filter(({ msg }) => msg.startsWith('the embedded engine ended'));
 
 describe('an engine that ends', () => {
-  it(
-    'leaves its last words, of both streams, beside the news',
-    async () => {
-      const running = await startProcess({ DATA_DIR: dataDir(), ...speaking('on SIGUSR2') });
-      service = running;
-      const [host = 0] = engineHostsOf(running.child.pid ?? 0);
-      process.kill(host, 'SIGUSR2');
-      await until('it is told of', () => ends(running).length > 0, SOON_MS);
-      const [line] = ends(running);
-      expect(line).toMatchObject({
-        level: 'warn',
-        msg: 'the embedded engine ended with SIGABRT; it is started again',
-        signal: 'SIGABRT',
-      });
-      expect(line?.['lastWords']).toContain('said on stdout: No space left on device');
-      expect(line?.['lastWords']).toContain('said on stderr: fassert() failure');
-      await until('it is back', () => running.stdout().includes('engine is back'), SOON_MS);
-      // One that is killed says nothing, and then nothing is said of words.
-      const [next = 0] = engineHostsOf(running.child.pid ?? 0);
-      process.kill(next, 'SIGKILL');
-      await until('it is told of', () => ends(running).length > 1, SOON_MS);
-      expect(ends(running)[1]).toMatchObject({ signal: 'SIGKILL' });
-      expect(ends(running)[1]).not.toHaveProperty('lastWords');
-    },
-    TEST_MS,
-  );
+  it('leaves its last words, of both streams, beside the news', async () => {
+    const running = await startProcess({ DATA_DIR: dataDir(), ...speaking('on SIGUSR2') });
+    service = running;
+    const [host = 0] = engineHostsOf(running.child.pid ?? 0);
+    process.kill(host, 'SIGUSR2');
+    await until('it is told of', () => ends(running).length > 0);
+    const [line] = ends(running);
+    expect(line).toMatchObject({
+      level: 'warn',
+      msg: 'the embedded engine ended with SIGABRT; it is started again',
+      signal: 'SIGABRT',
+    });
+    expect(line?.['lastWords']).toContain('said on stdout: No space left on device');
+    expect(line?.['lastWords']).toContain('said on stderr: fassert() failure');
+    await until('it is back', () => running.stdout().includes('engine is back'));
+    // One that is killed says nothing, and then nothing is said of words.
+    const [next = 0] = engineHostsOf(running.child.pid ?? 0);
+    process.kill(next, 'SIGKILL');
+    await until('it is told of', () => ends(running).length > 1);
+    expect(ends(running)[1]).toMatchObject({ signal: 'SIGKILL' });
+    expect(ends(running)[1]).not.toHaveProperty('lastWords');
+  });
 
-  it(
-    'before it ever served, has them in the reason why the start failed',
-    async () => {
-      const { code, stderr } = await runToEnd({ DATA_DIR: dataDir(), ...speaking('at once') });
-      expect(code).toBe(1);
-      expect(stderr).toContain('ended with SIGABRT');
-      expect(stderr).toContain('said on stdout: No space left on device');
-      expect(stderr).toContain('said on stderr: fassert() failure');
-    },
-    TEST_MS,
-  );
+  it('before it ever served, has them in the reason why the start failed', async () => {
+    const { code, stderr } = await runToEnd({ DATA_DIR: dataDir(), ...speaking('at once') });
+    expect(code).toBe(1);
+    expect(stderr).toContain('ended with SIGABRT');
+    expect(stderr).toContain('said on stdout: No space left on device');
+    expect(stderr).toContain('said on stderr: fassert() failure');
+  });
 
   const onSmallDisk = canMount() ? it : it.skip;
   onSmallDisk(
@@ -107,30 +97,25 @@ describe('an engine that ends', () => {
         service = running;
         const ballast = join(dataDir(), 'ballast');
         fill(dataDir(), ballast);
-        await until(
-          'the engine ended',
-          async () => {
-            // The journal has room of its own, which is used up first.
-            const statuses = await Promise.all(Array.from({ length: 32 }, () => revoke(running)));
-            // Whatever is freed is taken too, until it ends.
-            if (!statuses.includes(503)) fill(dataDir(), ballast);
-            return ends(running).length > 0;
-          },
-          SOON_MS,
-        );
+        await until('the engine ended', async () => {
+          // The journal has room of its own, which is used up first.
+          const statuses = await Promise.all(Array.from({ length: 32 }, () => revoke(running)));
+          // Whatever is freed is taken too, until it ends.
+          if (!statuses.includes(503)) fill(dataDir(), ballast);
+          return ends(running).length > 0;
+        });
         expect(ends(running)[0]).toMatchObject({
           msg: expect.stringMatching(
             /^the embedded engine ended with SIGABRT: the disk is full \(\d+ MB free\), make room; it is started again$/,
           ),
         });
         unlinkSync(ballast);
-        await until('it is back', () => running.stdout().includes('engine is back'), SOON_MS);
+        await until('it is back', () => running.stdout().includes('engine is back'));
         await running.end('SIGTERM');
       } finally {
         execFileSync('umount', ['--lazy', dataDir()]);
       }
     },
-    TEST_MS,
   );
 });
 
