@@ -188,6 +188,7 @@ describe('a service', () => {
       expect(await verify(third, revoked)).toBe(401);
       await third.end('SIGTERM');
     },
+    180_000,
   );
 
   it('refuses the tokens of before when an operator accepts what a restore left, and knows the new ones', async () => {
@@ -212,7 +213,7 @@ describe('a service', () => {
       const password = /password: (\S+)/.exec(second.stderr())?.[1] ?? '';
       return `Basic ${Buffer.from(`admin@localhost:${password}`).toString('base64')}`;
     }
-  });
+  }, 180_000);
 
   it('keeps the tokens of before when an operator asks for it before the first start, and only then', async () => {
     const earlier = freshToken();
@@ -228,7 +229,7 @@ describe('a service', () => {
     const second = await start();
     expect(await verify(second, earlier)).toBe(401);
     await second.end('SIGTERM');
-  });
+  }, 180_000);
 
   it.each([
     ['set-admin', 'you@example.com'],

@@ -85,5 +85,5 @@ describe('a backup', () => {
     expect([await ask(third, before), await ask(third, since)]).toEqual([401, 401]);
     expect(await ask(third, freshToken())).toBe(204);
     await third.end('SIGTERM');
-  });
+  }, 300_000);
 });

@@ -216,7 +216,7 @@ describe('a service', () => {
     expect([await verify(third, kept), await verify(third, lost)]).toEqual([401, 401]);
     expect(await verify(third, freshToken())).toBe(204);
     await third.end('SIGTERM');
-  });
+  }, 300_000);
 
   it('misses a cut-off, and what was revoked on the command line, just the same', async () => {
     const first = await start();
@@ -231,7 +231,7 @@ describe('a service', () => {
     await command('user', 'disable', 'alice@example.com');
     putBack();
     expect(await refusal()).toContain('is older than');
-  });
+  }, 300_000);
 
   it('does not start without the journal that held the newest revocations, nor without its witness', async () => {
     // What is there when the engine closes isn't in the journal alone.
@@ -250,7 +250,7 @@ describe('a service', () => {
     cpSync(join(folder, 'whole'), dataDir(), { recursive: true, verbatimSymlinks: true });
     rmSync(join(dataDir(), 'witness'));
     expect(await refusal()).toContain(`The file ${join(dataDir(), 'witness')} is missing`);
-  });
+  }, 300_000);
 
   it('answers nothing more when its engine comes back without what was acknowledged', async () => {
     await (await start()).end('SIGTERM');
@@ -273,19 +273,23 @@ describe('a service', () => {
       WITHIN_MS,
     );
     expect(await service.end('SIGTERM')).toBe(0);
-  });
+  }, 300_000);
 
   it.each([
     ['cut in half', (file: string) => truncateSync(file, Math.floor(statSync(file).size / 2))],
     ['missing', (file: string) => rmSync(file)],
-  ])('whose files are %s says so, and how to mend it', async (_, damage) => {
-    const first = await start();
-    await revoke(first, freshToken());
-    await first.end('SIGTERM');
-    for (const name of readdirSync(database()))
-      if (name.startsWith('collection-')) damage(join(database(), name));
-    const said = await refusal();
-    expect(said).toContain(`Can't open the database in ${dataDir()}: the engine ended with`);
-    expect(said).toContain('Restore the folder from the newest backup (docs/restore.md)');
-  });
+  ])(
+    'whose files are %s says so, and how to mend it',
+    async (_, damage) => {
+      const first = await start();
+      await revoke(first, freshToken());
+      await first.end('SIGTERM');
+      for (const name of readdirSync(database()))
+        if (name.startsWith('collection-')) damage(join(database(), name));
+      const said = await refusal();
+      expect(said).toContain(`Can't open the database in ${dataDir()}: the engine ended with`);
+      expect(said).toContain('Restore the folder from the newest backup (docs/restore.md)');
+    },
+    120_000,
+  );
 });

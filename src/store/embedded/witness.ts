@@ -8,10 +8,16 @@ import { readFileSync } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CutoffScope, CutoffStore } from '../cutoffs.js';
-import type { TokenRecord } from '../records.js';
-import { type RevokedEntry, toRevokedEntry } from '../revoked-entry.js';
+import type { RevokedEntry } from '../revoked-entry.js';
 import type { TokenStore } from '../tokens.js';
 import { nodeCodeOf } from './engine-error.js';
+import {
+  createSeen,
+  keyOf,
+  type SeenCutoff,
+  type SeenToken,
+  type WitnessedRecord,
+} from './witness-lines.js';
 import { DatabaseLostError, RESTORE_OR_ACCEPT, WITNESS_NAME } from './initialized.js';
 
 export interface Witness {
@@ -29,11 +35,6 @@ export interface Witness {
   forget(): void;
   stop(): Promise<void>;
 }
-
-type WitnessedRecord = Pick<
-  TokenRecord,
-  'id' | 'jti' | 'issuer' | 'origin' | 'expiresAt' | 'revocation'
->;
 
 /** The revocation index, of which both say whether it is news. */
 interface LoadedList {
@@ -53,21 +54,6 @@ interface WitnessOptions {
   readonly log: { warn(fields: object, message: string): void };
 }
 
-interface SeenToken extends RevokedEntry {
-  readonly n: number;
-  readonly at: number;
-  readonly id: string;
-}
-
-interface SeenCutoff {
-  readonly n: number;
-  readonly at: number;
-  readonly scope: CutoffScope;
-}
-
-/** A loss takes the newest: the last ones tell. */
-const TOKENS_KEPT = 200;
-const CUTOFFS_KEPT = 1000;
 const WRITE_EVERY_MS = 250;
 /** Then it is written anew with what is kept. */
 const MOST_LINES = 2000;
@@ -192,76 +178,6 @@ export function openWitness({ dataDir, clock, log }: WitnessOptions): Witness {
   };
 }
 
-function createSeen(text: string) {
-  let tokens: SeenToken[] = [];
-  const cutoffs = new Map<string, SeenCutoff>();
-  let n = 0;
-
-  function keepToken(token: SeenToken): void {
-    tokens.push(token);
-    if (tokens.length > 2 * TOKENS_KEPT) tokens = tokens.slice(-TOKENS_KEPT);
-  }
-
-  function keepCutoff(cutoff: SeenCutoff): void {
-    const key = keyOf(cutoff.scope);
-    // The newest last.
-    cutoffs.delete(key);
-    cutoffs.set(key, cutoff);
-    const [oldest] = cutoffs.keys();
-    if (cutoffs.size > CUTOFFS_KEPT && oldest !== undefined) cutoffs.delete(oldest);
-  }
-
-  for (const line of text.split('\n')) {
-    const parsed = parse(line);
-    if (parsed === null) continue;
-    n = Math.max(n, parsed.n);
-    if ('scope' in parsed) keepCutoff(parsed);
-    else keepToken(parsed);
-  }
-
-  return {
-    tokens: () => tokens.slice(-TOKENS_KEPT),
-    cutoffs: () => [...cutoffs.values()],
-    addToken(record: WitnessedRecord): string {
-      const at = record.revocation?.at.getTime() ?? 0;
-      const token = { n: ++n, at, id: record.id, ...toRevokedEntry(record) };
-      keepToken(token);
-      return toLine(token);
-    },
-    addCutoff({ at, userId, applicationId, sessionsOnly, everyKind }: CutoffScope & { at: Date }) {
-      const scope = { userId, applicationId, sessionsOnly, ...(everyKind ? { everyKind } : {}) };
-      const cutoff = { n: ++n, at: at.getTime(), scope };
-      keepCutoff(cutoff);
-      return toLine(cutoff);
-    },
-    lines: () =>
-      [...tokens.slice(-TOKENS_KEPT), ...cutoffs.values()]
-        .toSorted((a, b) => a.n - b.n)
-        .map(toLine),
-    forget() {
-      tokens = [];
-      cutoffs.clear();
-    },
-  };
-}
-
-function toLine(seen: SeenToken | SeenCutoff): string {
-  return `${JSON.stringify(seen)}\n`;
-}
-
-/** null = torn, as by a power cut or a full disk. */
-function parse(line: string): SeenToken | SeenCutoff | null {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(line);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return null;
-  }
-  if (typeof parsed !== 'object' || parsed === null || !('n' in parsed)) return null;
-  return parsed as SeenToken | SeenCutoff;
-}
-
 function read(file: string): string {
   try {
     return readFileSync(file, 'utf8');
@@ -269,10 +185,6 @@ function read(file: string): string {
     if (nodeCodeOf(error) !== 'ENOENT') throw error;
     return '';
   }
-}
-
-function keyOf({ userId, applicationId, sessionsOnly, everyKind }: CutoffScope): string {
-  return JSON.stringify([userId, applicationId, sessionsOnly, everyKind === true]);
 }
 
 function mayBeForgotten({ expiresAt }: SeenToken, now: number): boolean {
