@@ -29,7 +29,11 @@ if (has('--clean')) rmSync(DIST, { recursive: true, force: true });
 // A packed package and the image have no sources.
 const hasSources = existsSync(join(ROOT, 'src/main.ts'));
 const digest = hasSources ? digestOfSources() : '';
-if (hasSources && !isBuilt()) process.exitCode = canBuild() ? build() : goOnWithout();
+if (hasSources) {
+  if (!isBuilt()) process.exitCode = canBuild() ? build() : goOnWithout();
+  // `npm start` compares times first, which copying and checking out change.
+  else if (isWritable(STAMP)) writeFileSync(STAMP, digest);
+}
 
 function isBuilt() {
   const isThere = [STAMP, ...OUTPUTS.map((name) => join(DIST, name))].every(existsSync);
@@ -57,9 +61,9 @@ function tool(name) {
   return join(ROOT, 'node_modules/.bin', name);
 }
 
-function isWritable(folder) {
+function isWritable(path) {
   try {
-    accessSync(existsSync(folder) ? folder : ROOT, constants.W_OK);
+    accessSync(existsSync(path) ? path : ROOT, constants.W_OK);
     return true;
   } catch {
     return false;

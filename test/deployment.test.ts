@@ -160,7 +160,7 @@ describe('Dockerfile', () => {
 
 describe('the scripts that run something', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
-  const running = Object.entries(scripts).filter(([, script]) => /\bdist\//.test(script));
+  const running = Object.entries(scripts).filter(([, script]) => /\bnode .*\bdist\//.test(script));
 
   it('give their place to it, so that it gets the signals, and want no compiler', () => {
     expect(running.map(([name]) => name)).toEqual(
@@ -168,7 +168,7 @@ describe('the scripts that run something', () => {
     );
     for (const [name, script] of running) {
       expect(script).toMatch(/^exec node /);
-      expect(scripts[`pre${name}`]).toBe('node src/build.mjs --before-run');
+      expect(scripts[`pre${name}`]).toContain('node src/build.mjs --before-run');
     }
   });
 
