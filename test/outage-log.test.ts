@@ -105,7 +105,6 @@ describe('ten minutes without a database', () => {
     }
     await minute(FEW_A_SECOND);
     const volume = t.log().length - before;
-    console.log({ few, many, volume });
 
     // The ten minutes of a thousand a second, of which all but a minute leave no more than few do.
     expect(volume + 9 * many).toBeLessThan(1_000_000);

@@ -32,7 +32,7 @@ export function makeFolder(): string {
 }
 
 export function removeFolder(folder: string): void {
-  const until = performance.now() + LEAVING_MS;
+  const giveUpAt = performance.now() + LEAVING_MS;
   for (;;) {
     try {
       rmSync(folder, { recursive: true, force: true });
@@ -41,7 +41,7 @@ export function removeFolder(folder: string): void {
       // The engine of a service that was killed may still be leaving, and writing. (Node's own
       // retries only remove the folder again, not what has come into it.)
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOTEMPTY' || performance.now() > until) throw error;
+      if (code !== 'ENOTEMPTY' || performance.now() > giveUpAt) throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
     }
   }
