@@ -11,6 +11,7 @@ import type { ApiKeys } from './auth/api-keys.js';
 import type { CheckCredentials } from './auth/check-credentials.js';
 import type { PasswordHasher } from './auth/password-hash.js';
 import type { PasswordSignIn } from './auth/sign-in.js';
+import type { NoteRefused } from './auth/strategies.js';
 import { createDashboardSessions } from './auth/dashboard-session.js';
 import { createSessionStamps } from './auth/session-stamp.js';
 import type { Clock } from './clock.js';
@@ -27,10 +28,9 @@ import {
   refuseSeveralCredentials,
   refuseTooManyHeaders,
 } from './http/request-limits.js';
-import { createRequestLog } from './http/request-log.js';
+import { createRequestLog, type RequestLines } from './http/request-log.js';
 import type { Logger } from './observability/logger.js';
 import type { CutoffMarker } from './revocation/cutoff-marker.js';
-import type { RepeatedLines } from './observability/repeated-lines.js';
 import type { LowerCutoff } from './revocation/lower-cutoff.js';
 import type { Revoker } from './revocation/revoke.js';
 import { createAdminApiKeysRouter } from './routes/admin-api-keys.js';
@@ -77,8 +77,11 @@ export interface AppDependencies {
   readonly clock: Clock;
   readonly log: Logger;
   readonly cors: Cors;
-  /** What refused requests leave in the log. */
-  readonly requestLines: RepeatedLines;
+  /** What refused and failed requests leave in the log. */
+  readonly requestLines: RequestLines;
+  readonly noteRefused: NoteRefused;
+  /** Called for each answer that is 503. */
+  readonly onUnavailable: () => void;
   readonly store: Store;
   readonly keys: SigningKeys;
   readonly hasher: PasswordHasher;
@@ -113,6 +116,7 @@ export function createApp(deps: AppDependencies): Express {
   const authenticate = createAuthenticate({
     signIn,
     checkCredentials: deps.checkCredentials,
+    noteRefused: deps.noteRefused,
     keys,
   });
   const requireAdministrator = createRequireAdministrator(store.users);
@@ -182,6 +186,8 @@ export function createApp(deps: AppDependencies): Express {
       trustedOrigins: new Set(config.corsOrigins),
       publicKeys: publicKeysOf(keys),
       log,
+      onUnavailable: deps.onUnavailable,
+      noteRefused: deps.noteRefused,
     }),
   );
   app.use(
@@ -198,7 +204,7 @@ export function createApp(deps: AppDependencies): Express {
   );
 
   app.use(refuseUnknownPath);
-  app.use(createProblemHandler(log));
+  app.use(createProblemHandler(log, deps.onUnavailable));
   return app;
 }
 
@@ -217,6 +223,7 @@ function useDashboard(
     checkToken: deps.checkToken,
     identify: deps.verifier.identify,
     stamps: createSessionStamps(deps.keys),
+    noteRefused: deps.noteRefused,
     idleSeconds: config.dashboardIdleSeconds,
     now: clock,
   });

@@ -66,6 +66,8 @@ interface Variable<T> {
   readonly about: string;
   /** Secrets can also be given as a file, by NAME_FILE, and are never echoed. */
   readonly secret?: true;
+  /** Its value may be in the log. Of all others it says only that they are set. */
+  readonly harmless?: true;
 }
 
 const variable = <T>(spec: Variable<T>): Variable<T> => spec;
@@ -76,10 +78,12 @@ export const variables = {
   PORT: withDefault({
     schema: wholeNumber(0, 65_535),
     fallback: '3000',
+    harmless: true,
     about: 'TCP port; 0 takes a free one',
   }),
   HOST: variable({
     schema: text.max(255),
+    harmless: true,
     about: 'address to listen on; unset = every interface',
   }),
   MONGODB_URI: variable({
@@ -95,6 +99,7 @@ export const variables = {
   DATA_DIR: withDefault({
     schema: text.max(4096),
     fallback: './data',
+    harmless: true,
     about: 'folder of the embedded engine and of the generated secret',
   }),
   GLOBAL_SECRET: variable({
@@ -106,6 +111,7 @@ export const variables = {
   GLOBAL_SECRET_ALGORITHM: withDefault({
     schema: oneOf(['HS256', 'RS256']),
     fallback: 'HS256',
+    harmless: true,
     about: 'HS256 (with `GLOBAL_SECRET`) or RS256 (with the two keys below)',
   }),
   GLOBAL_SECRET_OR_PRIVATE_KEY: variable({
@@ -121,69 +127,82 @@ export const variables = {
   ALLOW_WEAK_SECRET: withDefault({
     schema: flag,
     fallback: 'false',
+    harmless: true,
     about: 'true starts even with a `GLOBAL_SECRET` that is short, guessable or leaked, and warns',
   }),
   TOKEN_ISSUER: withDefault({
     schema: text.min(1).max(256),
     fallback: 'https://tiledesk.com',
+    harmless: true,
     about: 'claim `iss` of the tokens issued here',
   }),
   TOKEN_AUDIENCE: withDefault({
     schema: text.min(1).max(256),
     fallback: 'https://tiledesk.com',
+    harmless: true,
     about: 'claim `aud` of the tokens issued at sign-in',
   }),
   ACCESS_TOKEN_TTL: withDefault({
     schema: duration,
     fallback: '30d',
+    harmless: true,
     about: 'lifetime of a sign-in token; 0 = it never expires',
   }),
   FUSIONAUTH_TOKEN_TTL: withDefault({
     schema: duration.refine((seconds) => seconds >= 1, { error: 'give 1 second or more' }),
     fallback: '1h',
+    harmless: true,
     about: "lifetime of the access tokens of FusionAuth's login",
   }),
   DASHBOARD_SESSION_TTL: withDefault({
     schema: duration.refine((seconds) => seconds >= 60, { error: 'give 60 seconds or more' }),
     fallback: '12h',
+    harmless: true,
     about: 'how long a sign-in to the dashboard lasts at most',
   }),
   DASHBOARD_IDLE: withDefault({
     schema: duration.refine((seconds) => seconds >= 60, { error: 'give 60 seconds or more' }),
     fallback: '30m',
+    harmless: true,
     about: 'the dashboard signs out after so long without a touch',
   }),
   REFRESH_TOKEN_TTL: withDefault({
     schema: duration.refine((seconds) => seconds >= 60, { error: 'give 60 seconds or more' }),
     fallback: '30d',
+    harmless: true,
     about: 'lifetime of a refresh token, counted anew at each exchange',
   }),
   REFRESH_TOKEN_USAGE: withDefault({
     schema: oneOf(['one-time', 'reusable']),
     fallback: 'one-time',
+    harmless: true,
     about:
       'one-time: each exchange replaces the refresh token, and a used one that comes back revokes the session; or reusable',
   }),
   REFRESH_TOKEN_GRACE: withDefault({
     schema: duration.refine((seconds) => seconds <= 60, { error: 'give at most 60 seconds' }),
     fallback: '10s',
+    harmless: true,
     about:
       'how long a used refresh token still leads to its successor, for parallel requests and lost answers (0: never)',
   }),
   UNKNOWN_TOKENS: withDefault({
     schema: oneOf(['adopt', 'allow', 'deny']),
     fallback: 'adopt',
+    harmless: true,
     about:
       'correctly signed tokens without a record: adopt (accept and record), allow (accept) or deny',
   }),
   STALE_AFTER: withDefault({
     schema: duration.refine((seconds) => seconds >= 5, { error: 'give 5 seconds or more' }),
     fallback: '30s',
+    harmless: true,
     about: 'how long checks go on without the database; then they answer 503 until it is back',
   }),
   RETENTION: withDefault({
     schema: duration.refine((seconds) => seconds >= 86_400, { error: 'give 1 day (1d) or more' }),
     fallback: '90d',
+    harmless: true,
     about: 'how long a record is kept after its token has expired',
   }),
   ADMIN_EMAIL: withDefault({
@@ -200,22 +219,26 @@ export const variables = {
   }),
   PASSWORD_HASH: variable({
     schema: oneOf(['argon2id', 'bcrypt']),
+    harmless: true,
     about:
       'form of every password hash, argon2id or bcrypt; unset = stored ones stay, new ones are as the others',
   }),
   ON_PREMISES: withDefault({
     schema: flag,
     fallback: 'true',
+    harmless: true,
     about: 'false switches the v1 routes off',
   }),
   SIGN_IN_ATTEMPTS: withDefault({
     schema: wholeNumber(1, 100_000),
     fallback: '30',
+    harmless: true,
     about: 'failed password attempts one address (IPv6: one /64) may make in a minute',
   }),
   SIGN_IN_ATTEMPTS_PER_ACCOUNT: withDefault({
     schema: wholeNumber(1, 100_000),
     fallback: '100',
+    harmless: true,
     about:
       'failed password attempts at one account in 15 minutes; beyond it only addresses that it knows go on freely',
   }),
@@ -234,10 +257,12 @@ export const variables = {
   TRUST_PROXY: withDefault({
     schema: wholeNumber(0, 16),
     fallback: '0',
+    harmless: true,
     about: 'how many reverse proxies stand in front (their `X-Forwarded-For` is believed)',
   }),
   CORS_ORIGINS: variable({
     schema: origins,
+    harmless: true,
     about:
       'origins whose pages may use the API, separated by commas (`https://app.example.com`); unset = none',
   }),
@@ -255,6 +280,7 @@ export const variables = {
       'silly',
     ]).transform((level) => LEVELS_OF_OTHERS[level] ?? level),
     fallback: 'info',
+    harmless: true,
     about:
       "trace, debug, info, warn, error, fatal or silent (and Tiledesk's http, verbose and silly)",
   }),

@@ -43,6 +43,8 @@ export interface Config {
   readonly trustProxyHops: number;
   readonly corsOrigins: readonly string[];
   readonly logLevel: Values['LOG_LEVEL'];
+  /** What was set to something else than its default, for the log: the value where that is harmless, else only that it was. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 /** Everything that is wrong with the environment, a line each, each with its mend. */
@@ -74,15 +76,17 @@ export function loadConfig(): Config {
 export function parseConfig(env: Environment): Config {
   const problems: string[] = [];
   const values: Record<string, unknown> = {};
+  const settings: Record<string, string> = {};
   for (const name of Object.keys(variables) as VariableName[]) {
-    const spec: (typeof variables)[VariableName] & { fallback?: string; secret?: true } =
-      variables[name];
+    const spec: (typeof variables)[VariableName] & Masking = variables[name];
     const given = spec.secret ? readSecret(env, name, problems) : env[name] || undefined;
     const raw = given ?? (isSet(env, name) ? undefined : spec.fallback);
     if (raw === undefined) continue;
     const parsed = spec.schema.safeParse(raw);
-    if (parsed.success) values[name] = parsed.data;
-    else {
+    if (parsed.success) {
+      values[name] = parsed.data;
+      if (raw !== spec.fallback) settings[name] = spec.harmless ? raw : 'set';
+    } else {
       const shown = spec.secret ? 'its value' : JSON.stringify(raw.slice(0, 80));
       problems.push(
         `${name}: ${shown} can't be used; ${parsed.error.issues[0]?.message ?? 'see the README'}.`,
@@ -92,7 +96,14 @@ export function parseConfig(env: Environment): Config {
   // What was set but couldn't be used is on the list already: nothing more is said about it.
   const config = assemble(values as Values, (name) => isSet(env, name), problems);
   if (problems.length > 0) throw new ConfigError(problems);
-  return config;
+  return Object.freeze({ ...config, settings: Object.freeze(settings) });
+}
+
+/** What only some variables have. */
+interface Masking {
+  readonly fallback?: string;
+  readonly secret?: true;
+  readonly harmless?: true;
 }
 
 function isSet(env: Environment, name: VariableName): boolean {
@@ -103,7 +114,7 @@ function assemble(
   values: Values,
   wasSet: (name: VariableName) => boolean,
   problems: string[],
-): Config {
+): Omit<Config, 'settings'> {
   if (values.MONGODB_URI && values.DATABASE_URI && values.MONGODB_URI !== values.DATABASE_URI) {
     problems.push('MONGODB_URI and DATABASE_URI differ: set only one of them.');
   }

@@ -15,9 +15,10 @@ await main(requests).catch((error: unknown) => exit(failureOf(error)));
 
 async function main({ first, ...stopping }: StopRequests): Promise<void> {
   assertEnoughOpenFiles();
-  const { readConfig, createLogger, start } = await load();
+  const { readConfig, createLogger, flushCounts, start } = await load();
   const config = readConfig();
   const log = createLogger({ level: config.logLevel });
+  const logToEnd = { log, flushCounts };
   if (config.signing.algorithm === 'HS256' && config.signing.weakness !== null) {
     log.warn(
       `GLOBAL_SECRET ${config.signing.weakness}: anyone could sign tokens (ALLOW_WEAK_SECRET=true)`,
@@ -27,39 +28,66 @@ async function main({ first, ...stopping }: StopRequests): Promise<void> {
   try {
     instance = await start(config, log, stopping);
   } catch (error) {
-    if (stopping.asked.aborted) await end(await first, log, async () => undefined);
-    log.fatal({ err: error }, 'the start failed');
+    if (stopping.asked.aborted) await end(await first, logToEnd, async () => undefined);
+    log.fatal({ event: 'service.stopped', err: error }, 'the start failed');
     exit(failureOf(error));
   }
   announce(config, instance);
-  await end(await first, log, instance.stop);
+  await end(await first, logToEnd, instance.stop);
 }
 
-async function end({ signal, err }: StopReason, log: Logger, stop: () => Promise<void>) {
-  if (signal === undefined) log.fatal({ err }, 'stopping after an unexpected error');
-  else log.info({ signal }, 'stopping');
-  setTimeout(() => process.exit(1), STOP_WITHIN_MS);
-  await stop();
-  process.exit(signal === undefined ? 1 : 0);
+interface LogToEnd {
+  readonly log: Logger;
+  /** Writes what was only counted. */
+  readonly flushCounts: (log: Logger) => void;
+}
+
+async function end(
+  { signal, err }: StopReason,
+  { log, flushCounts }: LogToEnd,
+  stop: () => Promise<void>,
+): Promise<never> {
+  const [level, why] =
+    signal === undefined
+      ? (['fatal', 'after an unexpected error'] as const)
+      : (['info', `as asked by ${signal}`] as const);
+  const startedAt = performance.now();
+  function stopped(as: 'info' | 'fatal', message: string, code: number, error?: unknown): never {
+    flushCounts(log);
+    const ms = Math.round(performance.now() - startedAt);
+    log[as]({ event: 'service.stopped', signal, ms, err: error }, message);
+    process.exit(code);
+  }
+  log[level]({ event: 'service.stopping', signal, err }, `stopping, ${why}`);
+  setTimeout(
+    () => stopped('fatal', `stopped by force, ${why}: it took too long`, 1),
+    STOP_WITHIN_MS,
+  );
+  try {
+    await stop();
+  } catch (error) {
+    stopped('fatal', `stopped, ${why}, but not cleanly`, 1, error);
+  }
+  stopped(level, `stopped, ${why}`, signal === undefined ? 1 : 0);
 }
 
 /** All else that it consists of: loading it takes most of the start. */
 async function load() {
-  const [{ ConfigError, loadConfig }, { createLogger }, { start }] = await Promise.all([
-    import('./config.js'),
-    import('./observability/logger.js'),
-    import('./start.js'),
-  ]);
+  const [{ ConfigError, loadConfig }, { createLogger, flushCounts }, { start }] = await Promise.all(
+    [import('./config.js'), import('./observability/logger.js'), import('./start.js')],
+  );
   /** @throws Error for people when the configuration can't be used. */
   function readConfig(): Config {
     try {
       return loadConfig();
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
+      // What level is wanted isn't known then.
+      createLogger({ level: 'info' }).fatal({ event: 'service.stopped' }, error.message);
       exit(error.message);
     }
   }
-  return { readConfig, createLogger, start };
+  return { readConfig, createLogger, flushCounts, start };
 }
 
 /** The parts for this platform of `@node-rs/argon2` are optional packages; without them it can't be loaded. */

@@ -15,10 +15,10 @@ import { createPasswordSignIn } from './auth/sign-in.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { type Readiness, readinessOf } from './http/readiness.js';
+import type { CheckOutages } from './observability/check-outages.js';
 import { createDatabaseProbe, type DatabaseProbe } from './observability/database-probe.js';
 import { createCors } from './http/cors.js';
 import type { Logger } from './observability/logger.js';
-import { createRepeatedLines } from './observability/repeated-lines.js';
 import { createCutoffMarker, type CutoffMarker } from './revocation/cutoff-marker.js';
 import { createKeepRefused } from './revocation/keep-refused.js';
 import { createLowerCutoff } from './revocation/lower-cutoff.js';
@@ -29,9 +29,9 @@ import {
 } from './revocation/revocation-index.js';
 import { createRevoker, type Revoker } from './revocation/revoke.js';
 import { createRevocationSync, type RevocationSync } from './revocation/sync.js';
+import { createServiceLog, whyNothingIsKnown } from './service-log.js';
 import type { Store } from './store/connect.js';
 import type { Cutoff } from './store/cutoffs.js';
-import { createRefusalLog } from './routes/refusal-log.js';
 import { createVerifyEndpoint } from './routes/verify.js';
 import type { TokenRecord } from './store/records.js';
 import type { Claims } from './tokens/claims.js';
@@ -66,14 +66,13 @@ export interface Service {
   readonly marker: CutoffMarker;
   /** Whether the database answers, for `/readyz`. */
   readonly probe: DatabaseProbe;
+  /** Tells the log when checks can't be answered; looks by itself once it is started. */
+  readonly outages: Pick<CheckOutages, 'start' | 'look'>;
   /** From now on `/readyz` says no, so that load balancers send nothing new. */
   announceStop(): void;
   /** Writes what is still to be written. The store stays open. */
   stop(): Promise<void>;
 }
-
-/** Of one kind and one address; the further ones are counted. */
-const REFUSED_LINES_A_MINUTE = 100;
 
 interface ServiceOptions {
   readonly config: Config;
@@ -81,6 +80,8 @@ interface ServiceOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
+  /** By which the log counts what comes again and again; unset = the process's own, which nothing moves. */
+  readonly logClock?: Clock;
   /** Is told of what is durable. */
   readonly witness?: RevocationWitness;
   /** What `/readyz` says of the disk, where the database is on ours; from memory. */
@@ -104,6 +105,18 @@ export function createService(options: ServiceOptions): Service {
     staleAfterMs: config.staleAfterSeconds * 1000,
     sealedSince: store.seal.since.getTime(),
   });
+  const { trustProxyHops } = config;
+  const serviceLog = createServiceLog({
+    log,
+    clock: options.logClock ?? (() => performance.now()),
+    trustProxyHops,
+    canAnswer: () => index.isFresh,
+    why: () => {
+      const age = index.lastSyncedAt === null ? null : clock() - index.lastSyncedAt;
+      return whyNothingIsKnown(age, sync.lastFailure);
+    },
+  });
+  const { outages } = serviceLog;
   const audit = createAudit({ store, clock, log, retentionSeconds });
   const hasher = createPasswordHasher({
     form: config.passwordHash,
@@ -116,6 +129,7 @@ export function createService(options: ServiceOptions): Service {
     clock,
     attemptsPerMinute: config.signInAttemptsPerMinute,
     attemptsPerAccount: config.signInAttemptsPerAccount,
+    signIns: serviceLog.signIns,
   });
   const marker = createCutoffMarker({ store, log, onMarked: audit.marked });
   const revoker = createRevoker({
@@ -271,14 +285,14 @@ export function createService(options: ServiceOptions): Service {
     oneTimeUse: config.refreshTokenUsage === 'one-time',
     graceSeconds: config.refreshTokenGraceSeconds,
   });
-  const { trustProxyHops } = config;
   const cors = createCors(config.corsOrigins);
-  const refusals = createRefusalLog({ log, clock, trustProxyHops });
-  const verify = createVerifyEndpoint({ checkCredentials, cors, refusals, log, trustProxyHops });
-  const requestLines = createRepeatedLines({
-    // Of the process: a line is written when all is over, and nothing may go wrong then.
-    clock: () => performance.now(),
-    atOnce: REFUSED_LINES_A_MINUTE,
+  const verify = createVerifyEndpoint({
+    checkCredentials,
+    cors,
+    refusals: serviceLog.refusals,
+    log,
+    onUnavailable: outages.refused,
+    trustProxyHops,
   });
   const probe = createDatabaseProbe({ ping: store.ping, log });
   let stopping = false;
@@ -293,7 +307,9 @@ export function createService(options: ServiceOptions): Service {
     clock,
     log,
     cors,
-    requestLines,
+    requestLines: serviceLog.requestLines,
+    noteRefused: serviceLog.noteRefused,
+    onUnavailable: outages.refused,
     store,
     keys,
     hasher,
@@ -355,6 +371,7 @@ export function createService(options: ServiceOptions): Service {
     sync,
     marker,
     probe,
+    outages,
     sessions,
     revoker,
     check: checkToken,
@@ -364,8 +381,8 @@ export function createService(options: ServiceOptions): Service {
     async stop() {
       beginStop();
       probe.stop();
-      refusals.flush();
-      requestLines.flush();
+      outages.stop();
+      serviceLog.flush();
       await sync.stop();
       await marker.stop();
       await sessions.flush();

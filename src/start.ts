@@ -21,6 +21,7 @@ import {
 } from './store/embedded/initialized.js';
 import { openWitness, type Witness } from './store/embedded/witness.js';
 import type { MendingProgress } from './store/mending.js';
+import { reportReady, reportStarting } from './start-report.js';
 import { NO_STOP_REQUESTS, type StopRequests } from './stop-requests.js';
 import { StoreRefusedError } from './store/refusals.js';
 import { createRsaKeys, createSecretKeys, type SigningKeys } from './tokens/keys.js';
@@ -44,6 +45,13 @@ const ASK_AGAIN_MS = 500;
 const ABANDON_AFTER_MS = 3000;
 
 type Stopping = Pick<StopRequests, 'asked' | 'hurry'>;
+
+interface PartsOptions {
+  readonly stop: () => Promise<void>;
+  /** Ends the start. */
+  readonly fail: (error: Error) => void;
+  readonly stopping: Stopping;
+}
 
 /**
  * @throws when anything it needs can't be had, or when it is asked to stop before it is ready;
@@ -89,13 +97,10 @@ async function startParts(
   config: Config,
   log: Logger,
   cleanups: (() => Promise<unknown>)[],
-  {
-    stop,
-    fail,
-    stopping: { asked, hurry },
-  }: { stop: () => Promise<void>; fail: (error: Error) => void; stopping: Stopping },
+  { stop, fail, stopping: { asked, hurry } }: PartsOptions,
 ): Promise<Instance> {
   asked.throwIfAborted();
+  reportStarting(config, log);
   let engine: Engine | null = null;
   let onEngineBack = () => {};
   if (config.mongodbUri === null) {
@@ -165,6 +170,7 @@ async function startParts(
   await service.sync.load();
   asked.throwIfAborted();
   witness?.assertKnown(service.index);
+  asked.throwIfAborted();
   await witness?.start();
   const newAdministrator = await ensureAdministrator(store.users, service.hasher, {
     email: config.adminEmail,
@@ -178,6 +184,7 @@ async function startParts(
   if (refusesUntil !== null) await untilSecondAfter(refusesUntil);
   service.sync.start();
   service.probe.start();
+  service.outages.start();
   service.marker.wake();
   gate.open(service.handler);
 
@@ -185,7 +192,9 @@ async function startParts(
     announceStop();
     await delay(LINGER_MS, undefined, { signal: hurry }).catch(() => undefined);
   });
-  return { address: addressOf(server, config.host), newAdministrator, stop };
+  const address = addressOf(server, config.host);
+  reportReady(config, log, { address, server: store.server, index: service.index });
+  return { address, newAdministrator, stop };
 }
 
 /** A database that was never used before knows nothing of what was revoked: it begins with a cut-off. */

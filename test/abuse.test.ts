@@ -5,12 +5,8 @@ import { abuse } from './abuse/abuse.js';
 
 const STEPS = 120;
 
-it.each([1, 2, randomInt(2 ** 31)])(
-  'holds under random abuse: seed %i',
-  async (seed) => {
-    const { steps, checks } = await abuse({ seed, goesOn: (step) => step < STEPS });
-    expect(steps).toBe(STEPS);
-    expect(checks).toBeGreaterThan(STEPS * 2);
-  },
-  180_000,
-);
+it.each([1, 2, randomInt(2 ** 31)])('holds under random abuse: seed %i', async (seed) => {
+  const { steps, checks } = await abuse({ seed, goesOn: (step) => step < STEPS });
+  expect(steps).toBe(STEPS);
+  expect(checks).toBeGreaterThan(STEPS * 2);
+});

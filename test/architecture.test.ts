@@ -54,7 +54,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'http',
     'routes',
   ],
+  'service-log.ts': ['auth', 'clock.ts', 'http', 'observability', 'routes'],
   'service.ts': [
+    'service-log.ts',
     'accounts',
     'audit',
     'routes',
@@ -70,7 +72,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   'open-files.ts': [],
   'stop-requests.ts': [],
+  'start-report.ts': ['config.ts', 'observability', 'revocation', 'store'],
   'start.ts': [
+    'start-report.ts',
     'errors.ts',
     'stop-requests.ts',
     'service.ts',

@@ -56,7 +56,7 @@ beforeAll(async () => {
   t = await startTestService({ REFRESH_TOKEN_GRACE: '10' }, database, clock);
   cut = await t.sibling({ SIGN_IN_ATTEMPTS: '1000' });
   strict = await t.sibling({ UNKNOWN_TOKENS: 'deny' });
-}, 30_000);
+});
 afterAll(async () => {
   for (const server of servers) server.close();
   // Its database has gone: what it still had to write is lost.

@@ -69,6 +69,7 @@ const DEFAULTS: Config = {
   trustProxyHops: 0,
   corsOrigins: [],
   logLevel: 'info',
+  settings: {},
 };
 
 describe('values', () => {

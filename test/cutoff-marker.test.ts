@@ -80,7 +80,7 @@ it('survives a restart in the middle: what was marked stays as it is, the rest f
     expect((await t.store.tokens.findByJti(jti))[0]?.revocation).toBeNull();
   await restarted.close();
   await t.close();
-}, 60_000);
+});
 
 describe('on timers that the test moves', () => {
   beforeEach(() => {

@@ -78,19 +78,19 @@ describe('viewers', () => {
     const [gone] = all.slice(90);
     if (gone === undefined) throw new Error('there are too few');
     gone.isValid = false;
-    await until('the end of the ninetieth', () => gone.end === 'end', 900);
+    await until('the end of the ninetieth', () => gone.end === 'end');
     expect(all.filter(({ end }) => end !== null)).toEqual([gone]);
   });
 
   it('are told after a pause of four times what telling took last', async () => {
     const { feed, told } = await watching(100, { sendMs: 1 });
     feed.publish(CHANGE);
-    await until('the first telling', () => told(1) === 100, 3000);
+    await until('the first telling', () => told(1) === 100);
     const endedAt = performance.now();
     feed.publish(CHANGE);
-    await until('the second one begins', () => told(2) > 0, 3000);
+    await until('the second one begins', () => told(2) > 0);
     // It was noticed a little late that the first one had ended.
     expect(performance.now() - endedAt).toBeGreaterThan(300);
-    await until('the second telling', () => told(2) === 100, 3000);
+    await until('the second telling', () => told(2) === 100);
   });
 });

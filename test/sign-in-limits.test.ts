@@ -151,7 +151,7 @@ describe('turns', () => {
     add('a1', 'a', 'crowd', leaver.signal);
     add('b1', 'b');
     leaver.abort(gone);
-    await until('they gave up', () => order.length === 2, 10_000);
+    await until('they gave up', () => order.length === 2);
     // Its place is free again.
     add('a2', 'a');
     expect(await finish()).toEqual(['late: gone', 'a1: gone', 'b1', 'a2']);
@@ -337,7 +337,7 @@ describe('signing in under attack', () => {
       answered += 1;
       return status;
     });
-    await until('all guesses have come', () => came === 240, 60_000);
+    await until('all guesses have come', () => came === 240);
     const quiet = signIn('192.0.2.9', ALICE, PASSWORD).then(({ status }) => ({
       status,
       answeredBefore: answered,
@@ -412,14 +412,10 @@ describe('signing in under attack', () => {
       });
       const [last] = requests;
       if (last === undefined) throw new Error('there are five');
-      await until(
-        'they are connected',
-        () => requests.every((each) => each.writableFinished),
-        10_000,
-      );
+      await until('they are connected', () => requests.every((each) => each.writableFinished));
       for (const each of requests) each.destroy();
       const gone = () => strict.log().split('"status":499').length - 1;
-      await until('the service has noticed', () => gone() === 5, 10_000);
+      await until('the service has noticed', () => gone() === 5);
       release();
       await hold;
       expect(await statusOf(strict, '192.0.2.5', ALICE, WRONG)).toBe(401);

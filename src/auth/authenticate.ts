@@ -10,21 +10,23 @@ import { ACTIVE_STATUS, type User } from '../store/records.js';
 import type { CheckCredentials } from './check-credentials.js';
 import type { Principal } from './principal.js';
 import type { PasswordSignIn } from './sign-in.js';
-import { PasswordStrategy, TokenStrategy } from './strategies.js';
+import { type NoteRefused, PasswordStrategy, TokenStrategy } from './strategies.js';
 
 interface Dependencies {
   readonly signIn: PasswordSignIn['signIn'];
   readonly checkCredentials: CheckCredentials;
   readonly keys: SigningKeys;
+  readonly noteRefused?: NoteRefused;
 }
 
 export function createAuthenticate({
   signIn,
   checkCredentials,
   keys,
+  noteRefused = () => undefined,
 }: Dependencies): RequestHandler {
   const authenticator = new passport.Passport();
-  authenticator.use('jwt', new TokenStrategy(checkCredentials, keys));
+  authenticator.use('jwt', new TokenStrategy(checkCredentials, keys, noteRefused));
   authenticator.use('basic', new PasswordStrategy(signIn));
   // On failure passport hands an AuthenticationError to the error handler, which answers 401.
   return authenticator.authenticate(['jwt', 'basic'], {

@@ -10,6 +10,7 @@ import { clearCookie, readCookie, SESSION_COOKIE, setCookie } from '../http/cook
 import { clientDevice } from '../http/client.js';
 import { isFromOwnPage } from '../http/same-origin.js';
 import type { CheckToken } from '../tokens/token-check.js';
+import type { NoteRefused } from './strategies.js';
 import type { Claims } from '../tokens/claims.js';
 import { DASHBOARD_AUDIENCE } from '../tokens/verifier.js';
 import type { TokenPrincipal } from './principal.js';
@@ -40,6 +41,7 @@ interface Dependencies {
   /** Is this a token of ours at all? */
   readonly identify: (token: string) => Claims | null;
   readonly stamps: SessionStamps;
+  readonly noteRefused: NoteRefused;
   /** After so long without a request the cookie is good for nothing, and forgotten. */
   readonly idleSeconds: number;
   readonly now: () => number;
@@ -59,6 +61,7 @@ export function createDashboardSessions(deps: Dependencies): DashboardSessions {
       stamped === null || isIdle(stamped.usedAt)
         ? null
         : await deps.checkToken(stamped.token, () => clientDevice(req), 'dashboard');
+    if (checked !== null) deps.noteRefused(req, checked);
     if (stamped === null || checked === null || !checked.accepted) {
       if (readCookie(req, SESSION_COOKIE) !== undefined) clearCookie(req, res, SESSION_COOKIE);
       throw signedOut();

@@ -3,10 +3,12 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import { normalizeEmail } from '../email.js';
+import { ServiceError } from '../errors.js';
 import { ACTIVE_STATUS } from '../store/records.js';
 import type { UserStore, UserWithPassword } from '../store/users.js';
 import type { PasswordHasher } from './password-hash.js';
 import type { PasswordPrincipal } from './principal.js';
+import type { SignInFailure, SignInLog } from './sign-in-log.js';
 import { type Attempt, createSignInLimits } from './sign-in-limits.js';
 
 export interface PasswordSignIn {
@@ -35,6 +37,8 @@ interface Dependencies {
   readonly attemptsPerMinute: number;
   /** Failures at one account in a quarter of an hour. */
   readonly attemptsPerAccount: number;
+  /** Is told of those that fail, and of those that are refused. */
+  readonly signIns?: Pick<SignInLog, 'failed' | 'limited'>;
 }
 
 const VERIFIED_FOR_MS = 30_000;
@@ -46,6 +50,7 @@ export function createPasswordSignIn({
   clock,
   attemptsPerMinute,
   attemptsPerAccount,
+  signIns,
 }: Dependencies): PasswordSignIn {
   /** Verified pairs, by an HMAC with a key that only this process knows; the password itself isn't kept. */
   const verified = new LRUCache<string, { principal: PasswordPrincipal; until: number }>({
@@ -64,7 +69,7 @@ export function createPasswordSignIn({
     password: string,
     attempt: Attempt,
     signal: AbortSignal | undefined,
-  ): Promise<PasswordPrincipal | null> {
+  ): Promise<PasswordPrincipal | SignInFailure> {
     attempt.assertAllowed();
     const account: { found: UserWithPassword | null } = { found: null };
     // Everything is asked when its turn has come: of many parallel guesses only the first few are
@@ -80,13 +85,15 @@ export function createPasswordSignIn({
       { lane: attempt.lane, client: attempt.client, signal },
     );
     const { found } = account;
-    if (!found || !matches || found.user.status !== ACTIVE_STATUS) return null;
+    if (!found) return 'no such account';
+    if (!matches) return 'wrong password';
+    if (found.user.status !== ACTIVE_STATUS) return 'the account is not active';
     attempt.succeed();
     // Whoever hung up meanwhile gets no token.
     signal?.throwIfAborted();
     const { user } = found;
     const passwordHash = await renewed(found, password);
-    if (passwordHash === null) return null;
+    if (passwordHash === null) return 'wrong password';
     return { kind: 'password', userId: user.id, user, passwordHash };
   }
 
@@ -107,22 +114,31 @@ export function createPasswordSignIn({
 
   return {
     async signIn(givenEmail, password, address, signal) {
-      if (password.length > MAX_PASSWORD_LENGTH || password.includes('\0')) return null;
       const email = normalizeEmail(givenEmail);
+      if (password.length > MAX_PASSWORD_LENGTH || password.includes('\0')) {
+        signIns?.failed({ email, address }, 'wrong password');
+        return null;
+      }
       const key = createHmac('sha256', cacheKey).update(`${email}\0${password}`).digest('base64');
       const known = verified.get(key);
       if (known && known.until > clock()) return known.principal;
       const startedIn = generation;
-      const principal = await verifyPassword(
-        email,
-        password,
-        limits.attempt(email, address),
-        signal,
+      const attempt = limits.attempt(email, address);
+      const outcome = await verifyPassword(email, password, attempt, signal).catch(
+        (error: unknown) => {
+          if (error instanceof ServiceError && error.code === 'too-many-requests')
+            signIns?.limited({ email, address }, error.message);
+          throw error;
+        },
       );
-      if (principal !== null && startedIn === generation) {
-        verified.set(key, { principal, until: clock() + VERIFIED_FOR_MS });
+      if (typeof outcome === 'string') {
+        signIns?.failed({ email, address }, outcome);
+        return null;
       }
-      return principal;
+      if (startedIn === generation) {
+        verified.set(key, { principal: outcome, until: clock() + VERIFIED_FOR_MS });
+      }
+      return outcome;
     },
 
     forgetVerified() {

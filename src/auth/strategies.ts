@@ -20,6 +20,9 @@ import type { PasswordSignIn } from './sign-in.js';
 /** What passport adds to a strategy for the length of one request. */
 type InRequest = StrategyCreatedStatic;
 
+/** Tells the log of a token of ours that was refused; of any other outcome nothing. */
+export type NoteRefused = (req: Request, verification: Verification) => void;
+
 export class PasswordStrategy extends BasicStrategy {
   readonly signIn: PasswordSignIn['signIn'];
 
@@ -44,8 +47,9 @@ export class PasswordStrategy extends BasicStrategy {
 
 export class TokenStrategy extends PassportJwtStrategy {
   readonly check: CheckCredentials;
+  readonly noteRefused: NoteRefused;
 
-  constructor(check: CheckCredentials, keys: SigningKeys) {
+  constructor(check: CheckCredentials, keys: SigningKeys, noteRefused: NoteRefused) {
     super(
       {
         jwtFromRequest: () => null,
@@ -55,26 +59,24 @@ export class TokenStrategy extends PassportJwtStrategy {
       () => undefined,
     );
     this.check = check;
+    this.noteRefused = noteRefused;
   }
 
   override authenticate(this: this & InRequest, req: Request): void {
+    const conclude = (verification: Verification) => {
+      this.noteRefused(req, verification);
+      if (!verification.accepted) return this.fail(401);
+      const { claims } = verification;
+      this.success({ principal: { kind: 'token', userId: claims.userId, claims } });
+    };
     try {
       const credentials = parseAuthorization(req.headers.authorization);
       const checked = this.check(credentials, () => clientDevice(req));
       if (checked === null) return this.fail(401);
-      if (!(checked instanceof Promise)) return conclude(this, checked);
-      checked.then(
-        (verification) => conclude(this, verification),
-        (error: unknown) => this.error(error),
-      );
+      if (!(checked instanceof Promise)) return conclude(checked);
+      checked.then(conclude, (error: unknown) => this.error(error));
     } catch (error) {
       this.error(error);
     }
   }
-}
-
-function conclude(strategy: InRequest, verification: Verification): void {
-  if (!verification.accepted) return strategy.fail(401);
-  const { claims } = verification;
-  strategy.success({ principal: { kind: 'token', userId: claims.userId, claims } });
 }

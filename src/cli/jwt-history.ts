@@ -17,7 +17,7 @@ const USAGE = `Usage: jwt-history [command]
   start                                          the service (also without a command)
   set-admin <e-mail>                             makes an administrator, or gives one a new password
   user disable|enable|delete <e-mail> [--reason <why>]
-  database accept-restore|adopt-earlier-tokens   an operator's word on a restored or a new database
+  database accept-restore|adopt-earlier-tokens   a word on a database that was restored, or is new
   demo                                           the whole story on a temporary folder, told with curl
   --version, --help
 

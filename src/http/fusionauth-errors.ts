@@ -5,15 +5,23 @@
 import type { ErrorRequestHandler } from 'express';
 import type { ServiceError } from '../errors.js';
 import type { Logger } from '../observability/logger.js';
-import { toServiceError } from './problem.js';
+import { levelOf, toServiceError } from './problem.js';
 import { requestIdOf } from './request-id.js';
 
-export function createFusionAuthErrorHandler(log: Logger): ErrorRequestHandler {
+/** @param onUnavailable called for each answer that is 503 */
+export function createFusionAuthErrorHandler(
+  log: Logger,
+  onUnavailable: () => void = () => undefined,
+): ErrorRequestHandler {
   return function renderFusionAuthError(error: unknown, _req, res, next) {
     const failure = toServiceError(error);
     const requestId = requestIdOf(res);
+    if (failure.code === 'unavailable') onUnavailable();
     if (failure.status >= 500) {
-      log.error({ err: failure.cause ?? failure, code: failure.code, requestId }, failure.message);
+      log[levelOf(failure)](
+        { err: failure.cause ?? failure, code: failure.code, requestId },
+        failure.message,
+      );
     }
     if (res.headersSent) {
       next(error);

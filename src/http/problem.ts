@@ -8,17 +8,18 @@ import type { Logger } from '../observability/logger.js';
 import { tooLarge } from './body-limits.js';
 import { requestIdOf } from './request-id.js';
 
-export function createProblemHandler(log: Logger): ErrorRequestHandler {
+/** @param onUnavailable called for each answer that is 503 */
+export function createProblemHandler(
+  log: Logger,
+  onUnavailable: () => void = () => undefined,
+): ErrorRequestHandler {
   return function renderProblem(error: unknown, req, res, next) {
     const failure = toServiceError(error);
+    if (failure.code === 'unavailable') onUnavailable();
     if (failure.status >= 500) {
-      log.error(
-        {
-          err: failure.cause ?? failure,
-          code: failure.code,
-          requestId: requestIdOf(res),
-          method: req.method,
-        },
+      const { code } = failure;
+      log[levelOf(failure)](
+        { err: failure.cause ?? failure, code, requestId: requestIdOf(res), method: req.method },
         failure.message,
       );
     }
@@ -70,6 +71,11 @@ function sendProblem(res: Response, failure: ServiceError): void {
         msg,
       }),
     );
+}
+
+/** An outage is told of by itself; everything else is a mistake of ours. */
+export function levelOf({ code }: ServiceError): 'warn' | 'error' {
+  return code === 'unavailable' ? 'warn' : 'error';
 }
 
 /** Any thrown value → an error of the catalogue. What isn't known there is internal. */

@@ -3,8 +3,11 @@
  * reaches the log, so a new field cannot leak a secret by accident. It isn't left out silently.
  */
 import { pino, type DestinationStream, type Logger } from 'pino';
+import type { Clock } from '../clock.js';
+import { createFailureLines, type FailureLines } from './failure-lines.js';
 
 const ALLOWED_FIELDS = new Set([
+  'account',
   'address',
   'applicationId',
   'attempt',
@@ -12,6 +15,8 @@ const ALLOWED_FIELDS = new Set([
   'code',
   'collection',
   'count',
+  'cutoffs',
+  'dataDir',
   'database',
   'delayMs',
   'engine',
@@ -22,8 +27,10 @@ const ALLOWED_FIELDS = new Set([
   'issuer',
   'jti',
   'kind',
+  'lastWords',
   'method',
   'ms',
+  'node',
   'origin',
   'outcome',
   'pending',
@@ -32,11 +39,13 @@ const ALLOWED_FIELDS = new Set([
   'reason',
   'recordId',
   'requestId',
+  'revoked',
   'route',
   'sessionsOnly',
+  'settings',
   'signal',
   'status',
-  'stderr',
+  'topology',
   'total',
   'traceId',
   'userAgent',
@@ -55,7 +64,12 @@ interface LoggerOptions {
   readonly destination?: DestinationStream;
   /** Told of each field that is left out, by its name; unset = the log itself says so, once for each. */
   readonly onUnknownField?: ((name: string) => void) | undefined;
+  /** For how long repeated failures are counted; unset = the process's own. */
+  readonly clock?: Clock;
 }
+
+/** What counts the repeated failures of each log. */
+const failuresOf = new WeakMap<Logger, FailureLines>();
 
 export function createLogger(options: LoggerOptions): Logger {
   const onUnknownField = options.onUnknownField ?? warnOnce;
@@ -73,6 +87,7 @@ export function createLogger(options: LoggerOptions): Logger {
     return Object.fromEntries(entries.filter(([name]) => ALLOWED_FIELDS.has(name)));
   }
 
+  const failures = createFailureLines(options.clock ?? (() => performance.now()));
   const log = pino(
     {
       level: options.level,
@@ -83,10 +98,22 @@ export function createLogger(options: LoggerOptions): Logger {
         log: allowed,
       },
       serializers: { err: describeError },
+      hooks: {
+        // A database that is away fails every request and every retry, each with a stack.
+        logMethod(args, method, level) {
+          failures.write(level, args, (...line) => method.apply(this, line));
+        },
+      },
     },
     options.destination ?? standardOutput(),
   );
+  failuresOf.set(log, failures);
   return log;
+}
+
+/** Writes how many failures were counted since their last line; to be called before the log ends. */
+export function flushCounts(log: Logger): void {
+  failuresOf.get(log)?.flush();
 }
 
 /** A terminal that is gone, or a reader, costs the lines, not the service. */

@@ -108,7 +108,8 @@ export function createCutoffTable(): CutoffTable {
     },
 
     get size() {
-      return (isEmpty ? 0 : 1) + applications.size + holders.size + ofEveryKind.size;
+      const ofAll = Math.max(all.any, all.sessions) === -Infinity ? 0 : 1;
+      return ofAll + applications.size + holders.size + ofEveryKind.size;
     },
   };
 }

@@ -54,6 +54,8 @@ export interface RevocationIndex {
   readonly lastSyncedAt: number | null;
   /** Revoked ids in memory. */
   readonly size: number;
+  /** Scopes with a cut-off. */
+  readonly cutoffs: number;
 }
 
 interface Options {
@@ -139,6 +141,10 @@ export function createRevocationIndex({
 
     get size() {
       return ids.size;
+    },
+
+    get cutoffs() {
+      return cutoffs.size;
     },
   };
 }

@@ -22,6 +22,8 @@ export interface RevocationSync {
   /** Refreshes, and sweeps the index, every second until stopped; reads everything again every ten minutes. */
   start(): void;
   stop(): Promise<void>;
+  /** Why the last look failed, in a few words; null = it didn't. */
+  readonly lastFailure: string | null;
 }
 
 interface Dependencies {
@@ -48,6 +50,7 @@ const CLOCK_STEP_MS = 5000;
 const PROGRESS_EVERY = 100_000;
 /** After so many failures in a row the connection itself is suspected. */
 const RECONNECT_AFTER = 3;
+const MAX_REASON = 200;
 
 export function createRevocationSync({
   store,
@@ -68,6 +71,7 @@ export function createRevocationSync({
   let running: Promise<void> = Promise.resolve();
   let stopped = false;
   let failures = 0;
+  let lastFailure: string | null = null;
   /** Until it succeeds: a connection that could not be renewed is closed, and nothing else opens it. */
   let mustReconnect = false;
 
@@ -135,8 +139,10 @@ export function createRevocationSync({
       await refresh();
       if (failures > 0) log.info({ attempt: failures }, 'the revocation list is up to date again');
       failures = 0;
+      lastFailure = null;
     } catch (error) {
       failures += 1;
+      lastFailure = reasonOf(error);
       if (failures === 1) log.warn({ err: error }, 'the revocation list could not be refreshed');
       if (failures % RECONNECT_AFTER === 0) mustReconnect = true;
     }
@@ -163,5 +169,15 @@ export function createRevocationSync({
       if (timer !== null) clearTimeout(timer);
       await Promise.all([running, rereading.stop()]);
     },
+    get lastFailure() {
+      return lastFailure;
+    },
   };
+}
+
+/** What the database said, rather than what a caller is told. */
+function reasonOf(error: unknown): string {
+  const { cause } = error as { cause?: unknown };
+  const { message } = (cause instanceof Error ? cause : error) as { message?: unknown };
+  return typeof message === 'string' ? message.slice(0, MAX_REASON) : 'an unknown failure';
 }

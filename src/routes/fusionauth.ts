@@ -4,6 +4,7 @@ import { authenticateAroundBody, isAdministrator, principalOf } from '../auth/au
 import { parseAuthorization } from '../auth/credentials.js';
 import type { Minting } from '../auth/minting.js';
 import type { PasswordSignIn } from '../auth/sign-in.js';
+import type { NoteRefused } from '../auth/strategies.js';
 import type { Clock } from '../clock.js';
 import { notFound, ServiceError, unauthenticated, unauthenticatedWithoutBasic } from '../errors.js';
 import {
@@ -56,6 +57,8 @@ interface Dependencies {
   readonly trustedOrigins: ReadonlySet<string>;
   readonly publicKeys: readonly PublicJwk[];
   readonly log: Logger;
+  readonly onUnavailable: () => void;
+  readonly noteRefused: NoteRefused;
 }
 
 const REFRESH = '/api/jwt/refresh';
@@ -277,6 +280,7 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
       credentials.scheme === 'token' ? credentials.token : readCookie(req, 'access_token');
     const checked =
       token === undefined ? null : await deps.checkToken(token, () => clientDevice(req));
+    if (checked !== null) deps.noteRefused(req, checked);
     if (token === undefined || checked === null || !checked.accepted)
       throw unauthenticatedWithoutBasic();
     res.set('Cache-Control', 'no-store').json({ jwt: payloadOf(token) });
@@ -299,7 +303,7 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
   router.get('/.well-known/jwks.json', (_req, res) => {
     res.set('Cache-Control', 'public, max-age=300').json({ keys: deps.publicKeys });
   });
-  router.use('/api', createFusionAuthErrorHandler(deps.log));
+  router.use('/api', createFusionAuthErrorHandler(deps.log, deps.onUnavailable));
   return router;
 }
 

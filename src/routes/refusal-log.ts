@@ -9,7 +9,8 @@ import type { Claims } from '../tokens/claims.js';
 import type { RefusalReason } from '../tokens/verifier.js';
 
 export interface RefusalLog {
-  note(req: IncomingMessage, requestId: string, refused: RefusedToken): void;
+  /** @param asked for what it was; unset = what the proxy in front says. */
+  note(req: IncomingMessage, requestId: string, refused: RefusedToken, asked?: Asked): void;
   /** Writes the counts that wait. */
   flush(): void;
 }
@@ -17,6 +18,11 @@ export interface RefusalLog {
 interface RefusedToken {
   readonly claims: Claims;
   readonly reason: RefusalReason;
+}
+
+interface Asked {
+  readonly method?: string;
+  readonly route?: string;
 }
 
 interface Dependencies {
@@ -30,7 +36,7 @@ export function createRefusalLog({ log, clock, trustProxyHops }: Dependencies): 
   const message = 'token refused';
 
   return {
-    note(req, requestId, { claims, reason }) {
+    note(req, requestId, { claims, reason }, asked) {
       if (!log.isLevelEnabled('info')) return;
       const { issuer, jti, userId } = claims;
       const token = { event: 'token.refused', reason, jti, userId };
@@ -43,7 +49,7 @@ export function createRefusalLog({ log, clock, trustProxyHops }: Dependencies): 
               requestId,
               traceId: traceIdOf(req.headers['traceparent']) ?? undefined,
               address: addressBehind(req, trustProxyHops) ?? 'unknown',
-              ...originalRequest(req),
+              ...(asked ?? originalRequest(req)),
               ...(count > 1 ? { count } : {}),
             },
             message,
@@ -60,7 +66,7 @@ export function createRefusalLog({ log, clock, trustProxyHops }: Dependencies): 
  * What the proxy says that was asked for: ingress-nginx `X-Original-URL` (a whole one), nginx
  * `X-Original-URI`, Traefik and Caddy `X-Forwarded-Uri`. Without the query, which can hold a token.
  */
-function originalRequest(req: IncomingMessage): { method?: string; route?: string } {
+function originalRequest(req: IncomingMessage): Asked {
   const uri =
     header(req, 'x-original-url') ??
     header(req, 'x-original-uri') ??

@@ -24,6 +24,8 @@ interface Dependencies {
   readonly cors: Cors;
   readonly refusals: Pick<RefusalLog, 'note'>;
   readonly log: Logger;
+  /** Called for each answer that is 503. */
+  readonly onUnavailable: () => void;
   /** How many proxies in front are believed in `X-Forwarded-For`. */
   readonly trustProxyHops: number;
 }
@@ -49,6 +51,7 @@ export function createVerifyEndpoint({
   cors,
   refusals,
   log,
+  onUnavailable,
   trustProxyHops,
 }: Dependencies): VerifyEndpoint {
   function conclude(exchange: Exchange, verification: Verification): void {
@@ -64,6 +67,11 @@ export function createVerifyEndpoint({
 
   function fail(exchange: Exchange, error: unknown): void {
     if (error instanceof ServiceError && error.code === 'unavailable') {
+      onUnavailable();
+      log.warn(
+        { err: error.cause ?? error, requestId: exchange.requestId, route: PATH },
+        error.message,
+      );
       answer(exchange, 503, [...Object.entries(error.headers).flat(), ...EMPTY]);
       return;
     }

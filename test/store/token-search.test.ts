@@ -130,7 +130,7 @@ describe.each(WAYS)('the search, %s,', (way, limits) => {
         expect([way, filter, order, fromTheEnd]).toEqual([way, filter, order, wanted]);
       }
     }
-  }, 120_000);
+  });
 
   it('finds what any two filters mean together, and counts it', async () => {
     let i = 0;
@@ -147,7 +147,7 @@ describe.each(WAYS)('the search, %s,', (way, limits) => {
         else expect([asked, count]).toEqual([asked, wanted.length]);
       }
     }
-  }, 120_000);
+  });
 
   it('hands out every match, oldest first, in batches', async () => {
     for (const filter of FILTERS) {
@@ -206,7 +206,7 @@ it('leaves the planner no choice, which the embedded engine could not make on ma
   } finally {
     await watched.close();
   }
-}, 120_000);
+});
 
 it('looks at no more than its bound for one answer, and goes on from there to the end', async () => {
   const searches = searchesWithin({ ...UNHURRIED, firstWindow: 20, most: 20, indexed: 1 });

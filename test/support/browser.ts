@@ -63,7 +63,8 @@ export async function openPage(
 ): Promise<WatchedPage> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  // Only for what would never come.
+  page.setDefaultTimeout(60_000);
   const mishaps: string[] = [];
   page.on('dialog', (dialog) => {
     mishaps.push(`dialog: ${dialog.message()}`);

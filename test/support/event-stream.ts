@@ -106,6 +106,6 @@ export async function openedStream(
 ): Promise<StreamClient> {
   const client = await openStream(address, headers);
   if (client.status !== 200) throw new Error(`the stream was answered ${client.status}`);
-  await until('the stream says where it is', () => client.lastId() !== '', 2000);
+  await until('the stream says where it is', () => client.lastId() !== '');
   return client;
 }

@@ -4,7 +4,7 @@ import { Writable } from 'node:stream';
 import jwt from 'jsonwebtoken';
 import request from 'supertest';
 import { type Config, parseConfig } from '../../src/config.js';
-import { createLogger, type Logger } from '../../src/observability/logger.js';
+import { createLogger, flushCounts, type Logger } from '../../src/observability/logger.js';
 import { createService, type Service } from '../../src/service.js';
 import { openStore, type Store } from '../../src/store/connect.js';
 import type { User } from '../../src/store/records.js';
@@ -55,12 +55,14 @@ export async function startTestService(
   database = freshDatabase(),
   clock = { now: START },
 ): Promise<TestService> {
+  const logClock = unfailing(() => clock.now);
   const config = parseConfig({ GLOBAL_SECRET: SECRET, STALE_AFTER: '3650d', ...env });
   const lines: string[] = [];
   const unknownFields = new Set<string>();
   const log = createLogger({
     level: 'trace',
     onUnknownField: (name) => unknownFields.add(name),
+    clock: logClock,
     destination: new Writable({
       write(chunk, _encoding, done) {
         lines.push(String(chunk));
@@ -74,7 +76,7 @@ export async function startTestService(
     config.signing.algorithm === 'RS256'
       ? createRsaKeys(config.signing.privateKey, config.signing.publicKey)
       : createSecretKeys(config.signing.secret ?? SECRET);
-  const service = createService({ config, keys, store, clock: now, log });
+  const service = createService({ config, keys, store, clock: now, log, logClock });
   await service.sync.load();
 
   const instance: TestService = {
@@ -106,12 +108,26 @@ export async function startTestService(
     async close() {
       await service.stop();
       await store.close();
+      flushCounts(log);
       if (unknownFields.size > 0) {
         throw new Error(`the log dropped ${[...unknownFields].join(', ')}: see ALLOWED_FIELDS`);
       }
     },
   };
   return instance;
+}
+
+/** The log's: it goes on when a test breaks the service's. */
+function unfailing(clock: () => number): () => number {
+  let last = 0;
+  return () => {
+    try {
+      last = clock();
+    } catch {
+      // As it was.
+    }
+    return last;
+  };
 }
 
 /** A token as another service that shares the secret would mint it. */

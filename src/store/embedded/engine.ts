@@ -5,10 +5,22 @@ import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type FreeBytes, freeBytesIn, megabytes, NEEDED_FOR_INDEXES_BYTES } from './disk.js';
+import {
+  type FreeBytes,
+  freeBytesIn,
+  fullWith,
+  megabytes,
+  NEEDED_FOR_INDEXES_BYTES,
+} from './disk.js';
 import { EngineError, hasEndedItself, messageOf, openFailed } from './engine-error.js';
 import { USUAL_TIMING, watchEngine, type WatchTiming } from './engine-watch.js';
-import { type HostExit, type HostProcess, startHostProcess, toCrash } from './host-process.js';
+import {
+  type HostExit,
+  type HostProcess,
+  howEnded,
+  startHostProcess,
+  toCrash,
+} from './host-process.js';
 import { closeToOthers } from './modes.js';
 import { createSocketLink, type SocketLink } from './socket-link.js';
 
@@ -119,10 +131,8 @@ function supervise(
       // One that did not even start has been told of.
       if (host.hasServed())
         log?.warn(
-          { ...exit, delayMs },
-          why === null
-            ? 'the embedded engine ended; it is started again'
-            : `the embedded engine was ended, as ${why}; it is started again`,
+          { ...fieldsOf(exit), delayMs },
+          `${endOfEngine(exit, why, dataDir)}; it is started again`,
         );
       await sleep(delayMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
@@ -179,4 +189,16 @@ function supervise(
   }
 
   return { stop: () => (stopped ??= stop()), hostPid: () => host.pid() };
+}
+
+function fieldsOf({ code, signal, lastWords }: HostExit): object {
+  return { code, signal, ...(lastWords === '' ? {} : { lastWords }) };
+}
+
+/** On a full disk the engine ends without a word, so it is looked at from here. @param why it had to be ended, if so */
+function endOfEngine(exit: HostExit, why: string | null, dataDir: string): string {
+  if (why !== null) return `the embedded engine was ended, as ${why}`;
+  const full = fullWith(dataDir);
+  const about = full === null ? '' : `: the disk is full (${full} free), make room`;
+  return `the embedded engine ended with ${howEnded(exit)}${about}`;
 }

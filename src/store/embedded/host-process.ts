@@ -15,10 +15,12 @@ import {
   unavailable,
 } from './engine-error.js';
 import type { EngineErrorCode } from './engine-error.js';
+import { listenToLastWords } from './last-words.js';
 import { removeSocketDir } from './socket-link.js';
 
 const STOP_DEADLINE_MS = 5_000;
-const STDERR_KEPT = 2_000;
+/** After its end, for what it wrote just before; its pipes may be held open by a child of its own. */
+const LAST_WORDS_MS = 500;
 
 export type HostReport =
   { ready: true; socketPath: string } | { failed: true; code: EngineErrorCode; message: string };
@@ -26,8 +28,8 @@ export type HostReport =
 export interface HostExit {
   code: number | null;
   signal: string | null;
-  /** The end of what it wrote to stderr: a crash of the engine says why there. */
-  stderr: string;
+  /** The end of what it wrote to its output; mostly empty. */
+  lastWords: string;
 }
 
 export interface HostProcess {
@@ -63,18 +65,22 @@ export function startHostProcess({
   const { path, execArgv } = hostProgram();
   const child = fork(path, [databaseDir, cacheDir, linkDir ?? ''], {
     execArgv,
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   let report: HostReport | undefined;
-  let stderr = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    stderr = (stderr + text).slice(-STDERR_KEPT);
-  });
+  const words = listenToLastWords(child.stdout, child.stderr);
 
   const exited = new Promise<HostExit>((resolve) => {
-    child.once('exit', (code, signal) => resolve({ code, signal, stderr }));
+    child.once('exit', (code, signal) => {
+      const end = () => resolve({ code, signal, lastWords: words.text() });
+      const limit = setTimeout(end, LAST_WORDS_MS);
+      child.once('close', () => {
+        clearTimeout(limit);
+        end();
+      });
+    });
     child.once('error', (error) => {
-      if (child.pid === undefined) resolve({ code: null, signal: null, stderr: error.message });
+      if (child.pid === undefined) resolve({ code: null, signal: null, lastWords: error.message });
     });
   }).then((exit) => {
     if (report && 'ready' in report) removeSocketDir(report.socketPath);
@@ -141,15 +147,23 @@ function toError(report: { code: EngineErrorCode; message: string }, dataDir: st
   return new EngineError(report.code, report.message);
 }
 
-function endedEarly({ code, signal, stderr }: HostExit, dataDir: string): EngineError {
+function endedEarly(exit: HostExit, dataDir: string): EngineError {
+  const { signal, lastWords } = exit;
   if (signal === 'SIGILL') return unavailable('this processor lacks instructions it needs.');
-  if (hasEndedItself({ code, signal })) return toCrash({ code, signal, stderr }, dataDir);
-  const how = signal === null ? `code ${code}` : signal;
-  return openFailed(dataDir, `the engine's process ended with ${how}. ${stderr}`.trimEnd());
+  if (hasEndedItself(exit)) return toCrash(exit, dataDir);
+  return openFailed(
+    dataDir,
+    `the engine's process ended with ${howEnded(exit)}. ${lastWords}`.trimEnd(),
+  );
 }
 
 /** What an end by its own hand means. */
-export function toCrash({ code, signal, stderr }: HostExit, dataDir: string): EngineError {
-  const how = signal === null ? `code ${code}` : signal;
-  return endedItself(dataDir, { how, words: stderr.trimEnd(), fullWith: fullWith(dataDir) });
+export function toCrash(exit: HostExit, dataDir: string): EngineError {
+  const { lastWords: words } = exit;
+  return endedItself(dataDir, { how: howEnded(exit), words, fullWith: fullWith(dataDir) });
+}
+
+/** By a signal, or with a code. */
+export function howEnded({ code, signal }: Pick<HostExit, 'code' | 'signal'>): string {
+  return signal ?? `code ${code}`;
 }

@@ -48,7 +48,6 @@ export function createSocketLink(dataDir: string): SocketLink {
   let target: string | null = null;
 
   function set(socketPath: string): void {
-    if (ownDir !== null) makeOwnDir(ownDir);
     const next = `${path}.new`;
     rmSync(next, { force: true });
     symlinkSync(socketPath, next);
@@ -60,6 +59,7 @@ export function createSocketLink(dataDir: string): SocketLink {
     path,
     ownDir,
     async pointTo(socketPath) {
+      if (ownDir !== null) makeOwnDir(ownDir);
       const before = readLink(path);
       set(socketPath);
       // Left by a service that was killed together with its engine, unless somebody serves it: a
@@ -103,6 +103,18 @@ export function removeSocketDir(socketPath: string): void {
   }
 }
 
+/** Only a refused connection says that nobody listens: an engine that hangs has a full queue instead. */
+function mayBeServed(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = connect(socketPath);
+    connection.once('connect', () => {
+      connection.destroy();
+      resolve(true);
+    });
+    connection.once('error', (error) => resolve(nodeCodeOf(error) !== 'ECONNREFUSED'));
+  });
+}
+
 /**
  * The same for each start on a data directory, so that what a killed one left behind is used and
  * removed by the next; a copy of the directory has another. Made by the holder of the directory.
@@ -130,18 +142,6 @@ function isOurDir(path: string): boolean {
 /** Removes the folder of a link; by the engine's host, when the service that made it was killed. */
 export function removeOwnDir(dir: string): void {
   if (basename(dir).startsWith(OWN_DIR)) rmSync(dir, { recursive: true, force: true });
-}
-
-/** Only a refused connection says that nobody listens: an engine that hangs has a full queue instead. */
-function mayBeServed(socketPath: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const connection = connect(socketPath);
-    connection.once('connect', () => {
-      connection.destroy();
-      resolve(true);
-    });
-    connection.once('error', (error) => resolve(nodeCodeOf(error) !== 'ECONNREFUSED'));
-  });
 }
 
 /** In a folder that others can write to, they could put a socket of their own in our place. */
