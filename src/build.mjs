@@ -1,6 +1,6 @@
 /**
- * Makes `dist` out of `src`, unless it was made of just these sources. Without a compiler, or where
- * nothing may be written, what was built before goes on (--before-run, --after-install).
+ * Makes `dist` out of `src`, unless it was made of just these sources: then it needs no compiler,
+ * and no folder that may be written.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -25,19 +25,19 @@ const INPUTS = ['package.json', 'package-lock.json', 'tsconfig.json'];
 const PAGE = ['main.tsx', 'style.css', 'index.html', 'icon.svg'];
 
 const has = (option) => process.argv.includes(option);
-if (has('--clean')) rmSync(DIST, { recursive: true, force: true });
 // A packed package and the image have no sources.
 const hasSources = existsSync(join(ROOT, 'src/main.ts'));
 const digest = hasSources ? digestOfSources() : '';
-if (hasSources) {
-  if (!isBuilt()) process.exitCode = canBuild() ? build() : goOnWithout();
-  // `npm start` compares times first, which copying and checking out change.
-  else if (isWritable(STAMP)) writeFileSync(STAMP, digest);
-}
+// Never before it is known that it can be made again.
+if (has('--clean') && hasSources && canBuild()) rmSync(DIST, { recursive: true, force: true });
+if (hasSources && !isBuilt()) process.exitCode = canBuild() ? build() : goOnWithout();
 
 function isBuilt() {
-  const isThere = [STAMP, ...OUTPUTS.map((name) => join(DIST, name))].every(existsSync);
-  return isThere && readFileSync(STAMP, 'utf8') === digest;
+  return existsSync(STAMP) && isThere(OUTPUTS) && readFileSync(STAMP, 'utf8') === digest;
+}
+
+function isThere(names) {
+  return names.every((name) => existsSync(join(DIST, name)));
 }
 
 function digestOfSources() {
@@ -71,6 +71,8 @@ function isWritable(path) {
 }
 
 function build() {
+  // Half a build is none; and the compiler writes no output anew that it remembers to have written.
+  if (!existsSync(STAMP) || !isThere(OUTPUTS)) rmSync(join(DIST, '.tsbuildinfo'), { force: true });
   rmSync(STAMP, { force: true });
   const page = PAGE.map((name) => `src/dashboard/page/${name}`);
   const steps = [
@@ -86,18 +88,18 @@ function build() {
       return 1;
     }
   }
+  if (!isThere(OUTPUTS)) {
+    say(`JWT History could not be built: ${OUTPUTS.join(', ')} are not all in dist.`);
+    return 1;
+  }
   writeFileSync(STAMP, digest);
   return 0;
 }
 
+/** Old code would run without a word, with yesterday's faults; half a build, with whatever. */
 function goOnWithout() {
-  const isThere = existsSync(join(DIST, 'main.js'));
-  if (isThere && (has('--before-run') || has('--after-install'))) {
-    say('JWT History: src is not what dist was built from; what was built before is run.');
-    return 0;
-  }
   say(
-    'JWT History is not built, and can not be built here: that takes the development packages and a folder that may be written. Run `npm ci` without --omit=dev, then `npm prune --omit=dev`.',
+    `JWT History is not built${existsSync(STAMP) ? ' from these sources' : ''}, and can not be built here: that takes the development packages and a folder that may be written. Run \`npm ci\` without --omit=dev, then \`npm prune --omit=dev\`.`,
   );
   // What was built elsewhere may be copied to here later.
   return has('--after-install') ? 0 : 1;

@@ -11,6 +11,13 @@ const INCOMPLETE =
 
 // Before all that takes its time, such as loading the rest: whoever asks meanwhile is heard.
 const requests = listenForStopRequests();
+// Also when the start doesn't end: what is half begun may hang while it is taken down.
+requests.asked.addEventListener('abort', () => {
+  setTimeout(
+    () => exit('JWT History was stopped by force: it took too long.'),
+    STOP_WITHIN_MS + 2000,
+  ).unref();
+});
 await main(requests).catch((error: unknown) => exit(failureOf(error)));
 
 async function main({ first, ...stopping }: StopRequests): Promise<void> {

@@ -84,6 +84,8 @@ interface ServiceOptions {
   readonly logClock?: Clock;
   /** Is told of what is durable. */
   readonly witness?: RevocationWitness;
+  /** The database is not the one that it was; may come again and again. */
+  readonly onDatabaseLost?: () => void;
   /** What `/readyz` says of the disk, where the database is on ours; from memory. */
   readonly diskSpace?: () => NonNullable<Readiness['disk']>;
 }
@@ -141,10 +143,8 @@ export function createService(options: ServiceOptions): Service {
     ownIssuer: config.tokenIssuer,
     onDurable: (record) => witness?.revoked(record),
     onRevoked: audit.revoked,
-    onScopeRevoked(cutoff, act) {
-      witness?.cutOff(cutoff);
-      audit.scopeRevoked(cutoff, act);
-    },
+    onDurableCutoff: (cutoff) => witness?.cutOff(cutoff),
+    onScopeRevoked: audit.scopeRevoked,
   });
   const standing = createStanding({
     users: store.users,
@@ -180,6 +180,7 @@ export function createService(options: ServiceOptions): Service {
     log,
     async alsoRefresh() {
       void keepRefused.retry();
+      if (!(await store.beginning.isStillThere())) options.onDatabaseLost?.();
       await standing.refresh();
     },
     onForeign(revocations) {

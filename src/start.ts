@@ -122,6 +122,11 @@ async function startParts(
   let databaseId: string | null = null;
   let witness: Witness | null = null;
   let disk: DiskWatch | null = null;
+  const lost = (error: DatabaseLostError) => {
+    log.fatal({ err: error }, 'the database was lost; nothing is answered any more');
+    gate.shut('the database was lost; restore it from a backup and start again');
+    service?.announceStop();
+  };
   if (engine) {
     const own = openWitness({ dataDir: config.dataDir, clock: systemClock, log });
     witness = own;
@@ -134,9 +139,7 @@ async function startParts(
       if (databaseId !== null) await own.assertStored(store);
     };
     const watch = watchEngine({ store, assertSame, log }, (error) => {
-      log.fatal({ err: error }, 'the database was lost; nothing is answered any more');
-      gate.shut('the database was lost; restore it from a backup and start again');
-      service?.announceStop();
+      lost(error);
     });
     onEngineBack = watch.onEngineBack;
     cleanups.push(watch.stop);
@@ -153,6 +156,12 @@ async function startParts(
     log,
     ...(witness ? { witness } : {}),
     ...(disk ? { diskSpace: () => disk.space } : {}),
+    onDatabaseLost: () =>
+      lost(
+        new DatabaseLostError(
+          'The database is empty, or another one: what was revoked is lost. Restore it from the newest backup and start again; started without it, every token issued until now is refused.',
+        ),
+      ),
   });
   const { stop: stopService, announceStop } = service;
   cleanups.push(() =>

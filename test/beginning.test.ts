@@ -68,6 +68,30 @@ describe('the beginning of a database', () => {
     expect([...times]).toEqual([(await everythingUntil(many[0] as Store))?.getTime()]);
   });
 
+  it('is noticed to be gone, and what was lost is refused before anybody starts again', async () => {
+    const database = freshDatabase();
+    const [store, other] = [await open(database), await open(database)];
+    await store.beginning.begin();
+    await other.beginning.begin();
+    expect(await store.beginning.isStillThere()).toBe(true);
+    const direct = await mongoose
+      .createConnection(testMongodbUri(), { dbName: database })
+      .asPromise();
+    await direct.dropDatabase();
+    // Instances that live go on writing into it: that doesn't make it an old one.
+    await direct.collection('tokens').insertOne({ jti: 'adopted', issuer: '' });
+    await direct.close();
+    const before = Date.now() - 1000;
+    expect(await store.beginning.isStillThere()).toBe(false);
+    expect(await other.beginning.isStillThere()).toBe(false);
+    const later = await open(database);
+    const { refusesUntil } = await later.beginning.begin();
+    expect(refusesUntil?.getTime()).toBeGreaterThan(before);
+    expect(await everythingUntil(later)).toEqual(refusesUntil);
+    expect(await later.beginning.isStillThere()).toBe(true);
+    expect(await store.beginning.isStillThere()).toBe(false);
+  });
+
   it('ends with the cut-off also when the first start ended before it was set', async () => {
     const database = freshDatabase();
     const store = await open(database);

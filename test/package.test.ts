@@ -6,11 +6,12 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -265,8 +266,30 @@ describe('building', () => {
 
     rmSync(modules());
     expect((await build('--before-run')).stderr).toBe('');
+    // Not old code without a word: sources that keep their old times count too.
     writeFileSync(source, '// Nothing any more.\n');
-    expect((await build('--before-run')).stderr).toMatch(/src is not what dist was built from/);
+    utimesSync(source, 0, 0);
+    expect((await build('--after-install')).stderr).toMatch(/not built from these sources/);
+    expect(await failure(tree, 'npm', ['start', '--silent'])).toMatch(/^exit 1\n.*npm ci/);
     expect(readFileSync(output, 'utf8')).toContain("console.error('changed')");
+  });
+
+  it('makes an output that is missing anew, and keeps what it could not make again', async () => {
+    const output = join(tree, 'dist/main.js');
+    await expect(build('--clean')).rejects.toThrow('npm ci');
+    expect(existsSync(output)).toBe(true);
+    symlinkSync(join(ROOT, 'node_modules'), modules());
+    cpSync(join(ROOT, 'src/main.ts'), join(tree, 'src/main.ts'));
+    await build();
+    rmSync(output);
+    await build('--before-run');
+    expect(existsSync(output)).toBe(true);
+  });
+
+  it('is not asked for where there are no sources, as in an image that installs before it copies them', async () => {
+    const bare = join(folder, 'bare');
+    mkdirSync(bare);
+    cpSync(join(ROOT, 'package.json'), join(bare, 'package.json'));
+    await run('npm', ['run', '--silent', 'prepare'], { cwd: bare });
   });
 });

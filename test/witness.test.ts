@@ -49,7 +49,7 @@ describe('the witness', () => {
       log: { warn: (_, line) => void warnings.push(line) },
     });
   const record = (name: string, expiresAt: number | null = null) => ({
-    id: name.padEnd(24, '0'),
+    id: name.padStart(24, '0'),
     jti: name,
     issuer: 'https://issuer.example',
     origin: 'signin' as const,
@@ -90,6 +90,23 @@ describe('the witness', () => {
     await second.stop();
     expect(() => open().assertKnown(listWithout('a', 'c'))).toThrow('numbers 1 to 4');
     expect(statSync(join(folder, 'witness')).mode & 0o777).toBe(0o600);
+  });
+
+  it('is not emptied by one token that is revoked again and again', async () => {
+    const first = open();
+    await first.start();
+    first.revoked(record('b'));
+    for (let i = 0; i < 1000; i += 1) first.revoked(record('a'));
+    await first.stop();
+    expect(() => open().assertKnown(listWithout('b'))).toThrow('numbers 1 to 1');
+    expect(() => open().assertKnown(listWithout('a'))).toThrow('numbers 2 to 2');
+  });
+
+  it('can be neither begun nor read without its file: that says whose it must be', async () => {
+    const first = open();
+    mkdirSync(join(folder, 'witness'));
+    await expect(first.start()).rejects.toThrow(/can't be written.*chown/);
+    expect(() => open()).toThrow(/can't be read \(EISDIR\).*chown/);
   });
 
   it('misses nothing that has expired and may be deleted, nor a cut-off that was lowered', async () => {

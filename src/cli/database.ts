@@ -21,6 +21,7 @@ const USAGE = `Usage: npm run database -- accept-restore
          stay good; without it they are refused
 With the embedded engine, stop the service first.`;
 
+const EVERYTHING = { userId: null, applicationId: null, sessionsOnly: false };
 const ACTS: Readonly<Record<string, () => Promise<string>>> = {
   'accept-restore': acceptRestore,
   'adopt-earlier-tokens': adoptEarlierTokens,
@@ -53,6 +54,7 @@ async function acceptRestore(): Promise<string> {
     if (config.mongodbUri === null) {
       const witness = openWitness({ dataDir: config.dataDir, clock: systemClock, log: SILENT });
       witness.forget();
+      witness.cutOff({ ...EVERYTHING, at });
       await witness.start();
       await witness.stop();
       await markInitialized(config.dataDir, store);
@@ -91,10 +93,9 @@ async function refuseEverything(
     ownIssuer: tokenIssuer,
     onScopeRevoked: audit.scopeRevoked,
   });
-  const everything = { userId: null, applicationId: null, sessionsOnly: false };
   const context = { by: 'system', via: 'cli', reason: 'a restored database', requestId: '' };
   try {
-    return await revoker.revokeScope(everything, context);
+    return await revoker.revokeScope(EVERYTHING, context);
   } finally {
     // The service marks the records at its next start.
     await marker.stop();

@@ -64,8 +64,9 @@ interface Dependencies {
   readonly log: Logger;
   /** The issuer of our refresh tokens. */
   readonly ownIssuer: string;
-  /** A revocation is durable, whoever made it and when; it may neither wait nor throw. */
+  /** A revocation, or a cut-off, is durable, whoever made it and when; neither may wait or throw. */
   readonly onDurable?: (record: TokenRecord) => void;
+  readonly onDurableCutoff?: (cutoff: Cutoff) => void;
   /** A record was revoked just now, and wasn't before; neither may wait or throw. */
   readonly onRevoked?: (record: TokenRecord, context: RevocationContext) => void;
   readonly onScopeRevoked?: (cutoff: Cutoff, context: RevocationContext) => void;
@@ -230,6 +231,7 @@ export function createRevoker(deps: Dependencies): Revoker {
         : await cutoffs.raise({ ...scope, ...act, at: new Date(before.getTime() - 1) });
     const earlier = index.cutoffOf(scope);
     index.raiseCutoff(scope, raised.at);
+    deps.onDurableCutoff?.(raised);
     const ahead = before === undefined ? await revokeFromAhead(scope, context, now) : [];
     // What was minted later than `before`, or isn't a session's, isn't hit itself.
     if (scope.sessionsOnly || before !== undefined) await revokeMintedIn(raised, context);

@@ -24,6 +24,12 @@ export interface BeginningStore {
    * @throws ServiceError 503
    */
   begin(options?: { readonly adoptEarlier?: boolean }): Promise<Beginning>;
+  /**
+   * Whether the database still is the one that this process began with. Where it isn't, what was
+   * revoked is lost: everything that was issued before now is refused there from then on.
+   * @throws ServiceError 503
+   */
+  isStillThere(): Promise<boolean>;
 }
 
 interface BeginningDocument {
@@ -61,6 +67,7 @@ export function createBeginningStore({
     const found = await Promise.all([
       run(() => connection.collection('tokens').findOne({}, { hint: BY_ID })),
       run(() => connection.collection('cutoffs').findOne({}, { hint: BY_ID })),
+      run(() => connection.collection('audit').findOne({}, { hint: BY_ID })),
       run(() =>
         connection
           .collection<{ _id: string }>('identity')
@@ -70,10 +77,18 @@ export function createBeginningStore({
     return found.every((document) => document === null);
   }
 
-  async function note(adoptEarlier: boolean): Promise<BeginningDocument & { isOurs: boolean }> {
+  /** When the database began that this process works with. */
+  let knownAt: Date | null = null;
+
+  async function note(
+    adoptEarlier: boolean,
+    wasLost = false,
+  ): Promise<BeginningDocument & { isOurs: boolean }> {
     // Before anybody else could have begun, and used, the database without our knowing.
     const at = new Date(Math.max(clock(), (await time()).getTime()));
-    const kind = !(await holdsNothing()) ? 'earlier' : adoptEarlier ? 'adopting' : 'new';
+    // What is in a lost one by now was written since, by instances that went on.
+    const isNew = wasLost || (await holdsNothing());
+    const kind = !isNew ? 'earlier' : adoptEarlier ? 'adopting' : 'new';
     const before = await run(() =>
       collection().findOneAndUpdate(
         ONLY,
@@ -85,6 +100,22 @@ export function createBeginningStore({
     return before === null ? { ...ONLY, at, kind, isOurs: true } : { ...before, isOurs: false };
   }
 
+  /** Once: whoever lowers it afterwards does so for good. */
+  async function setCutoff(at: Date): Promise<void> {
+    await cutoffs.raise({
+      userId: null,
+      applicationId: null,
+      sessionsOnly: false,
+      at,
+      by: 'system',
+      reason: 'a new database knows nothing of what was revoked before',
+      via: 'system',
+    });
+    await run(() =>
+      collection().updateOne(ONLY, { $set: { isCutOff: true } }, { hint: BY_ID, writeConcern }),
+    );
+  }
+
   return {
     isUnused: async () => (await find()) === null && (await holdsNothing()),
 
@@ -92,23 +123,21 @@ export function createBeginningStore({
       const found = await find();
       const { at, kind, isOurs, isCutOff } =
         found === null ? await note(adoptEarlier) : { ...found, isOurs: false };
+      knownAt = at;
       if (kind !== 'new') return { refusesUntil: null, isNew: isOurs };
-      if (isCutOff !== true) {
-        await cutoffs.raise({
-          userId: null,
-          applicationId: null,
-          sessionsOnly: false,
-          at,
-          by: 'system',
-          reason: 'a new database knows nothing of what was revoked before',
-          via: 'system',
-        });
-        // Once: whoever lowers it afterwards does so for good.
-        await run(() =>
-          collection().updateOne(ONLY, { $set: { isCutOff: true } }, { hint: BY_ID, writeConcern }),
-        );
-      }
+      if (isCutOff !== true) await setCutoff(at);
       return { refusesUntil: at, isNew: isOurs };
+    },
+
+    async isStillThere() {
+      if (knownAt === null) return true;
+      const found = await find();
+      if (found?.at.getTime() === knownAt.getTime()) return true;
+      if (found === null) {
+        const { at } = await note(false, true);
+        await setCutoff(at);
+      }
+      return false;
     },
   };
 }

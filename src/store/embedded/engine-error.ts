@@ -45,8 +45,8 @@ export function endedItself(
 ): EngineError {
   const why =
     fullWith === null
-      ? 'Files of it are missing, damaged, or from different moments (copied while it ran). ' +
-        'Restore the folder from the newest backup (docs/restore.md); or move its folder db and the files initialized and witness away: a new database begins then, which refuses every token issued before.'
+      ? 'Unless its last words speak of memory or of open files (raise the limit then), files of it are missing, damaged, or from different moments (copied while it ran). ' +
+        'Restore the folder from the newest backup (docs/restore.md).'
       : `The disk is full (${fullWith} free): make room and start again.`;
   const last = words === '' ? '' : ` The engine's last words: ${words}`;
   return new EngineError(

@@ -26,13 +26,15 @@ const CUTOFFS_KEPT = 1000;
 
 /** @param text what an earlier process wrote. */
 export function createSeen(text: string) {
-  let tokens: SeenToken[] = [];
+  /** By record: one that is revoked again and again is no newer for that, and displaces nothing. */
+  const tokens = new Map<string, SeenToken>();
   const cutoffs = new Map<string, SeenCutoff>();
   let n = 0;
 
   function keepToken(token: SeenToken): void {
-    tokens.push(token);
-    if (tokens.length > 2 * TOKENS_KEPT) tokens = tokens.slice(-TOKENS_KEPT);
+    tokens.set(token.id, token);
+    const [oldest] = tokens.keys();
+    if (tokens.size > TOKENS_KEPT && oldest !== undefined) tokens.delete(oldest);
   }
 
   function keepCutoff(cutoff: SeenCutoff): void {
@@ -53,9 +55,11 @@ export function createSeen(text: string) {
   }
 
   return {
-    tokens: () => tokens.slice(-TOKENS_KEPT),
+    tokens: () => [...tokens.values()],
     cutoffs: () => [...cutoffs.values()],
-    addToken(record: WitnessedRecord): string {
+    /** null = it is among them already. */
+    addToken(record: WitnessedRecord): string | null {
+      if (tokens.has(record.id)) return null;
       const at = record.revocation?.at.getTime() ?? 0;
       const token = { n: ++n, at, id: record.id, ...toRevokedEntry(record) };
       keepToken(token);
@@ -68,11 +72,9 @@ export function createSeen(text: string) {
       return toLine(cutoff);
     },
     lines: () =>
-      [...tokens.slice(-TOKENS_KEPT), ...cutoffs.values()]
-        .toSorted((a, b) => a.n - b.n)
-        .map(toLine),
+      [...tokens.values(), ...cutoffs.values()].toSorted((a, b) => a.n - b.n).map(toLine),
     forget() {
-      tokens = [];
+      tokens.clear();
       cutoffs.clear();
     },
   };
@@ -91,8 +93,15 @@ function parse(line: string): SeenToken | SeenCutoff | null {
     if (!(error instanceof SyntaxError)) throw error;
     return null;
   }
-  if (typeof parsed !== 'object' || parsed === null || !('n' in parsed)) return null;
-  return parsed as SeenToken | SeenCutoff;
+  return isSeen(parsed) ? parsed : null;
+}
+
+function isSeen(value: unknown): value is SeenToken | SeenCutoff {
+  if (typeof value !== 'object' || value === null) return false;
+  const { n, at, id, jti, scope } = value as Partial<Record<string, unknown>>;
+  const isToken = typeof id === 'string' && typeof jti === 'string';
+  const isCutoff = typeof scope === 'object' && scope !== null;
+  return typeof n === 'number' && typeof at === 'number' && isToken !== isCutoff;
 }
 
 /** Of exactly this scope. */

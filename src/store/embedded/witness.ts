@@ -29,7 +29,7 @@ export interface Witness {
   assertKnown(list: LoadedList): void;
   /** The same of the database itself, for one whose engine has died. @throws ServiceError 503 when it can't be asked. */
   assertStored(store: StoredRevocations): Promise<void>;
-  /** Begins to write; what was read before is kept as far as it is needed. */
+  /** Begins to write; what was read before is kept as far as it is needed. @throws Error when it can't be written. */
   start(): Promise<void>;
   /** Forgets what was seen: an operator accepts its loss. */
   forget(): void;
@@ -54,6 +54,8 @@ interface WitnessOptions {
   readonly log: { warn(fields: object, message: string): void };
 }
 
+const MAKE_WRITABLE =
+  'It and its folder must belong to the user that the service runs as (chown), and the disk must have room.';
 const WRITE_EVERY_MS = 250;
 /** Then it is written anew with what is kept. */
 const MOST_LINES = 2000;
@@ -132,7 +134,10 @@ export function openWitness({ dataDir, clock, log }: WitnessOptions): Witness {
   }
 
   return {
-    revoked: (record) => note(seen.addToken(record)),
+    revoked(record) {
+      const line = seen.addToken(record);
+      if (line !== null) note(line);
+    },
     cutOff: (cutoff) => note(seen.addCutoff(cutoff)),
 
     assertKnown(list) {
@@ -158,9 +163,11 @@ export function openWitness({ dataDir, clock, log }: WitnessOptions): Witness {
       ]);
     },
 
-    start() {
+    async start() {
       writing = writing.then(write);
-      return writing;
+      await writing;
+      // Later it is tried again; but a start without it would be refused the next time.
+      if (failing) throw new Error(`${file} can't be written. ${MAKE_WRITABLE}`);
     },
 
     forget: seen.forget,
@@ -182,8 +189,10 @@ function read(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    if (nodeCodeOf(error) !== 'ENOENT') throw error;
-    return '';
+    if (nodeCodeOf(error) === 'ENOENT') return '';
+    throw new Error(`${file} can't be read (${nodeCodeOf(error)}). ${MAKE_WRITABLE}`, {
+      cause: error,
+    });
   }
 }
 
