@@ -104,7 +104,7 @@ async function startsAndStops(
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
   try {
-    const address = () => /ready at (http:\/\/\S+)/.exec(output)?.[1];
+    const address = () => /ready at (http:\/\/[\d.:]+)/.exec(output)?.[1];
     await until('it is ready', () => address() !== undefined || child.exitCode !== null, SOON_MS);
     if (address() === undefined) throw new Error(`It ended with ${child.exitCode}: ${output}`);
     expect((await fetch(`${address()}/readyz`)).status).toBe(200);
