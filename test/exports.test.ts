@@ -192,7 +192,7 @@ describe('an export ends soon after', () => {
       t
         .log()
         .split('\n')
-        .some((line) => line.includes('an export broke off') && line.includes(requestId));
+        .some((line) => line.includes('"status":499') && line.includes(requestId));
     await until('it is broken off', isOver, WITHIN_MS);
     unread.response.resume();
     await until('its reader knows', () => unread.end !== null, WITHIN_MS);

@@ -298,6 +298,47 @@ const scenarios: Record<string, () => Promise<string>> = {
     return t.log();
   },
 
+  '`cutoff.future` in the log': async () => {
+    const t = await startHere();
+    const { id: userId } = await t.createUser('root@example.com', 'admin');
+    await t.store.cutoffs.raise({
+      userId,
+      applicationId: null,
+      sessionsOnly: false,
+      at: new Date('2099-01-01'),
+      by: 'root',
+      reason: null,
+      via: 'test',
+    });
+    await t.service.sync.refresh();
+    const line = t
+      .log()
+      .split('\n')
+      .find((each) => each.includes('cutoff.future'));
+    t.clock.now += 1;
+    expect((await verify(t, await signedIn(t))).status).toBe(401);
+    const lowered = await t
+      .http()
+      .post('/admin/cutoffs/lower')
+      .auth('root@example.com', PASSWORD)
+      .send({ userId, reason: 'rotated' });
+    expect(lowered.status).toBe(200);
+    t.clock.now += 1;
+    expect((await verify(t, await signedIn(t))).status).toBe(204);
+    return `${(JSON.parse(line ?? '{}') as { event?: string }).event} in the log`;
+  },
+
+  '429 elsewhere': async () => {
+    const t = await startHere({ MINT_RATE: '1' });
+    await t.createUser('root@example.com', 'admin');
+    const mintOne = () => t.http().get('/v1/token').auth('root@example.com', PASSWORD);
+    expect((await mintOne()).status).toBe(200);
+    const { status, headers, body } = await mintOne();
+    expect(headers['retry-after']).toMatch(/^\d+$/);
+    expect(body.msg).toMatch(/try again in \d+ s/);
+    return `${status} elsewhere`;
+  },
+
   '429 at sign-in': async () => {
     const t = await startHere({ SIGN_IN_ATTEMPTS: '2', TRUST_PROXY: '1' });
     const attempt = async (address: string) => {
@@ -359,6 +400,9 @@ const scenarios: Record<string, () => Promise<string>> = {
     return 'fatal, error, warn in the log';
   },
 };
+
+const signedIn = async (t: TestService) =>
+  (await t.signIn('root@example.com')).replace(/^JWT /, '');
 
 async function verify(t: TestService, token: string) {
   return t.http().get('/auth/verify').set('Authorization', `Bearer ${token}`);
