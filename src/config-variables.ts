@@ -245,12 +245,14 @@ export const variables = {
   MINT_RATE: withDefault({
     schema: wholeNumber(0, 100_000),
     fallback: '60',
+    harmless: true,
     about:
       'tokens one holder may mint in a minute (sign-ins and exchanges: ten times as many each); 0 = any number',
   }),
   MAX_ENDLESS_TOKENS: withDefault({
     schema: wholeNumber(0, 1_000_000),
     fallback: '1000',
+    harmless: true,
     about:
       'live tokens and API keys that never expire which one holder may have minted; 0 = any number',
   }),
