@@ -169,7 +169,8 @@ describe('a start', () => {
         await polls;
       }
     }
-    expect([...statuses].filter((status) => status !== 503)).toEqual([]);
+    // Between the starts the port may be another test's, whose service refuses a token of ours too.
+    expect([...statuses].filter((status) => ![401, 503].includes(status))).toEqual([]);
   });
 
   it('is refused, too, when something was written into the emptied database since', async () => {
