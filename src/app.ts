@@ -17,6 +17,7 @@ import { createSessionStamps } from './auth/session-stamp.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { createPageRouter } from './dashboard/assets.js';
+import { createChecksFirst } from './http/checks-first.js';
 import { createConnectionTurns } from './http/connection-turns.js';
 import type { Cors } from './http/cors.js';
 import { readCharset } from './http/input.js';
@@ -133,6 +134,7 @@ export function createApp(deps: AppDependencies): Express {
   app.use(createConnectionTurns());
   app.use(assignRequestId);
   app.use(createRequestLog({ log, lines: deps.requestLines }));
+  app.use(createChecksFirst());
   app.use(securityHeaders());
   app.use((req, res, next) => {
     if (!deps.cors(req, res)) next();
