@@ -172,7 +172,7 @@ async function startParts(
 
   // Listening comes first: a port that is taken must not cost the generated password. Until
   // everything that can refuse the start has been asked, every request is answered 503.
-  const server = createServer({ connectionsCheckingInterval: 1000 }, gate.handler);
+  const server = createServer({ connectionsCheckingInterval: 100 }, gate.handler);
   const drain = createDrain(server);
   await listen(server, config);
   cleanups.push(() => drain.end(hurry));

@@ -16,6 +16,7 @@ const begun: string[] = [];
 
 beforeAll(async () => {
   const app = express();
+  app.set('trust proxy', 1);
   app.use(createChecksFirst());
   app.get('/fails', () => {
     throw new Error('at once');
@@ -44,7 +45,8 @@ async function open() {
   let heard = '';
   socket.on('data', (part: Buffer) => (heard += part.toString()));
   await once(socket, 'connect');
-  const ask = (path: string) => void socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  const ask = (path: string, from = '192.0.2.9') =>
+    void socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: ${from}\r\n\r\n`);
   // Connections are accepted one by one; only then is there something to pass.
   ask('/check');
   await until('the connection is served', () => heard.endsWith('checked'));
@@ -66,6 +68,19 @@ describe('a check', () => {
     expect(begun.indexOf('check')).toBeLessThan(5);
     // Nobody was passed over, and nobody overtaken.
     expect(begun.filter((name) => name !== 'check')).toEqual(clients.map((_, at) => `n${at}`));
+  });
+
+  it('keeps to turns of the addresses: a crowd of one holds up nobody else', async () => {
+    const crowd = await Promise.all(Array.from({ length: MANY }, open));
+    const other = await open();
+    begun.length = 0;
+    crowd.forEach(({ ask }, at) => ask(`/n${at}`, '192.0.2.1'));
+    other.ask('/other', '192.0.2.2');
+    await until('all are answered', () =>
+      [...crowd, other].every(({ heard }) => heard().includes('200 OK')),
+    );
+    expect(begun).toHaveLength(MANY + 1);
+    expect(begun.indexOf('other')).toBeLessThan(5);
   });
 
   it('is followed by the others also when one of them fails at once', async () => {

@@ -26,6 +26,7 @@ beforeAll(async () => {
     seen.most = Math.max(seen.most, seen.under);
     await (gate ?? nextTurn());
     seen.under -= 1;
+    if (req.params.id === 'ends') res.set('Connection', 'close');
     res.send(`${req.params.id};`);
   });
   server = createServer(app).listen(0, '127.0.0.1');
@@ -52,12 +53,43 @@ describe('requests of one connection', () => {
   it('take turns, and are answered in their order', async () => {
     Object.assign(seen, { under: 0, most: 0, begun: 0 });
     const { socket, heard } = await open();
-    // More than one read takes.
-    const ids = Array.from({ length: 5000 }, (_, i) => `/n${i}`);
+    const ids = Array.from({ length: 100 }, (_, i) => `/n${i}`);
     socket.write(ids.map((id) => get(id)).join(''));
-    await until('all are answered', () => heard().includes('n4999;'), 60_000);
+    await until('all are answered', () => heard().includes('n99;'), 60_000);
     expect(bodies(heard())).toEqual(ids.map((id) => `${id.slice(1)};`));
     expect(seen.most).toBe(1);
+  });
+
+  it('are taken in up to a limit, however many are sent behind one that takes long', async () => {
+    let release = () => {};
+    gate = new Promise((resolve) => (release = resolve));
+    let taken = 0;
+    const count = () => void (taken += 1);
+    server.on('request', count);
+    Object.assign(seen, { under: 0, most: 0, begun: 0 });
+    const { socket, heard } = await open();
+    const many = get('/x').repeat(1000);
+    let isClosed = false;
+    socket.once('close', () => (isClosed = true));
+    for (let i = 0; i < 50 && !socket.destroyed; i += 1) socket.write(many);
+    await until('the connection is closed', () => isClosed, 60_000);
+    release();
+    gate = null;
+    server.off('request', count);
+    expect([seen.begun, heard()]).toEqual([1, '']);
+    // What one read brings is parsed whole.
+    expect(taken).toBeLessThan(101 + 65_536 / get('/x').length);
+  });
+
+  it('are not begun behind an answer that ends the connection', async () => {
+    Object.assign(seen, { under: 0, most: 0, begun: 0 });
+    const { socket, heard } = await open();
+    let isClosed = false;
+    socket.once('close', () => (isClosed = true));
+    socket.write(get('/ends') + get('/behind').repeat(5));
+    await until('the connection is closed', () => isClosed, 60_000);
+    expect(bodies(heard())).toEqual(['ends;']);
+    expect(seen.begun).toBe(1);
   });
 
   it('with bodies too, larger than what is read at once', async () => {

@@ -6,10 +6,22 @@
 import type { Socket } from 'node:net';
 import type { RequestHandler } from 'express';
 
+/**
+ * Of one connection. Each that waits holds some 8 kB, and Node goes on reading whatever is paused
+ * here, so that further ones end the connection. Whoever pipelines has a few under way.
+ */
+const MAX_WAITING = 100;
+
+interface Line {
+  readonly waiting: (() => void)[];
+  /** The connection ends with the answer that was sent last: nobody would get another one. */
+  isOver: boolean;
+}
+
 /** To come before everything that works on a request. */
 export function createConnectionTurns(): RequestHandler {
-  /** What waits for its turn, by connection; there is a list as long as somebody has the turn. */
-  const lines = new WeakMap<Socket, (() => void)[]>();
+  /** There is one as long as somebody has the turn. */
+  const lines = new WeakMap<Socket, Line>();
 
   return function takeConnectionTurn({ socket }, res, next) {
     function begin(): void {
@@ -19,21 +31,21 @@ export function createConnectionTurns(): RequestHandler {
     }
 
     function pass(): void {
-      const line = lines.get(socket) ?? [];
-      const following = socket.destroyed ? undefined : line.shift();
-      if (following === undefined) lines.delete(socket);
-      else following();
-      // No more is read than what came with the last read.
-      if (line.length === 0 && socket.isPaused()) socket.resume();
+      const line = lines.get(socket);
+      if (line === undefined) return;
+      line.isOver = socket.destroyed || /\bclose\b/i.test(String(res.getHeader('connection')));
+      if (line.isOver) line.waiting.length = 0;
+      else if (line.waiting.length === 0) lines.delete(socket);
+      else line.waiting.shift()?.();
     }
 
     const line = lines.get(socket);
     if (line === undefined) {
-      lines.set(socket, []);
+      lines.set(socket, { waiting: [], isOver: false });
       begin();
-    } else {
-      line.push(begin);
-      socket.pause();
+    } else if (!line.isOver) {
+      if (line.waiting.length < MAX_WAITING) line.waiting.push(begin);
+      else socket.destroy();
     }
   };
 }
