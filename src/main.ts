@@ -1,4 +1,5 @@
 /** The process: reads the configuration, starts one instance, says where it is, and stops it when it is asked to. */
+import { setFlagsFromString } from 'node:v8';
 import type { Config } from './config.js';
 import { assertEnoughOpenFiles } from './open-files.js';
 import type { Logger } from './observability/logger.js';
@@ -8,6 +9,12 @@ import { listenForStopRequests, type StopReason, type StopRequests } from './sto
 const STOP_WITHIN_MS = 20_000;
 const INCOMPLETE =
   'A package is missing: install again with `npm ci`. (With --omit=optional, needed parts are left out too; to leave out only the embedded engine, see "Without the embedded engine" in docs/deployment.md.)';
+
+/**
+ * V8 lets garbage grow to several times of what is alive before it looks for it: a flood of refused
+ * sign-ins took 430 MB of which 100 were alive. With half as much again it takes 260.
+ */
+setFlagsFromString('--heap-growing-percent=50');
 
 // Before all that takes its time, such as loading the rest: whoever asks meanwhile is heard.
 const requests = listenForStopRequests();

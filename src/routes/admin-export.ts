@@ -30,7 +30,8 @@ interface Dependencies {
 }
 
 /** What an export holds in memory when nobody reads it: so many records, and their text. */
-const BATCH = 250;
+/** A piece is made in one go, and checks wait for it. */
+const BATCH = 100;
 const TAKE_WITHIN_MS = 20_000;
 const PLACES = {
   what: 'exports',
