@@ -70,7 +70,7 @@ export async function measureBulk({ divisor }: Effort): Promise<PartResult> {
 }
 
 async function seed(dataDir: string, count: number) {
-  const { openStore } = await built('store/connect.js');
+  const { openStore } = await built('store/database/connect.js');
   const startedAt = performance.now();
   const said = (what: string) =>
     progress(`bulk: ${what} after ${figure((performance.now() - startedAt) / 1000)} s`);

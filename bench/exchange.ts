@@ -97,9 +97,9 @@ async function alternate(
 
 /** The service's own parts, without HTTP; it also opens the sessions of the others. */
 async function useCaseOn(settings: { readonly MONGODB_URI: string }) {
-  const { parseConfig } = await built('config.js');
-  const { openStore } = await built('store/connect.js');
-  const { createService } = await built('service.js');
+  const { parseConfig } = await built('config/config.js');
+  const { openStore } = await built('store/database/connect.js');
+  const { createService } = await built('core.js');
   const { createSecretKeys } = await built('tokens/keys.js');
   const { createLogger } = await built('observability/logger.js');
   const clock = Date.now;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../src/clock.js';
-import { openStore, type Store } from '../src/store/connect.js';
+import { openStore, type Store } from '../src/store/database/connect.js';
 import { startEngine } from '../src/store/embedded/engine.js';
 import { TOKEN_KINDS } from '../src/store/records.js';
 import {
@@ -11,7 +11,7 @@ import {
   TOKEN_STATES,
   type TokenFilter,
   type TokenPage,
-} from '../src/store/token-list.js';
+} from '../src/store/tokens/query/list.js';
 import { createJti } from '../src/tokens/jti.js';
 import { type BuiltService, signIn, startBuiltService, using } from './built-service.js';
 import { ms, printHeading, printTable, summarize, verdict } from './figures.js';

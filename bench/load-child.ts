@@ -20,11 +20,11 @@ export interface LoadFigures {
 
 const { uri, database } = taskOf() as LoadTask;
 const secret = randomBytes(48).toString('base64');
-const { parseConfig } = await built('config.js');
+const { parseConfig } = await built('config/config.js');
 const { createLogger } = await built('observability/logger.js');
 const { createSecretKeys } = await built('tokens/keys.js');
-const { openStore } = await built('store/connect.js');
-const { createService } = await built('service.js');
+const { openStore } = await built('store/database/connect.js');
+const { createService } = await built('core.js');
 const clock = Date.now;
 const store = await openStore({ uri, database, clock });
 const { index, sync } = createService({

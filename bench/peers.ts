@@ -185,11 +185,11 @@ async function tiledeskModels(uri: string) {
 
 /** The service's check, as `createService` wires it, with its revocation list loaded as at every start. */
 async function serviceOf({ algorithm, secret, privateKey, uri, database, revoked }: PeerTask) {
-  const { parseConfig } = await built('config.js');
+  const { parseConfig } = await built('config/config.js');
   const { createLogger } = await built('observability/logger.js');
   const { createSecretKeys, createRsaKeys } = await built('tokens/keys.js');
-  const { openStore } = await built('store/connect.js');
-  const { createService } = await built('service.js');
+  const { openStore } = await built('store/database/connect.js');
+  const { createService } = await built('core.js');
   const { createTokenVerifier } = await built('tokens/verifier.js');
   const { createCredentialsCheck } = await built('auth/check-credentials.js');
   const { createTokenCheck } = await built('tokens/token-check.js');

@@ -10,7 +10,7 @@ interface Options {
 }
 
 export async function makeRevokedDatabase({ uri, database, records }: Options): Promise<void> {
-  const { openStore } = await built('store/connect.js');
+  const { openStore } = await built('store/database/connect.js');
   const startedAt = performance.now();
   const after = () => `${((performance.now() - startedAt) / 1000).toFixed(0)} s`;
   const connection = await connectDirectly(uri, database);

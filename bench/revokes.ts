@@ -108,7 +108,7 @@ async function alternate(
 
 /** The use case behind every dialect, without HTTP. */
 async function revokerOn(uri: string) {
-  const { openStore } = await built('store/connect.js');
+  const { openStore } = await built('store/database/connect.js');
   const { createRevocationIndex } = await built('revocation/revocation-index.js');
   const { createRevoker } = await built('revocation/revoke.js');
   const { createLogger } = await built('observability/logger.js');

@@ -2,16 +2,16 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openStore, type Store } from '../src/store/connect.js';
+import { openStore, type Store } from '../src/store/database/connect.js';
 import { startEngine } from '../src/store/embedded/engine.js';
 import { TOKEN_KINDS, TOKEN_ORIGINS } from '../src/store/records.js';
-import { TOKEN_STATES } from '../src/store/token-list.js';
+import { TOKEN_STATES } from '../src/store/tokens/query/list.js';
 import {
   type Position,
   SEARCH_SORT_FIELDS,
   type SearchPage,
   type TokenSearch,
-} from '../src/store/token-search.js';
+} from '../src/store/tokens/query/search.js';
 import { createJti } from '../src/tokens/jti.js';
 import { ms, printHeading, printTable, summarize, verdict } from './figures.js';
 import { applicationId, type Seed, seedFolder, sessionIdOf, userIdOf } from './seed.js';

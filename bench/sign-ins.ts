@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createPasswordHasher } from '../src/auth/password-hash.js';
 import { systemClock } from '../src/clock.js';
-import { openStore } from '../src/store/connect.js';
+import { openStore } from '../src/store/database/connect.js';
 import { startEngine } from '../src/store/embedded/engine.js';
 import {
   type BuiltService,

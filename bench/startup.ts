@@ -98,7 +98,7 @@ function stepRows(folder: string) {
   const path = (name: string) => pathToFileURL(join(DIST, name)).href;
   const setUp = `
     const { startEngine } = await import('${path('store/embedded/engine.js')}');
-    const { openStore } = await import('${path('store/connect.js')}');
+    const { openStore } = await import('${path('store/database/connect.js')}');
     const dataDir = ${JSON.stringify(folder)};
     const clock = Date.now;`;
   const engine = 'const engine = await startEngine({ dataDir })';

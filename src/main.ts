@@ -1,10 +1,14 @@
 /** The process: reads the configuration, starts one instance, says where it is, and stops it when it is asked to. */
 import { setFlagsFromString } from 'node:v8';
-import type { Config } from './config.js';
-import { assertEnoughOpenFiles } from './open-files.js';
+import type { Config } from './config/config.js';
+import { assertEnoughOpenFiles } from './process/open-files.js';
 import type { Logger } from './observability/logger.js';
 import type { Instance } from './start.js';
-import { listenForStopRequests, type StopReason, type StopRequests } from './stop-requests.js';
+import {
+  listenForStopRequests,
+  type StopReason,
+  type StopRequests,
+} from './process/stop-requests.js';
 
 const STOP_WITHIN_MS = 20_000;
 const INCOMPLETE =
@@ -88,7 +92,7 @@ async function end(
 /** All else that it consists of: loading it takes most of the start. */
 async function load() {
   const [{ ConfigError, loadConfig }, { createLogger, flushCounts }, { start }] = await Promise.all(
-    [import('./config.js'), import('./observability/logger.js'), import('./start.js')],
+    [import('./config/config.js'), import('./observability/logger.js'), import('./start.js')],
   );
   /** @throws Error for people when the configuration can't be used. */
   function readConfig(): Config {

@@ -4,14 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ensureAdministrator, type NewAdministrator } from './auth/first-administrator.js';
 import { systemClock, untilSecondAfter } from './clock.js';
-import type { Config } from './config.js';
+import type { Config } from './config/config.js';
 import { ServiceError } from './errors.js';
 import { createDrain } from './http/drain.js';
 import { createGate } from './http/gate.js';
 import type { Logger } from './observability/logger.js';
-import { createService, type Service } from './service.js';
-import type { Beginning } from './store/beginning.js';
-import { openStore, type Store } from './store/connect.js';
+import { createService, type Service } from './core.js';
+import type { Beginning } from './store/database/beginning.js';
+import { openStore, type Store } from './store/database/connect.js';
 import { type DiskWatch, watchDisk } from './store/embedded/disk.js';
 import { type Engine, startEngine } from './store/embedded/engine.js';
 import {
@@ -20,10 +20,10 @@ import {
   markInitialized,
 } from './store/embedded/initialized.js';
 import { openWitness, type Witness } from './store/embedded/witness.js';
-import type { MendingProgress } from './store/mending.js';
-import { reportReady, reportStarting } from './start-report.js';
-import { NO_STOP_REQUESTS, type StopRequests } from './stop-requests.js';
-import { StoreRefusedError } from './store/refusals.js';
+import type { MendingProgress } from './store/mending/mending.js';
+import { reportReady, reportStarting } from './process/start-report.js';
+import { NO_STOP_REQUESTS, type StopRequests } from './process/stop-requests.js';
+import { StoreRefusedError } from './store/database/refusals.js';
 import { createRsaKeys, createSecretKeys, type SigningKeys } from './tokens/keys.js';
 import { readOrMakeSecret } from './tokens/secret-file.js';
 

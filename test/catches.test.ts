@@ -18,18 +18,18 @@ const ALLOWED: Record<string, readonly [count: number, reason: string]> = {
   'audit/flush.ts': [1, 'who asked for that write is told; the next one only waits for its end'],
   'tokens/usage-recorder.ts': [1, 'who asked for that write is told; the next one only waits'],
   'start.ts': [1, 'a wait that ends early is over all the same'],
-  'store/token-revoked.ts': [
+  'store/tokens/revoked-list.ts': [
     3,
     'the batch fetched ahead is awaited later; what is closed has been read, or has failed already',
   ],
-  'store/token-hits.ts': [1, 'what is closed has been read, or has failed already'],
-  'store/connect.ts': [
+  'store/tokens/hits.ts': [1, 'what is closed has been read, or has failed already'],
+  'store/database/connect.ts': [
     2,
     'a connection is closed to be opened anew, which tells whether that works; who asked for it is told',
   ],
   'store/embedded/engine.ts': [1, 'the stop ends the rest before the next try'],
   'store/embedded/host-process.ts': [1, 'who waits for it to be ready is told'],
-  'routes/fusionauth-input.ts': [1, 'free text that cannot be kept must not keep a revoke'],
+  'dialects/fusionauth/input.ts': [1, 'free text that cannot be kept must not keep a revoke'],
   'dashboard/page/ui/copy.tsx': [1, 'the clipboard is refused in many ways; there is another one'],
   'dashboard/page/ui/stored.ts': [3, 'storage is refused in many ways, or holds anything'],
   'dashboard/page/decode.ts': [3, 'what was pasted may be anything'],

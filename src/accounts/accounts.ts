@@ -7,7 +7,7 @@ import type { Logger } from '../observability/logger.js';
 import type { RevocationContext, Revoker } from '../revocation/revoke.js';
 import type { AuditType } from '../store/events.js';
 import { ACTIVE_STATUS, type User } from '../store/records.js';
-import type { UserStore } from '../store/users.js';
+import type { UserStore } from '../store/users/users.js';
 import type { Standing } from './standing.js';
 
 /**

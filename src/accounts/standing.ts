@@ -9,9 +9,9 @@ import type { RevocationContext, Revoker } from '../revocation/revoke.js';
 import type { RevocationIndex } from '../revocation/revocation-index.js';
 import { USER } from '../store/ids.js';
 import { ACTIVE_STATUS } from '../store/records.js';
-import type { KnownUserStore } from '../store/known-users.js';
-import type { TokenStore } from '../store/tokens.js';
-import type { UserStore } from '../store/users.js';
+import type { KnownUserStore } from '../store/users/known.js';
+import type { TokenStore } from '../store/tokens/tokens.js';
+import type { UserStore } from '../store/users/users.js';
 import type { Claims } from '../tokens/claims.js';
 
 export interface Standing {

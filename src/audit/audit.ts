@@ -5,8 +5,8 @@
  */
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
-import type { Store } from '../store/connect.js';
-import type { Cutoff } from '../store/cutoffs.js';
+import type { Store } from '../store/database/connect.js';
+import type { Cutoff } from '../store/cutoffs/cutoffs.js';
 import { ANY_ISSUER, type TokenRecord } from '../store/records.js';
 import { type Activity, createActivity } from './activity.js';
 import { createFeed, type Feed } from './feed.js';

@@ -3,7 +3,7 @@
  * remembers the last thousand, so that a viewer that lost its connection gets what it missed.
  */
 import { randomUUID } from 'node:crypto';
-import type { Cutoff } from '../store/cutoffs.js';
+import type { Cutoff } from '../store/cutoffs/cutoffs.js';
 import type { TokenRecord } from '../store/records.js';
 
 export type Change =

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
-import type { RefusedToken } from '../store/token-uses.js';
+import type { RefusedToken } from '../store/tokens/uses.js';
 import { createFlush } from './flush.js';
 
 /** A token by its verified id. */

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import { subjectTypeOf } from '../store/ids.js';
 import type { Device, NewTokenRecord, TokenRecord } from '../store/records.js';
-import type { SecretStore } from '../store/token-secrets.js';
+import type { SecretStore } from '../store/tokens/secrets.js';
 import type { Claims } from '../tokens/claims.js';
 import {
   createOpaqueToken,

@@ -4,7 +4,7 @@ import passport from 'passport';
 import { forbidden, ServiceError, unauthenticated } from '../errors.js';
 import { discardBody } from '../http/body-limits.js';
 import type { SigningKeys } from '../tokens/keys.js';
-import type { UserStore } from '../store/users.js';
+import type { UserStore } from '../store/users/users.js';
 import { isUser } from '../store/ids.js';
 import { ACTIVE_STATUS, type User } from '../store/records.js';
 import type { CheckCredentials } from './check-credentials.js';

@@ -4,7 +4,7 @@
  */
 import { forbidden, unauthenticated } from '../errors.js';
 import { ACTIVE_STATUS } from '../store/records.js';
-import type { UserStore } from '../store/users.js';
+import type { UserStore } from '../store/users/users.js';
 import type { Claims } from '../tokens/claims.js';
 import type { ConfirmCaller } from './confirm-caller.js';
 import type { Principal } from './principal.js';

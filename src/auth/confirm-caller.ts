@@ -4,7 +4,7 @@
  */
 import { forbidden, unauthenticated } from '../errors.js';
 import type { Clock } from '../clock.js';
-import { DuplicateKeyError } from '../store/failures.js';
+import { DuplicateKeyError } from '../store/database/failures.js';
 import {
   ACTIVE_STATUS,
   ANY_ISSUER,
@@ -12,9 +12,9 @@ import {
   type TokenRecord,
   type User,
 } from '../store/records.js';
-import type { CutoffStore } from '../store/cutoffs.js';
-import type { TokenStore } from '../store/tokens.js';
-import type { UserStore } from '../store/users.js';
+import type { CutoffStore } from '../store/cutoffs/cutoffs.js';
+import type { TokenStore } from '../store/tokens/tokens.js';
+import type { UserStore } from '../store/users/users.js';
 import type { Claims } from '../tokens/claims.js';
 import { hasExpired, isCutOff, isInScope } from '../tokens/state.js';
 import type { Principal } from './principal.js';

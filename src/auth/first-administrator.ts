@@ -1,8 +1,8 @@
 /** The first administrator: made when there is none, with a generated password where none is configured. */
 import { randomBytes } from 'node:crypto';
-import { DuplicateKeyError } from '../store/failures.js';
+import { DuplicateKeyError } from '../store/database/failures.js';
 import { ACTIVE_STATUS } from '../store/records.js';
-import type { UserStore } from '../store/users.js';
+import type { UserStore } from '../store/users/users.js';
 import type { PasswordHasher } from './password-hash.js';
 
 interface Wanted {

@@ -5,7 +5,7 @@ import type { Clock } from '../clock.js';
 import { normalizeEmail } from '../email.js';
 import { ServiceError } from '../errors.js';
 import { ACTIVE_STATUS } from '../store/records.js';
-import type { UserStore, UserWithPassword } from '../store/users.js';
+import type { UserStore, UserWithPassword } from '../store/users/users.js';
 import type { PasswordHasher } from './password-hash.js';
 import type { PasswordPrincipal } from './principal.js';
 import type { SignInFailure, SignInLog } from './sign-in-log.js';

@@ -1,12 +1,12 @@
 /** `npm run database -- accept-restore|adopt-earlier-tokens`: an operator's word on a database that the service can't know enough of. */
 import { createAudit } from '../audit/audit.js';
 import { systemClock, untilSecondAfter } from '../clock.js';
-import type { Config } from '../config.js';
+import type { Config } from '../config/config.js';
 import { createLogger } from '../observability/logger.js';
 import { createCutoffMarker } from '../revocation/cutoff-marker.js';
 import { createRevocationIndex } from '../revocation/revocation-index.js';
 import { createRevoker } from '../revocation/revoke.js';
-import type { Store } from '../store/connect.js';
+import type { Store } from '../store/database/connect.js';
 import { markInitialized } from '../store/embedded/initialized.js';
 import { openWitness } from '../store/embedded/witness.js';
 import { assertThereIsData, withStore } from './with-store.js';

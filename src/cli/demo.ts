@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { parseConfig } from '../config.js';
+import { parseConfig } from '../config/config.js';
 import { createLogger } from '../observability/logger.js';
 import { type Instance, start } from '../start.js';
-import { listenForStopRequests } from '../stop-requests.js';
+import { listenForStopRequests } from '../process/stop-requests.js';
 
 /** Where there is no curl, as in the image. */
 const CURL = fileURLToPath(new URL('./curl.js', import.meta.url));

@@ -3,15 +3,15 @@ import { type Accounts, createAccounts } from '../accounts/accounts.js';
 import { createTrail } from '../audit/trail.js';
 import { createPasswordHasher, type PasswordHasher } from '../auth/password-hash.js';
 import { systemClock } from '../clock.js';
-import type { Config } from '../config.js';
+import type { Config } from '../config/config.js';
 import { createLogger, type Logger } from '../observability/logger.js';
 import { createCutoffMarker } from '../revocation/cutoff-marker.js';
 import { createRevocationIndex } from '../revocation/revocation-index.js';
 import { createRevoker } from '../revocation/revoke.js';
-import type { Store } from '../store/connect.js';
+import type { Store } from '../store/database/connect.js';
 import { assertSameDatabase } from '../store/embedded/initialized.js';
 import { openWitness, type Witness } from '../store/embedded/witness.js';
-import type { UserStore } from '../store/users.js';
+import type { UserStore } from '../store/users/users.js';
 import { assertHoldsSomething, assertThereIsData, withStore } from './with-store.js';
 
 export interface AccountTools {

@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../clock.js';
-import { type Config, loadConfig } from '../config.js';
-import { openStore, type Store } from '../store/connect.js';
+import { type Config, loadConfig } from '../config/config.js';
+import { openStore, type Store } from '../store/database/connect.js';
 import { startEngine } from '../store/embedded/engine.js';
 
 /** @throws what `work` throws, and Error when the database can't be opened. */

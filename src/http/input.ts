@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { MAX_AHEAD_MS } from '../clock.js';
 import { type FieldError, invalidInput, ServiceError } from '../errors.js';
 import { canonicalId } from '../store/ids.js';
-import { fromFusionAuthId } from './fusionauth-ids.js';
+import { fromFusionAuthId } from '../store/user-uuid.js';
 import { isId, isPrintable } from '../tokens/jti.js';
 import { describeOddity, isPlainObject } from './body-limits.js';
 

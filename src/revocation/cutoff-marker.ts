@@ -4,8 +4,8 @@
  * which cut-offs are still to be marked.
  */
 import type { Logger } from '../observability/logger.js';
-import type { Store } from '../store/connect.js';
-import type { Cutoff } from '../store/cutoffs.js';
+import type { Store } from '../store/database/connect.js';
+import type { Cutoff } from '../store/cutoffs/cutoffs.js';
 
 export interface CutoffMarker {
   /** Starts marking what is pending, unless it runs already. */

@@ -1,5 +1,5 @@
 /** The cut-offs in force: "everything of this scope issued at or before T is revoked"; of all that match a token, the latest counts. */
-import type { CutoffScope } from '../store/cutoffs.js';
+import type { CutoffScope } from '../store/cutoffs/cutoffs.js';
 import { bareIdOf } from '../store/ids.js';
 
 export interface CutoffQuestion {

@@ -3,8 +3,8 @@
  * look like any token from after the cut-off, and be accepted again.
  */
 import type { Logger } from '../observability/logger.js';
-import type { Store } from '../store/connect.js';
-import { DuplicateKeyError } from '../store/failures.js';
+import type { Store } from '../store/database/connect.js';
+import { DuplicateKeyError } from '../store/database/failures.js';
 import type { NewTokenRecord } from '../store/records.js';
 import type { Claims } from '../tokens/claims.js';
 import type { RevocationIndex } from './revocation-index.js';

@@ -5,8 +5,8 @@
  */
 import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
-import type { Store } from '../store/connect.js';
-import type { Cutoff, CutoffScope } from '../store/cutoffs.js';
+import type { Store } from '../store/database/connect.js';
+import type { Cutoff, CutoffScope } from '../store/cutoffs/cutoffs.js';
 import type { RevocationIndex } from './revocation-index.js';
 import type { RevocationContext } from './revoke.js';
 

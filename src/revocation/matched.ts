@@ -1,7 +1,7 @@
 /** How much a cut-off hits: counted when it is in force already, within limits, and never at its expense. */
 import type { Logger } from '../observability/logger.js';
-import type { Store } from '../store/connect.js';
-import type { Cutoff, CutoffScope } from '../store/cutoffs.js';
+import type { Store } from '../store/database/connect.js';
+import type { Cutoff, CutoffScope } from '../store/cutoffs/cutoffs.js';
 import type { TokenRecord } from '../store/records.js';
 import { type CutoffSubject, cutoffSubjectOf, isCutOff } from '../tokens/state.js';
 import type { CutoffTimes } from './cutoff-table.js';

@@ -5,8 +5,8 @@
  */
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
-import type { Store } from '../store/connect.js';
-import type { RevokedEntry } from '../store/revoked-entry.js';
+import type { Store } from '../store/database/connect.js';
+import type { RevokedEntry } from '../store/tokens/revoked-entry.js';
 import { LEEWAY_MS, type RevocationIndex } from './revocation-index.js';
 
 export interface Reread {

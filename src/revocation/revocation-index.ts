@@ -5,9 +5,9 @@
  */
 import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import { unavailable } from '../errors.js';
-import type { Cutoff, CutoffScope } from '../store/cutoffs.js';
+import type { Cutoff, CutoffScope } from '../store/cutoffs/cutoffs.js';
 import type { TokenRecord } from '../store/records.js';
-import { mayForget, type RevokedEntry } from '../store/revoked-entry.js';
+import { mayForget, type RevokedEntry } from '../store/tokens/revoked-entry.js';
 import { cutoffSubjectOf, isCutOff } from '../tokens/state.js';
 import { type CutoffTimes, createCutoffTable } from './cutoff-table.js';
 import { createIdTable } from './id-table.js';

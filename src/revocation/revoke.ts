@@ -5,12 +5,12 @@
 import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import { type ServiceError, unavailable } from '../errors.js';
 import type { Logger } from '../observability/logger.js';
-import type { Store } from '../store/connect.js';
-import type { Cutoff, CutoffScope } from '../store/cutoffs.js';
-import { DuplicateKeyError } from '../store/failures.js';
+import type { Store } from '../store/database/connect.js';
+import type { Cutoff, CutoffScope } from '../store/cutoffs/cutoffs.js';
+import { DuplicateKeyError } from '../store/database/failures.js';
 import { ANY_ISSUER, type Revocation, type TokenRecord } from '../store/records.js';
-import { toRevokedEntry } from '../store/revoked-entry.js';
-import type { RevokeOutcome } from '../store/token-revoking.js';
+import { toRevokedEntry } from '../store/tokens/revoked-entry.js';
+import type { RevokeOutcome } from '../store/tokens/revoke.js';
 import { cutoffSubjectOf, hasExpired, isCutOff, isInScope } from '../tokens/state.js';
 import type { CutoffMarker } from './cutoff-marker.js';
 import { createMatchedCount, type Matched, NOTHING_MATCHED } from './matched.js';

@@ -6,9 +6,9 @@
  */
 import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
-import type { Store } from '../store/connect.js';
-import type { Cutoff } from '../store/cutoffs.js';
-import type { RevokedEntry } from '../store/revoked-entry.js';
+import type { Store } from '../store/database/connect.js';
+import type { Cutoff } from '../store/cutoffs/cutoffs.js';
+import type { RevokedEntry } from '../store/tokens/revoked-entry.js';
 import { createReread } from './reread.js';
 import { LEEWAY_MS, type RevocationIndex } from './revocation-index.js';
 

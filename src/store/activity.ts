@@ -1,8 +1,8 @@
 /** The collection `activity`: how many tokens were issued, revoked and refused, one small document for each hour. */
 import { type Model, Schema } from 'mongoose';
-import type { StoreContext } from './context.js';
-import { DuplicateKeyError } from './failures.js';
-import type { WriteConcern } from './write-concern.js';
+import type { StoreContext } from './database/context.js';
+import { DuplicateKeyError } from './database/failures.js';
+import type { WriteConcern } from './database/write-concern.js';
 
 export interface Counts {
   readonly issued: number;

@@ -1,9 +1,9 @@
 /** The collection `audit` (`events` is one of Tiledesk's, and both may share a database): the audit trail, who did what to whose token, newest first; kept as long as records are. */
 import { type Model, Schema, Types } from 'mongoose';
-import type { StoreContext } from './context.js';
-import { DuplicateKeyError } from './failures.js';
-import { ensureIndexes } from './indexes.js';
-import type { WriteConcern } from './write-concern.js';
+import type { StoreContext } from './database/context.js';
+import { DuplicateKeyError } from './database/failures.js';
+import { ensureIndexes } from './database/indexes.js';
+import type { WriteConcern } from './database/write-concern.js';
 
 export const AUDIT_TYPES = [
   'token.revoked',

@@ -4,7 +4,7 @@
  */
 import { setTimeout as later } from 'node:timers';
 import { ServiceError } from '../errors.js';
-import type { AnsweredExchange, SecretStore } from '../store/token-secrets.js';
+import type { AnsweredExchange, SecretStore } from '../store/tokens/secrets.js';
 
 export interface AnswerNotes {
   /** The secret with this hash is about to be handed out; the grace of those before it ends at `until`. */

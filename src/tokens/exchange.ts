@@ -8,7 +8,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import { unavailable } from '../errors.js';
 import { ACTIVE_STATUS, type TokenRecord, type User } from '../store/records.js';
-import type { SecretRecord, SecretStore } from '../store/token-secrets.js';
+import type { SecretRecord, SecretStore } from '../store/tokens/secrets.js';
 import type { AnswerNotes } from './answers.js';
 import { formatOpaqueToken, hashFamily, hashSecret } from './opaque.js';
 import { purgeTime } from './record-of-claims.js';

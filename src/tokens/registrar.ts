@@ -1,10 +1,10 @@
 /** Registering a token that was minted elsewhere, by its text or by its id, so that it is listed and can be revoked. */
 import type { Clock } from '../clock.js';
 import { invalidInput, ServiceError } from '../errors.js';
-import { DuplicateKeyError } from '../store/failures.js';
+import { DuplicateKeyError } from '../store/database/failures.js';
 import { holderOfRecord } from '../store/ids.js';
 import { ANY_ISSUER, type NewTokenRecord, type TokenRecord } from '../store/records.js';
-import type { TokenStore } from '../store/tokens.js';
+import type { TokenStore } from '../store/tokens/tokens.js';
 import type { Claims } from './claims.js';
 import { isId, MAX_ID_LENGTH } from './jti.js';
 import { recordOfClaims } from './record-of-claims.js';

@@ -1,5 +1,5 @@
 /** What the store says of a session of ours: for tokens that others signed for one, which no seal vouches for. */
-import type { TokenStore } from '../store/tokens.js';
+import type { TokenStore } from '../store/tokens/tokens.js';
 
 /** `unknown` = it has no record (any more). @throws ServiceError 503 */
 export type SessionState = (sessionId: string) => Promise<'good' | 'revoked' | 'unknown'>;

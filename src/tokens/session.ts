@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.js';
 import type { Device, NewTokenRecord, TokenRecord, User } from '../store/records.js';
-import type { SecretStore } from '../store/token-secrets.js';
+import type { SecretStore } from '../store/tokens/secrets.js';
 import { createAnswerNotes } from './answers.js';
 import { createExchange, type IssuedAccess, type Presented } from './exchange.js';
 import type { TokenIssuer } from './issuer.js';

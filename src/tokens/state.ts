@@ -3,10 +3,10 @@
  * what state its record is in. Pure; every decider, list, inspector and timeline asks here.
  */
 import { MAX_AHEAD_MS } from '../clock.js';
-import type { CutoffScope } from '../store/cutoffs.js';
+import type { CutoffScope } from '../store/cutoffs/cutoffs.js';
 import { bareIdOf } from '../store/ids.js';
 import type { TokenRecord } from '../store/records.js';
-import type { TokenState } from '../store/token-list.js';
+import type { TokenState } from '../store/tokens/query/list.js';
 import { timeOfJti } from './jti.js';
 
 /** What a cut-off asks of a token. */

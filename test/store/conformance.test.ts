@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MongoMemoryReplSet } from 'mongodb-memory-server';
-import { openStore } from '../../src/store/connect.js';
+import { openStore } from '../../src/store/database/connect.js';
 import { testMongodbUri } from '../support/harness.js';
 import { describeRevoked } from '../support/revoked-conformance.js';
 import { describeStore } from '../support/store-conformance.js';

@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import mongoose, { type Connection } from 'mongoose';
 import { MAX_AHEAD_MS } from '../../src/clock.js';
-import { openStore, type Store } from '../../src/store/connect.js';
+import { openStore, type Store } from '../../src/store/database/connect.js';
 import type { NewTokenRecord } from '../../src/store/records.js';
-import type { RevokedEntry } from '../../src/store/revoked-entry.js';
+import type { RevokedEntry } from '../../src/store/tokens/revoked-entry.js';
 import { createJti } from '../../src/tokens/jti.js';
-import { revokedQuery } from '../../src/store/token-revoked.js';
+import { revokedQuery } from '../../src/store/tokens/revoked-list.js';
 import { freshDatabase, START } from './harness.js';
 import { newRecord } from './store-conformance.js';
 

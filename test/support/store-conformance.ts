@@ -1,10 +1,10 @@
 /** The definition of the store: what every engine behind it must do. Run on each engine that there is. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MAX_AHEAD_MS } from '../../src/clock.js';
-import { openStore, type Store } from '../../src/store/connect.js';
-import { DuplicateKeyError } from '../../src/store/failures.js';
+import { openStore, type Store } from '../../src/store/database/connect.js';
+import { DuplicateKeyError } from '../../src/store/database/failures.js';
 import type { NewTokenRecord, Revocation } from '../../src/store/records.js';
-import { SORT_FIELDS, type TokenFilter } from '../../src/store/token-list.js';
+import { SORT_FIELDS, type TokenFilter } from '../../src/store/tokens/query/list.js';
 import { createJti } from '../../src/tokens/jti.js';
 import { freshDatabase, START } from './harness.js';
 

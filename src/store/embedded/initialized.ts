@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { IdentityStore } from '../identity.js';
+import type { IdentityStore } from '../database/identity.js';
 
 interface Marked {
   readonly identity: IdentityStore;

@@ -1,7 +1,7 @@
 /** The newest revocations and cut-offs that a witness has seen, numbered, as lines of a file and in memory. */
-import type { CutoffScope } from '../cutoffs.js';
+import type { CutoffScope } from '../cutoffs/cutoffs.js';
 import type { TokenRecord } from '../records.js';
-import { type RevokedEntry, toRevokedEntry } from '../revoked-entry.js';
+import { type RevokedEntry, toRevokedEntry } from '../tokens/revoked-entry.js';
 
 export type WitnessedRecord = Pick<
   TokenRecord,

@@ -7,9 +7,9 @@
 import { readFileSync } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CutoffScope, CutoffStore } from '../cutoffs.js';
-import type { RevokedEntry } from '../revoked-entry.js';
-import type { TokenStore } from '../tokens.js';
+import type { CutoffScope, CutoffStore } from '../cutoffs/cutoffs.js';
+import type { RevokedEntry } from '../tokens/revoked-entry.js';
+import type { TokenStore } from '../tokens/tokens.js';
 import { nodeCodeOf } from './engine-error.js';
 import {
   createSeen,

@@ -1,0 +1,143 @@
+/**
+ * When this database began: kept in the collection `identity`, once. What was issued before then may
+ * have been revoked in another database, of which this one knows nothing.
+ */
+import type mongoose from 'mongoose';
+import type { StoreContext } from './context.js';
+import type { CutoffStore } from '../cutoffs/cutoffs.js';
+
+export interface Beginning {
+  /** What was issued at or before it is refused; null = nothing is for that reason. */
+  readonly refusesUntil: Date | null;
+  /** By this call. */
+  readonly isNew: boolean;
+}
+
+export interface BeginningStore {
+  /** Whether this service has never used the database. @throws ServiceError 503 */
+  isUnused(): Promise<boolean>;
+  /**
+   * To be called before anything else is asked of the database. In one that was never used before,
+   * everything that was issued before is refused from then on: one atomic, durable note, the same
+   * for all instances, then the cut-off.
+   * @param options.adoptEarlier nothing is refused: no earlier database is missed. Counts only in one that was never used.
+   * @throws ServiceError 503
+   */
+  begin(options?: { readonly adoptEarlier?: boolean }): Promise<Beginning>;
+  /**
+   * Whether the database still is the one that this process began with. Where it isn't, what was
+   * revoked is lost: everything that was issued before now is refused there from then on.
+   * @throws ServiceError 503
+   */
+  isStillThere(): Promise<boolean>;
+}
+
+interface BeginningDocument {
+  readonly _id: string;
+  readonly at: Date;
+  /** `earlier`: it had been used before this was noted. */
+  readonly kind: 'new' | 'earlier' | 'adopting';
+  /** Whether the cut-off is set; absent where none is wanted. */
+  readonly isCutOff?: boolean;
+}
+
+const ONLY = { _id: 'beginning' } as const;
+const BY_ID = { _id: 1 } as const;
+
+interface Dependencies extends Pick<StoreContext, 'connection' | 'writeConcern' | 'clock' | 'run'> {
+  readonly cutoffs: Pick<CutoffStore, 'raise'>;
+  /** The time by the database's clock. */
+  readonly time: () => Promise<Date>;
+}
+
+export function createBeginningStore({
+  connection,
+  writeConcern,
+  clock,
+  run,
+  cutoffs,
+  time,
+}: Dependencies): BeginningStore {
+  const collection = () =>
+    connection.collection('identity') as unknown as mongoose.mongo.Collection<BeginningDocument>;
+  const find = () => run(() => collection().findOne(ONLY, { hint: BY_ID }));
+
+  /** Users may be another service's; only what nobody else writes tells. */
+  async function holdsNothing(): Promise<boolean> {
+    const found = await Promise.all([
+      run(() => connection.collection('tokens').findOne({}, { hint: BY_ID })),
+      run(() => connection.collection('cutoffs').findOne({}, { hint: BY_ID })),
+      run(() => connection.collection('audit').findOne({}, { hint: BY_ID })),
+      run(() =>
+        connection
+          .collection<{ _id: string }>('identity')
+          .findOne({ _id: 'database' }, { hint: BY_ID }),
+      ),
+    ]);
+    return found.every((document) => document === null);
+  }
+
+  /** When the database began that this process works with. */
+  let knownAt: Date | null = null;
+
+  async function note(
+    adoptEarlier: boolean,
+    wasLost = false,
+  ): Promise<BeginningDocument & { isOurs: boolean }> {
+    // Before anybody else could have begun, and used, the database without our knowing.
+    const at = new Date(Math.max(clock(), (await time()).getTime()));
+    // What is in a lost one by now was written since, by instances that went on.
+    const isNew = wasLost || (await holdsNothing());
+    const kind = !isNew ? 'earlier' : adoptEarlier ? 'adopting' : 'new';
+    const before = await run(() =>
+      collection().findOneAndUpdate(
+        ONLY,
+        { $setOnInsert: { at, kind, ...(kind === 'new' ? { isCutOff: false } : {}) } },
+        { upsert: true, returnDocument: 'before', hint: BY_ID, writeConcern },
+      ),
+    );
+    // Another instance may have been first: its time counts.
+    return before === null ? { ...ONLY, at, kind, isOurs: true } : { ...before, isOurs: false };
+  }
+
+  /** Once: whoever lowers it afterwards does so for good. */
+  async function setCutoff(at: Date): Promise<void> {
+    await cutoffs.raise({
+      userId: null,
+      applicationId: null,
+      sessionsOnly: false,
+      at,
+      by: 'system',
+      reason: 'a new database knows nothing of what was revoked before',
+      via: 'system',
+    });
+    await run(() =>
+      collection().updateOne(ONLY, { $set: { isCutOff: true } }, { hint: BY_ID, writeConcern }),
+    );
+  }
+
+  return {
+    isUnused: async () => (await find()) === null && (await holdsNothing()),
+
+    async begin({ adoptEarlier = false } = {}) {
+      const found = await find();
+      const { at, kind, isOurs, isCutOff } =
+        found === null ? await note(adoptEarlier) : { ...found, isOurs: false };
+      knownAt = at;
+      if (kind !== 'new') return { refusesUntil: null, isNew: isOurs };
+      if (isCutOff !== true) await setCutoff(at);
+      return { refusesUntil: at, isNew: isOurs };
+    },
+
+    async isStillThere() {
+      if (knownAt === null) return true;
+      const found = await find();
+      if (found?.at.getTime() === knownAt.getTime()) return true;
+      if (found === null) {
+        const { at } = await note(false, true);
+        await setCutoff(at);
+      }
+      return false;
+    },
+  };
+}
