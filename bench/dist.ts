@@ -9,7 +9,7 @@ import type * as ObservabilityLogger from '../src/observability/logger.js';
 import type * as IdTable from '../src/revocation/id-table.js';
 import type * as RevocationIndex from '../src/revocation/revocation-index.js';
 import type * as RevocationRevoke from '../src/revocation/revoke.js';
-import type * as Service from '../src/core.js';
+import type * as Service from '../src/service.js';
 import type * as StoreConnect from '../src/store/database/connect.js';
 import type * as TokensKeys from '../src/tokens/keys.js';
 import type * as TokensSeal from '../src/tokens/seal.js';
@@ -26,7 +26,7 @@ interface Modules {
   readonly 'revocation/id-table.js': typeof IdTable;
   readonly 'revocation/revocation-index.js': typeof RevocationIndex;
   readonly 'revocation/revoke.js': typeof RevocationRevoke;
-  readonly 'core.js': typeof Service;
+  readonly 'service.js': typeof Service;
   readonly 'store/database/connect.js': typeof StoreConnect;
   readonly 'tokens/keys.js': typeof TokensKeys;
   readonly 'tokens/seal.js': typeof TokensSeal;

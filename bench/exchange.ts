@@ -99,7 +99,7 @@ async function alternate(
 async function useCaseOn(settings: { readonly MONGODB_URI: string }) {
   const { parseConfig } = await built('config/config.js');
   const { openStore } = await built('store/database/connect.js');
-  const { createService } = await built('core.js');
+  const { createService } = await built('service.js');
   const { createSecretKeys } = await built('tokens/keys.js');
   const { createLogger } = await built('observability/logger.js');
   const clock = Date.now;

@@ -189,7 +189,7 @@ async function serviceOf({ algorithm, secret, privateKey, uri, database, revoked
   const { createLogger } = await built('observability/logger.js');
   const { createSecretKeys, createRsaKeys } = await built('tokens/keys.js');
   const { openStore } = await built('store/database/connect.js');
-  const { createService } = await built('core.js');
+  const { createService } = await built('service.js');
   const { createTokenVerifier } = await built('tokens/verifier.js');
   const { createCredentialsCheck } = await built('auth/check-credentials.js');
   const { createTokenCheck } = await built('tokens/token-check.js');

@@ -1,80 +1,43 @@
-/** The service on an open store: everything that one instance consists of, wired once, for the process and the tests alike. */
-import type { RequestListener } from 'node:http';
-import type { Express } from 'express';
-import { type Accounts, createAccounts } from './accounts/accounts.js';
+/** Everything that one instance consists of, made once, for the process and the tests alike; nothing here knows HTTP. */
+import { createAccounts } from './accounts/accounts.js';
 import { createStanding } from './accounts/standing.js';
-import { createApp } from './app.js';
-import { type Audit, createAudit } from './audit/audit.js';
+import { createAudit } from './audit/audit.js';
 import { createApiKeys } from './auth/api-keys.js';
+import { createCredentialsCheck } from './auth/check-credentials.js';
 import { createConfirmCaller } from './auth/confirm-caller.js';
 import { createMinting } from './auth/minting.js';
 import { createMintingLimits } from './auth/minting-limits.js';
-import { createCredentialsCheck } from './auth/check-credentials.js';
-import { createPasswordHasher, type PasswordHasher } from './auth/password-hash.js';
+import { createPasswordHasher } from './auth/password-hash.js';
 import { createPasswordSignIn } from './auth/sign-in.js';
+import { createSignInLog } from './auth/sign-in-log.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config/config.js';
-import { type Readiness, readinessOf } from './http/readiness.js';
-import type { CheckOutages } from './observability/check-outages.js';
-import { createDatabaseProbe, type DatabaseProbe } from './observability/database-probe.js';
-import { createCors } from './http/cors.js';
+import { createCheckOutages, whyNothingIsKnown } from './observability/check-outages.js';
+import { createDatabaseProbe } from './observability/database-probe.js';
 import type { Logger } from './observability/logger.js';
-import { createCutoffMarker, type CutoffMarker } from './revocation/cutoff-marker.js';
+import { createCutoffMarker } from './revocation/cutoff-marker.js';
 import { createKeepRefused } from './revocation/keep-refused.js';
 import { createLowerCutoff } from './revocation/lower-cutoff.js';
-import {
-  createRevocationIndex,
-  questionOf,
-  type RevocationIndex,
-} from './revocation/revocation-index.js';
-import { createRevoker, type Revoker } from './revocation/revoke.js';
-import { createRevocationSync, type RevocationSync } from './revocation/sync.js';
-import { createServiceLog, whyNothingIsKnown } from './log/service-log.js';
-import type { Store } from './store/database/connect.js';
+import { createRevocationIndex, questionOf } from './revocation/revocation-index.js';
+import { createRevoker } from './revocation/revoke.js';
+import { createRevocationSync } from './revocation/sync.js';
 import type { Cutoff } from './store/cutoffs/cutoffs.js';
-import { createVerifyEndpoint } from './dialects/forward-auth/endpoint.js';
+import type { Store } from './store/database/connect.js';
 import type { TokenRecord } from './store/records.js';
 import type { Claims } from './tokens/claims.js';
-import { recordOfClaims } from './tokens/record-of-claims.js';
-import { hasExpired, USUAL_AHEAD_MS } from './tokens/state.js';
 import { createTokenIssuer } from './tokens/issuer.js';
 import type { SigningKeys } from './tokens/keys.js';
+import { recordOfClaims } from './tokens/record-of-claims.js';
 import { createTokenRegistrar } from './tokens/registrar.js';
 import { createSeal } from './tokens/seal.js';
+import { createSessions } from './tokens/session.js';
 import { createSessionState } from './tokens/session-state.js';
-import { createSessions, type Sessions } from './tokens/session.js';
-import { type CheckToken, createTokenCheck } from './tokens/token-check.js';
-import { createUsageRecorder, type UsageRecorder } from './tokens/usage-recorder.js';
+import { hasExpired, USUAL_AHEAD_MS } from './tokens/state.js';
+import { createTokenCheck } from './tokens/token-check.js';
+import { createUsageRecorder } from './tokens/usage-recorder.js';
 import { createTokenVerifier } from './tokens/verifier.js';
 
-export interface Service {
-  /** Answers every request. */
-  readonly handler: RequestListener;
-  /** What answers behind it; its routes can be listed. */
-  readonly app: Express;
-  readonly hasher: PasswordHasher;
-  readonly index: RevocationIndex;
-  readonly usage: UsageRecorder;
-  readonly sessions: Sessions;
-  readonly revoker: Revoker;
-  readonly check: CheckToken;
-  readonly accounts: Accounts;
-  readonly audit: Audit;
-  /** Fills the revocation index and keeps it fresh; before that every check is refused with 503. */
-  readonly sync: RevocationSync;
-  /** Marks what cut-offs revoked; wake it once after the start. */
-  readonly marker: CutoffMarker;
-  /** Whether the database answers, for `/readyz`. */
-  readonly probe: DatabaseProbe;
-  /** Tells the log when checks can't be answered; looks by itself once it is started. */
-  readonly outages: Pick<CheckOutages, 'start' | 'look'>;
-  /** From now on `/readyz` says no, so that load balancers send nothing new. */
-  announceStop(): void;
-  /** Writes what is still to be written. The store stays open. */
-  stop(): Promise<void>;
-}
-
-interface ServiceOptions {
+export interface CoreOptions {
   readonly config: Config;
   readonly keys: SigningKeys;
   readonly store: Store;
@@ -86,8 +49,6 @@ interface ServiceOptions {
   readonly witness?: RevocationWitness;
   /** The database is not the one that it was; may come again and again. */
   readonly onDatabaseLost?: () => void;
-  /** What `/readyz` says of the disk, where the database is on ours; from memory. */
-  readonly diskSpace?: () => NonNullable<Readiness['disk']>;
 }
 
 export interface RevocationWitness {
@@ -95,74 +56,84 @@ export interface RevocationWitness {
   cutOff(cutoff: Cutoff): void;
 }
 
+export type Core = ReturnType<typeof createCore>;
+
 const ALREADY_REVOKED = 'its scope, session or id had been revoked before it was recorded';
 
-export function createService(options: ServiceOptions): Service {
+export function createCore(options: CoreOptions) {
   const { config, keys, store, clock, log, witness } = options;
-  const { retentionSeconds } = config;
+  const logClock = options.logClock ?? (() => performance.now());
+  const { tokens, users, cutoffs, events } = store;
+  const { tokenIssuer: ownIssuer, retentionSeconds, unknownTokens } = config;
+  /** What nearly everything takes. */
+  const base = { store, tokens, users, cutoffs, clock, log, ownIssuer, retentionSeconds };
+
   const seal = createSeal(store.seal.secret);
   const index = createRevocationIndex({
     clock,
-    ownIssuer: config.tokenIssuer,
+    ownIssuer,
     staleAfterMs: config.staleAfterSeconds * 1000,
     sealedSince: store.seal.since.getTime(),
   });
-  const { trustProxyHops } = config;
-  const serviceLog = createServiceLog({
-    log,
-    clock: options.logClock ?? (() => performance.now()),
-    trustProxyHops,
+  const isRevoked = (record: TokenRecord) => index.isRevoked(questionOf(record));
+  const outages = createCheckOutages({
     canAnswer: () => index.isFresh,
     why: () => {
       const age = index.lastSyncedAt === null ? null : clock() - index.lastSyncedAt;
       return whyNothingIsKnown(age, sync.lastFailure);
     },
+    clock: logClock,
+    log,
   });
-  const { outages } = serviceLog;
-  const audit = createAudit({ store, clock, log, retentionSeconds });
+  const audit = createAudit(base);
+
+  // Who asks, by password.
   const hasher = createPasswordHasher({
     form: config.passwordHash,
-    bcryptCost: store.users.bcryptCost,
+    bcryptCost: users.bcryptCost,
     clock,
   });
-  const passwordSignIn = createPasswordSignIn({
-    users: store.users,
+  const signInLog = createSignInLog({ log, clock: logClock });
+  const { signIn, forgetVerified } = createPasswordSignIn({
+    users,
     hasher,
     clock,
     attemptsPerMinute: config.signInAttemptsPerMinute,
     attemptsPerAccount: config.signInAttemptsPerAccount,
-    signIns: serviceLog.signIns,
+    signIns: signInLog,
   });
-  const marker = createCutoffMarker({ store, log, onMarked: audit.marked });
+
+  // What was revoked, and revoking.
+  const marker = createCutoffMarker({ ...base, onMarked: audit.marked });
+  const onDurableCutoff = (cutoff: Cutoff) => witness?.cutOff(cutoff);
   const revoker = createRevoker({
-    store,
+    ...base,
     marker,
     index,
-    clock,
-    log,
-    ownIssuer: config.tokenIssuer,
     onDurable: (record) => witness?.revoked(record),
     onRevoked: audit.revoked,
-    onDurableCutoff: (cutoff) => witness?.cutOff(cutoff),
+    onDurableCutoff,
     onScopeRevoked: audit.scopeRevoked,
   });
+  const lowerCutoff = createLowerCutoff({
+    ...base,
+    index,
+    onDurable: onDurableCutoff,
+    onLowered: audit.cutoffLowered,
+  });
   const standing = createStanding({
-    users: store.users,
+    ...base,
     knownUsers: store.knownUsers,
-    tokens: store.tokens,
     revoker,
     index,
-    forgetVerified: passwordSignIn.forgetVerified,
-    clock,
-    log,
+    forgetVerified,
   });
   const accounts = createAccounts({
-    users: store.users,
+    ...base,
     revoker,
     standing,
-    forgetVerified: passwordSignIn.forgetVerified,
+    forgetVerified,
     trail: audit.trail,
-    log,
   });
   const toRecord = (claims: Claims) =>
     recordOfClaims(claims, {
@@ -172,12 +143,10 @@ export function createService(options: ServiceOptions): Service {
       seenAt: clock(),
       retentionSeconds,
     });
-  const keepRefused = createKeepRefused({ tokens: store.tokens, index, revoker, toRecord, log });
+  const keepRefused = createKeepRefused({ ...base, index, revoker, toRecord });
   const sync = createRevocationSync({
-    store,
+    ...base,
     index,
-    clock,
-    log,
     async alsoRefresh() {
       void keepRefused.retry();
       if (!(await store.beginning.isStillThere())) options.onDatabaseLost?.();
@@ -186,50 +155,10 @@ export function createService(options: ServiceOptions): Service {
     onForeign(revocations) {
       audit.foreign(revocations);
       // Whoever changes a password revokes what its user holds: that is how others learn of it.
-      if (revocations.cutoffs.length > 0) passwordSignIn.forgetVerified();
+      if (revocations.cutoffs.length > 0) forgetVerified();
     },
   });
-  const verifier = createTokenVerifier({
-    keys,
-    clock,
-    isRevoked: index.isRevoked,
-    seal,
-    // Where nothing is recorded, nothing remembers when such a one was first seen.
-    ...(config.unknownTokens === 'allow' ? { maxAheadMs: USUAL_AHEAD_MS } : {}),
-  });
-  const usage = createUsageRecorder({
-    tokens: store.tokens,
-    clock,
-    log,
-    adopt: config.unknownTokens === 'adopt',
-    retentionSeconds,
-    onAdopted(record) {
-      audit.issued(record);
-      settleRecorded(record);
-    },
-    onNoted: standing.noteUse,
-  });
-  const sessionState = createSessionState(store.tokens.findByJti);
-  const checkToken = createTokenCheck({
-    verifier,
-    usage,
-    sessionState,
-    unknownTokens: config.unknownTokens,
-    onRefused: audit.refused,
-    keepRefused: keepRefused.note,
-  });
-  const apiKeys = createApiKeys({
-    secrets: store.tokens,
-    onRefused: audit.refused,
-    isRevoked: index.isRevoked,
-    usage,
-    createId: seal.createId,
-    clock,
-    ownIssuer: config.tokenIssuer,
-    retentionSeconds,
-  });
-  const checkCredentials = createCredentialsCheck(checkToken, apiKeys);
-  const isRevoked = (record: TokenRecord) => index.isRevoked(questionOf(record));
+
   /** Recorded only after what revoked it was: then its own record says so too, and lists find it. */
   function settleRecorded(record: TokenRecord): void {
     if (record.revocation !== null || !index.isFresh || !isRevoked(record)) return;
@@ -238,152 +167,138 @@ export function createService(options: ServiceOptions): Service {
       log.warn({ err: error, jti: record.jti }, 'a revoked token could not be marked as revoked');
     });
   }
+  function noteRecorded(record: TokenRecord): void {
+    audit.issued(record);
+    settleRecorded(record);
+  }
+
+  // Checking what is presented.
+  const verifier = createTokenVerifier({
+    keys,
+    clock,
+    isRevoked: index.isRevoked,
+    seal,
+    // Where nothing is recorded, nothing remembers when such a one was first seen.
+    ...(unknownTokens === 'allow' ? { maxAheadMs: USUAL_AHEAD_MS } : {}),
+  });
+  const usage = createUsageRecorder({
+    ...base,
+    adopt: unknownTokens === 'adopt',
+    onAdopted: noteRecorded,
+    onNoted: standing.noteUse,
+  });
+  const sessionState = createSessionState(tokens.findByJti);
+  const onRefused = audit.refused;
+  const checkToken = createTokenCheck({
+    verifier,
+    usage,
+    sessionState,
+    unknownTokens,
+    onRefused,
+    keepRefused: keepRefused.note,
+  });
+  const apiKeys = createApiKeys({
+    ...base,
+    secrets: tokens,
+    onRefused,
+    isRevoked: index.isRevoked,
+    usage,
+    createId: seal.createId,
+  });
+
+  // Issuing.
   const issuer = createTokenIssuer({
+    ...base,
     keys,
     seal,
-    clock,
-    issuer: config.tokenIssuer,
-    retentionSeconds,
-    record: store.tokens.insert,
+    issuer: ownIssuer,
+    record: tokens.insert,
   });
-  const confirmCaller = createConfirmCaller({
-    tokens: store.tokens,
-    cutoffs: store.cutoffs,
-    users: store.users,
-    toRecord,
-    forgetVerified: passwordSignIn.forgetVerified,
-    clock,
-    ownIssuer: config.tokenIssuer,
+  const registrar = createTokenRegistrar({
+    ...base,
+    tokens: {
+      ...tokens,
+      async insert(record) {
+        const inserted = await tokens.insert(record);
+        noteRecorded(inserted);
+        return inserted;
+      },
+    },
+    identify: verifier.identify,
   });
-  const mintingLimits = createMintingLimits({
+  const confirmCaller = createConfirmCaller({ ...base, toRecord, forgetVerified });
+  const limits = createMintingLimits({
     perMinute: config.mintRate,
     maxEndless: config.maxEndlessTokens,
-    countEndless: store.tokens.countEndless,
+    countEndless: tokens.countEndless,
     clock,
   });
-  const minting = createMinting({
-    confirmCaller,
-    limits: mintingLimits,
-    discard: store.tokens.discard,
-    onIssued: audit.issued,
-  });
+  const issued = { discard: tokens.discard, onIssued: audit.issued };
+  const minting = createMinting({ ...issued, confirmCaller, limits });
   const sessions = createSessions({
-    secrets: store.tokens,
-    onRefused: audit.refused,
-    onExchange: mintingLimits.takeExchange,
-    findUser: store.users.findById,
+    ...base,
+    ...issued,
+    secrets: tokens,
+    onRefused,
+    onExchange: limits.takeExchange,
+    findUser: users.findById,
     issuer,
-    discard: store.tokens.discard,
-    onIssued: audit.issued,
     isRevoked,
     createId: seal.createId,
-    clock,
-    ownIssuer: config.tokenIssuer,
     defaultAudience: config.tokenAudience,
     accessSeconds: config.fusionAuthTokenSeconds,
     refreshSeconds: config.refreshTokenSeconds,
-    retentionSeconds,
     oneTimeUse: config.refreshTokenUsage === 'one-time',
     graceSeconds: config.refreshTokenGraceSeconds,
   });
-  const cors = createCors(config.corsOrigins);
-  const verify = createVerifyEndpoint({
-    checkCredentials,
-    cors,
-    refusals: serviceLog.refusals,
-    log,
-    onUnavailable: outages.refused,
-    trustProxyHops,
-  });
   const probe = createDatabaseProbe({ ping: store.ping, log });
-  let stopping = false;
-  const stopFirst: (() => void)[] = [];
-  const beginStop = () => {
-    stopping = true;
-    for (const each of stopFirst) each();
-  };
 
-  const app = createApp({
+  return {
     config,
     clock,
     log,
-    cors,
-    requestLines: serviceLog.requestLines,
-    noteRefused: serviceLog.noteRefused,
-    onUnavailable: outages.refused,
-    store,
+    logClock,
     keys,
-    hasher,
-    passwordSignIn,
-    accounts,
-    issuer,
-    minting,
-    confirmCaller,
-    usage,
-    marker,
-    registrar: createTokenRegistrar({
-      tokens: {
-        ...store.tokens,
-        async insert(record) {
-          const inserted = await store.tokens.insert(record);
-          audit.issued(inserted);
-          settleRecorded(inserted);
-          return inserted;
-        },
-      },
-      identify: verifier.identify,
-      retentionSeconds,
-      clock,
-    }),
-    checkToken,
-    checkCredentials,
-    verifier,
-    sessionState,
-    isRevoked,
-    sessions,
-    apiKeys,
-    revoker,
-    lowerCutoff: createLowerCutoff({
-      store,
-      index,
-      clock,
-      log,
-      onDurable: (cutoff) => witness?.cutOff(cutoff),
-      onLowered: audit.cutoffLowered,
-    }),
-    audit,
-    isUsable: (claims) => !hasExpired(claims.expiresAt, clock()) && !index.isRevoked(claims),
-    onStop: (stop) => void stopFirst.push(stop),
-    readiness: () =>
-      readinessOf(
-        { running: !stopping, revocationIndex: index.isFresh, store: probe.answers },
-        options.diskSpace?.(),
-      ),
-  });
-
-  return {
-    handler: (req, res) => {
-      if (!verify(req, res)) app(req, res);
-    },
-    app,
-    hasher,
+    tokens,
+    users,
+    cutoffs,
+    events,
+    ownIssuer,
+    unknownTokens,
     index,
-    usage,
-    sync,
-    marker,
-    probe,
+    isRevoked,
     outages,
-    sessions,
-    revoker,
-    check: checkToken,
-    accounts,
     audit,
-    announceStop: beginStop,
-    async stop() {
-      beginStop();
+    trail: audit.trail,
+    hasher,
+    signIn,
+    marker,
+    settled: marker.settled,
+    revoker,
+    lowerCutoff,
+    accounts,
+    sync,
+    verifier,
+    identify: verifier.identify,
+    usage,
+    sessionState,
+    checkToken,
+    apiKeys,
+    issuer,
+    registrar,
+    confirmCaller,
+    minting,
+    sessions,
+    probe,
+    checkCredentials: createCredentialsCheck(checkToken, apiKeys),
+    /** Neither expired nor revoked, from memory. @throws ServiceError 503 when that can't be known. */
+    isUsable: (claims: Claims) =>
+      !hasExpired(claims.expiresAt, clock()) && !index.isRevoked(claims),
+    /** Writes what is still to be written. The store stays open. */
+    async stop(): Promise<void> {
       probe.stop();
       outages.stop();
-      serviceLog.flush();
+      signInLog.flush();
       await sync.stop();
       await marker.stop();
       await sessions.flush();

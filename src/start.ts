@@ -9,7 +9,7 @@ import { ServiceError } from './errors.js';
 import { createDrain } from './http/drain.js';
 import { createGate } from './http/gate.js';
 import type { Logger } from './observability/logger.js';
-import { createService, type Service } from './core.js';
+import { createService, type Service } from './service.js';
 import type { Beginning } from './store/database/beginning.js';
 import { openStore, type Store } from './store/database/connect.js';
 import { type DiskWatch, watchDisk } from './store/embedded/disk.js';

@@ -5,6 +5,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request, RequestHandler, Response } from 'express';
+import type { Clock } from '../clock.js';
 import { ServiceError, unauthenticatedWithoutBasic } from '../errors.js';
 import { clearCookie, readCookie, SESSION_COOKIE, setCookie } from '../http/cookies.js';
 import { clientDevice } from '../http/client.js';
@@ -43,8 +44,8 @@ interface Dependencies {
   readonly stamps: SessionStamps;
   readonly noteRefused: NoteRefused;
   /** After so long without a request the cookie is good for nothing, and forgotten. */
-  readonly idleSeconds: number;
-  readonly now: () => number;
+  readonly config: { readonly dashboardIdleSeconds: number };
+  readonly clock: Clock;
 }
 
 const STREAM = '/admin/events/stream';
@@ -53,7 +54,8 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 export function createDashboardSessions(deps: Dependencies): DashboardSessions {
   const stampedOf = (req: Request) => deps.stamps.open(readCookie(req, SESSION_COOKIE) ?? '');
   const tokenOf = (req: Request) => stampedOf(req)?.token ?? '';
-  const isIdle = (usedAt: number) => deps.now() >= usedAt + deps.idleSeconds * 1000;
+  const isIdle = (usedAt: number) =>
+    deps.clock() >= usedAt + deps.config.dashboardIdleSeconds * 1000;
 
   async function principalOfCookie(req: Request, res: Response): Promise<TokenPrincipal> {
     const stamped = stampedOf(req);
@@ -67,14 +69,20 @@ export function createDashboardSessions(deps: Dependencies): DashboardSessions {
       throw signedOut();
     }
     const { claims } = checked;
-    const idleAt = stamped.usedAt + deps.idleSeconds * 1000;
+    const idleAt = stamped.usedAt + deps.config.dashboardIdleSeconds * 1000;
     return { kind: 'token', userId: claims.userId, claims, idleAt };
   }
 
   const start: DashboardSessions['start'] = (req, res, token) => {
-    const now = deps.now();
+    const now = deps.clock();
     const cookie = deps.stamps.seal(token, now);
-    setCookie(req, res, SESSION_COOKIE, cookie, new Date(now + deps.idleSeconds * 1000));
+    setCookie(
+      req,
+      res,
+      SESSION_COOKIE,
+      cookie,
+      new Date(now + deps.config.dashboardIdleSeconds * 1000),
+    );
   };
 
   const renew: DashboardSessions['renew'] = (req, res) => start(req, res, tokenOf(req));

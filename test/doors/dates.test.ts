@@ -355,7 +355,7 @@ describe('an iat ahead', () => {
 
   it('ends a stream that was opened with it', async () => {
     const token = foreign(AHEAD);
-    const verification = await t.service.check(token, () => ({
+    const verification = await t.service.checkToken(token, () => ({
       name: null,
       description: null,
       type: null,

@@ -408,7 +408,7 @@ describe('what happens between the record and the answer', () => {
     const user = await t.createUser(email, 'admin');
     const token = await t.signIn(email);
     const found = await t.store.users.findWithPassword(user.id);
-    const checked = await t.service.check(token.replace('JWT ', ''), () => noDevice);
+    const checked = await t.service.checkToken(token.replace('JWT ', ''), () => noDevice);
     if (!checked.accepted || found === null) throw new Error('it is good so far');
     const principal: Principal =
       kind === 'token'

@@ -58,7 +58,7 @@ const revoke = (query: Record<string, string>, body: object = {}, authorization 
     .send(body);
 const open = (user: User, applicationId: string | null) =>
   t.service.sessions.open({ user, applicationId, device });
-const isAccepted = async (token: string) => (await t.service.check(token, () => device)).accepted;
+const isAccepted = async (token: string) => (await t.service.checkToken(token, () => device)).accepted;
 
 describe('a cut-off', () => {
   it('counts tokens, their holders and their applications, once', async () => {

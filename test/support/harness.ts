@@ -5,7 +5,7 @@ import jwt from 'jsonwebtoken';
 import request from 'supertest';
 import { type Config, parseConfig } from '../../src/config/config.js';
 import { createLogger, flushCounts, type Logger } from '../../src/observability/logger.js';
-import { createService, type Service } from '../../src/core.js';
+import { createService, type Service } from '../../src/service.js';
 import { openStore, type Store } from '../../src/store/database/connect.js';
 import type { User } from '../../src/store/records.js';
 import { createRsaKeys, createSecretKeys } from '../../src/tokens/keys.js';

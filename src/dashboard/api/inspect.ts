@@ -23,7 +23,7 @@ interface Dependencies {
   readonly verifier: TokenVerifier;
   readonly sessionState: SessionState;
   readonly tokens: Pick<TokenStore, 'findByJti' | 'findSecret'>;
-  readonly recognize: Sessions['recognize'];
+  readonly sessions: Pick<Sessions, 'recognize'>;
   readonly isRevoked: (record: TokenRecord) => boolean;
   readonly unknownTokens: 'adopt' | 'allow' | 'deny';
   readonly ownIssuer: string;
@@ -102,7 +102,8 @@ export function createAdminInspectRouter(deps: Dependencies): Router {
     if (found === null) return { reason: 'unknown', record: null };
     const { record, secretHash } = found;
     const isUsed = secretHash !== hashSecret(secret);
-    if (isUsed && (await deps.recognize(text)) === null) return { reason: 'bad-signature', record };
+    if (isUsed && (await deps.sessions.recognize(text)) === null)
+      return { reason: 'bad-signature', record };
     const state = stateOf(record, deps.clock(), deps.isRevoked);
     if (state !== 'active') return { reason: state, record };
     return { reason: isUsed ? 'used' : null, record };

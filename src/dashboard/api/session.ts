@@ -25,15 +25,17 @@ import { toWireUser } from '../../accounts/wire.js';
 
 interface Dependencies {
   readonly signIn: PasswordSignIn['signIn'];
-  readonly sessions: DashboardSessions;
+  readonly cookieSessions: DashboardSessions;
   readonly issuer: TokenIssuer;
   readonly minting: Minting;
   readonly users: UserStore;
   readonly tokens: TokenStore;
   readonly revoker: Revoker;
   readonly registrar: TokenRegistrar;
-  readonly lifetimeSeconds: number;
-  readonly idleSeconds: number;
+  readonly config: {
+    readonly dashboardSessionSeconds: number;
+    readonly dashboardIdleSeconds: number;
+  };
 }
 
 const signInBody = z.strictObject({
@@ -48,7 +50,7 @@ const signInBody = z.strictObject({
 });
 
 export function createAdminSessionRouter(deps: Dependencies): Router {
-  const { sessions, users, tokens, revoker, registrar } = deps;
+  const { cookieSessions: sessions, config, users, tokens, revoker, registrar } = deps;
   const router = createRouter();
 
   function toWireSession(user: User, record: TokenRecord, csrfToken: string) {
@@ -58,7 +60,7 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
       csrfToken,
       tokenId: record.id,
       expiresAt: record.expiresAt,
-      idleSeconds: deps.idleSeconds,
+      idleSeconds: config.dashboardIdleSeconds,
     };
   }
 
@@ -79,7 +81,7 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
           userId: id,
           subject: 'user',
           audience: DASHBOARD_AUDIENCE,
-          lifetimeSeconds: deps.lifetimeSeconds,
+          lifetimeSeconds: config.dashboardSessionSeconds,
           device: { ...clientDevice(req), description: 'Dashboard' },
           claims: { _id: id, email: user.email, firstname, lastname },
         }),

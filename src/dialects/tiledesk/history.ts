@@ -37,7 +37,7 @@ interface Dependencies {
   /** What was revoked just now says so in its record, so that it is found and counted as revoked. */
   readonly settled: () => Promise<void>;
   readonly clock: Clock;
-  readonly onPremises: boolean;
+  readonly config: { readonly onPremises: boolean };
   readonly unknownTokens: 'adopt' | 'allow' | 'deny';
   readonly trail: Pick<Trail, 'record'>;
 }
@@ -158,12 +158,12 @@ export function createJwtHistoryRouter(deps: Dependencies): Router {
 
   const router = createRouter();
   const steps = authenticateAroundBody(authenticate);
-  const v1Steps = [requireOnPremises(deps.onPremises), ...steps, requireJsonContentType];
+  const v1Steps = [requireOnPremises(deps.config.onPremises), ...steps, requireJsonContentType];
   router.delete(`${V1}/:jti`, v1Steps, revokeByJti);
   router.delete(`${V1}/id/:id`, v1Steps, revokeById);
   router.all(
     [`${V1}/:jti`, `${V1}/id/:id`],
-    requireOnPremises(deps.onPremises),
+    requireOnPremises(deps.config.onPremises),
     methodNotAllowed('DELETE'),
   );
   router.post('/v3/jwt/history', authenticateAroundBody(authenticate, parseJsonBody), register);

@@ -18,9 +18,11 @@ interface Dependencies {
   readonly signIn: PasswordSignIn['signIn'];
   readonly issuer: TokenIssuer;
   readonly minting: Minting;
-  readonly audience: string;
-  /** 0 = never expires. */
-  readonly lifetimeSeconds: number;
+  readonly config: {
+    readonly tokenAudience: string;
+    /** 0 = never expires. */
+    readonly accessTokenTtlSeconds: number;
+  };
 }
 
 const signInBody = z.looseObject({
@@ -34,13 +36,8 @@ const signInBody = z.looseObject({
     .max(256, { error: 'must be at most 256 characters.' }),
 });
 
-export function createSignInRouter({
-  signIn,
-  issuer,
-  minting,
-  audience,
-  lifetimeSeconds,
-}: Dependencies): Router {
+export function createSignInRouter({ signIn, issuer, minting, config }: Dependencies): Router {
+  const { tokenAudience: audience, accessTokenTtlSeconds: lifetimeSeconds } = config;
   const router = createRouter();
 
   router.post('/auth/signin', parseJsonBody, async (req, res) => {

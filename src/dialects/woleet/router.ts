@@ -31,7 +31,7 @@ interface Dependencies {
   readonly registrar: TokenRegistrar;
   readonly revoker: Revoker;
   readonly users: UserStore;
-  readonly audience: string;
+  readonly config: { readonly tokenAudience: string };
 }
 
 const PATH = '/v1/token';
@@ -50,7 +50,8 @@ const tokenInput = z.object({
 });
 
 export function createWoleetRouter(deps: Dependencies): Router {
-  const { authenticate, issuer, minting, identify, registrar, revoker, users, audience } = deps;
+  const { authenticate, issuer, minting, identify, registrar, revoker, users } = deps;
+  const { tokenAudience: audience } = deps.config;
 
   const mint: RequestHandler = async (req, res) => {
     const { cdata } = parseQuery(req, mintQuery);

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import request, { type Response } from 'supertest';
 import { parseConfig } from '../../../src/config/config.js';
 import { createLogger } from '../../../src/observability/logger.js';
-import { createService, type Service } from '../../../src/core.js';
+import { createService, type Service } from '../../../src/service.js';
 import { openStore, type Store } from '../../../src/store/database/connect.js';
 import { type Engine, startEngine } from '../../../src/store/embedded/engine.js';
 import { createJti } from '../../../src/tokens/jti.js';

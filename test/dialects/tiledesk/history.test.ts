@@ -506,7 +506,7 @@ describe('tokens of other services', () => {
       ip: null,
       location: null,
     };
-    const checked = t.service.check(fresh ?? '', () => device);
+    const checked = t.service.checkToken(fresh ?? '', () => device);
     expect(checked).toMatchObject({ accepted: true });
     expect((await revoke(known ?? '', jti)).status).toBe(200);
     const records = await t.store.tokens.findByJti(jti);
@@ -767,7 +767,7 @@ describe('operations', () => {
   });
 
   it('refuses with 503 until the index has been loaded', async () => {
-    const { createService } = await import('../../../src/core.js');
+    const { createService } = await import('../../../src/service.js');
     const { createSecretKeys } = await import('../../../src/tokens/keys.js');
     const { createLogger } = await import('../../../src/observability/logger.js');
     const { default: request } = await import('supertest');
