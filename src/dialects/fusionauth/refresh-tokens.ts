@@ -27,7 +27,9 @@ export interface RefreshTokenDependencies {
 
 const MAX_LISTED = 1000;
 
-export function createRefreshTokenHandlers(deps: RefreshTokenDependencies) {
+export function createRefreshTokenHandlers(
+  deps: RefreshTokenDependencies,
+): Record<'listOfUser' | 'retrieve' | 'revokeOne' | 'revokeByCriteria', RequestHandler> {
   const { sessions, tokens, users, revoker } = deps;
   const isKnown = createIsKnown({ users, tokens });
 

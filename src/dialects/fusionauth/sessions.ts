@@ -27,7 +27,9 @@ export interface SessionDependencies {
   readonly config: { readonly corsOrigins: readonly string[] };
 }
 
-export function createSessionHandlers(deps: SessionDependencies) {
+export function createSessionHandlers(
+  deps: SessionDependencies,
+): Record<'login' | 'exchange' | 'logout' | 'validate', RequestHandler> {
   const { sessions, revoker } = deps;
   const trusted = new Set(deps.config.corsOrigins);
 

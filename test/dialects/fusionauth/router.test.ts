@@ -640,7 +640,7 @@ describe('bulk revokes', () => {
       ip: null,
       location: null,
     };
-    const { sessions, revoker, check } = t.service;
+    const { sessions, revoker, checkToken: check } = t.service;
     const context = { by: 'test', via: 'test', reason: null, requestId: 'race' };
     const isAccepted = async (token: string) => (await check(token, () => device)).accepted;
     let later = 0;
