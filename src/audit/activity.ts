@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { ActivityStore, Counts, HourOfActivity } from '../store/activity.js';
-import { createFlush } from './flush.js';
+import { createWriteBehind } from '../store/write-behind.js';
 
 export interface Activity {
   /** Never waits and never throws. */
@@ -28,8 +28,13 @@ const NOTHING: Counts = { issued: 0, revoked: 0, refused: 0 };
 export function createActivity({ store, clock, log }: Dependencies): Activity {
   /** By the hour's beginning (ms). While the database is away, an entry for each hour of that. */
   const pending = new Map<number, Pending>();
-  let timer: NodeJS.Timeout | null = null;
-  const flush = createFlush(writeAll);
+  const writer = createWriteBehind({
+    write: writeAll,
+    afterMs: FLUSH_AFTER_MS,
+    retryAfterMs: FLUSH_AFTER_MS,
+    onFailure: (error) =>
+      log.warn({ err: error }, 'the counts of activity could not be written yet'),
+  });
 
   const currentHour = () => Math.floor(clock() / HOUR_MS) * HOUR_MS;
 
@@ -39,16 +44,6 @@ export function createActivity({ store, clock, log }: Dependencies): Activity {
     sum.revoked += counts.revoked;
     sum.refused += counts.refused;
     pending.set(hour, sum);
-  }
-
-  function schedule(): void {
-    timer ??= setTimeout(() => {
-      timer = null;
-      flush().catch((error: unknown) => {
-        log.warn({ err: error }, 'the counts of activity could not be written yet');
-        schedule();
-      });
-    }, FLUSH_AFTER_MS).unref();
   }
 
   async function writeAll(): Promise<void> {
@@ -69,12 +64,12 @@ export function createActivity({ store, clock, log }: Dependencies): Activity {
     count(what, howMany = 1) {
       if (howMany <= 0) return;
       add(currentHour(), { ...NOTHING, [what]: howMany });
-      schedule();
+      writer.noted();
     },
 
     async buckets(hours) {
       // Written first, so that nothing is counted twice or not at all while a write is under way.
-      await flush();
+      await writer.flush();
       const newest = currentHour();
       const oldest = newest - (hours - 1) * HOUR_MS;
       const stored = await store.since(new Date(oldest));
@@ -86,6 +81,6 @@ export function createActivity({ store, clock, log }: Dependencies): Activity {
       });
     },
 
-    flush,
+    flush: writer.flush,
   };
 }

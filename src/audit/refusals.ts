@@ -5,7 +5,7 @@
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { RefusedToken } from '../store/tokens/uses.js';
-import { createFlush } from './flush.js';
+import { createWriteBehind } from '../store/write-behind.js';
 
 /** A token by its verified id. */
 export interface RefusedId {
@@ -40,18 +40,13 @@ const MAX_TOKENS = 10_000;
 
 export function createRefusals({ record, onRecorded, clock, log }: Dependencies): Refusals {
   let waiting = new Map<string, Noted>();
-  let timer: NodeJS.Timeout | null = null;
-  const flush = createFlush(writeAll);
-
-  function schedule(): void {
-    timer ??= setTimeout(() => {
-      timer = null;
-      flush().catch((error: unknown) => {
-        log.warn({ err: error, pending: waiting.size }, 'refused tokens could not be recorded yet');
-        schedule();
-      });
-    }, FLUSH_AFTER_MS).unref();
-  }
+  const writer = createWriteBehind({
+    write: writeAll,
+    afterMs: FLUSH_AFTER_MS,
+    retryAfterMs: FLUSH_AFTER_MS,
+    onFailure: (error) =>
+      log.warn({ err: error, pending: waiting.size }, 'refused tokens could not be recorded yet'),
+  });
 
   function add({ jti, issuer, at, count }: Noted): void {
     const key = `${issuer}\n${jti}`;
@@ -87,12 +82,12 @@ export function createRefusals({ record, onRecorded, clock, log }: Dependencies)
       const noted = waiting.get(`${issuer}\n${jti}`);
       if (noted === undefined) {
         add({ jti, issuer, at: clock(), count: 1 });
-        schedule();
+        writer.noted();
         return;
       }
       noted.at = clock();
       noted.count += 1;
     },
-    flush,
+    flush: writer.flush,
   };
 }

@@ -12,7 +12,7 @@ import {
   type EventStore,
   type NewAuditEvent,
 } from '../store/events.js';
-import { createFlush } from './flush.js';
+import { createWriteBehind } from '../store/write-behind.js';
 
 /** What happened; what isn't said is null. */
 export interface AuditEntry extends Partial<Omit<AuditEvent, 'id' | 'at'>> {
@@ -45,18 +45,13 @@ const MAX_QUEUED = 10_000;
 export function createTrail({ events, clock, log, retentionSeconds }: Dependencies): Trail {
   const queue: NewAuditEvent[] = [];
   let dropped = 0;
-  let timer: NodeJS.Timeout | null = null;
-  const flush = createFlush(writeAll);
-
-  function schedule(delayMs: number): void {
-    timer ??= setTimeout(() => {
-      timer = null;
-      flush().catch((error: unknown) => {
-        log.warn({ err: error, pending: queue.length }, 'audit events could not be written yet');
-        schedule(RETRY_AFTER_MS);
-      });
-    }, delayMs).unref();
-  }
+  const writer = createWriteBehind({
+    write: writeAll,
+    afterMs: FLUSH_AFTER_MS,
+    retryAfterMs: RETRY_AFTER_MS,
+    onFailure: (error) =>
+      log.warn({ err: error, pending: queue.length }, 'audit events could not be written yet'),
+  });
 
   async function writeAll(): Promise<void> {
     while (queue.length > 0) {
@@ -94,8 +89,8 @@ export function createTrail({ events, clock, log, retentionSeconds }: Dependenci
         count: entry.count ?? null,
         purgeAt: new Date(at.getTime() + retentionSeconds * 1000),
       });
-      schedule(FLUSH_AFTER_MS);
+      writer.noted();
     },
-    flush,
+    flush: writer.flush,
   };
 }
