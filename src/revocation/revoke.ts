@@ -225,11 +225,12 @@ export function createRevoker(deps: Dependencies): Revoker {
   async function raise(scope: CutoffScope, context: RevocationContext, before?: Date) {
     const act = logged(context);
     const now = new Date(clock());
+    // Before the first wait: the refresh may read the new one before it is known here.
+    const earlier = index.cutoffOf(scope);
     const raised =
       before === undefined
         ? await raiseUntilNow(scope, act, now)
         : await cutoffs.raise({ ...scope, ...act, at: new Date(before.getTime() - 1) });
-    const earlier = index.cutoffOf(scope);
     index.raiseCutoff(scope, raised.at);
     deps.onDurableCutoff?.(raised);
     const ahead = before === undefined ? await revokeFromAhead(scope, context, now) : [];
