@@ -346,6 +346,7 @@ export function createService(options: ServiceOptions): Service {
     lowerCutoff: createLowerCutoff({
       store,
       index,
+      revoker,
       clock,
       log,
       onDurable: (cutoff) => witness?.cutOff(cutoff),

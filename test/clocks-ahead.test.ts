@@ -125,6 +125,63 @@ describe('an instance whose clock was an hour ahead', () => {
   });
 });
 
+describe('what was revoked by a clock that was ahead', () => {
+  const lower = () =>
+    post('/admin/cutoffs/lower', { userId: bob, reason: 'compromised' }).expect(200);
+
+  it('stays refused when its cut-off is lowered, marked or not', async () => {
+    await start();
+    // Long after the seals were made: what a cut-off hit is known by the cut-off only.
+    t.clock.now += 1_200_000;
+    const wrong = await another({}, { now: t.clock.now + 480_000 });
+    await t.service.sync.refresh();
+    const session = await login(wrong);
+    wrong.clock.now += SECOND_MS;
+    await cutOff({ userId: bob }, wrong);
+    await wrong.service.marker.idle();
+    const unmarked = await wrong.signIn('bob@example.com');
+    await t.store.cutoffs.raise({
+      userId: bob,
+      applicationId: null,
+      sessionsOnly: false,
+      at: new Date(wrong.clock.now),
+      by: 'root',
+      reason: null,
+      via: 'test',
+    });
+    const elsewhere = await another();
+    await t.service.sync.refresh();
+    for (const token of [session.token, unmarked])
+      expect([await check(token), await check(token, elsewhere)]).toEqual([401, 401]);
+    await lower();
+    t.clock.now += 1;
+    const fresh = await t.signIn('bob@example.com');
+    // Until what it was issued at comes, and after that.
+    for (const forwardMs of [0, 200_000, 300_000, 600_000]) {
+      t.clock.now += forwardMs;
+      const restarted = await another();
+      for (const at of [t, elsewhere, restarted]) {
+        await at.service.sync.refresh();
+        for (const token of [session.token, unmarked])
+          expect([forwardMs, await check(token, at)]).toEqual([forwardMs, 401]);
+        expect(await refresh(session.refreshToken, at)).not.toBe(200);
+        expect(await check(fresh, at)).toBe(204);
+      }
+    }
+  });
+
+  it('does nothing to anybody where there is nothing to lower', async () => {
+    await start();
+    const wrong = await another({}, { now: START + 480_000 });
+    const token = await wrong.signIn('bob@example.com');
+    await cutOff({ userId: bob });
+    await post('/admin/cutoffs/lower', { userId: 'ann', reason: 'rotated' }).expect(409);
+    const other = await wrong.signIn('bob@example.com');
+    await post('/admin/cutoffs/lower', { userId: bob, reason: 'rotated' }).expect(409);
+    expect([await check(token), await check(other, wrong)]).toEqual([401, 204]);
+  });
+});
+
 describe('an iat ahead that was refused', () => {
   it('stays refused where the cut-off itself is a little ahead', async () => {
     await start();

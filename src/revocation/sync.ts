@@ -91,7 +91,6 @@ export function createRevocationSync({
     // This instance's own are in the index already; at the first load everything is new.
     const isFirst = cursor === null;
     const allCutoffs = await store.cutoffs.all();
-    for (const cutoff of allCutoffs) index.followLowered(cutoff);
     const newCutoffs = allCutoffs.filter((cutoff) => index.raiseCutoff(cutoff, cutoff.at));
     for (const cutoff of newCutoffs) warnOfFuture(cutoff);
     // At once: they are in force already, and at the next time they would not be new.
@@ -109,6 +108,8 @@ export function createRevocationSync({
         log.info({ count }, 'loading the revocation list');
       }
     }
+    // Last: what only a lowered one refused is known by its id by now.
+    for (const cutoff of allCutoffs) index.followLowered(cutoff);
     cursor = databaseTime;
     lastClock = startedAt;
     index.markSynced(startedAt);
