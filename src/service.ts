@@ -28,12 +28,13 @@ import {
   type RevocationIndex,
 } from './revocation/revocation-index.js';
 import { createRevoker, type Revoker } from './revocation/revoke.js';
+import { createSettleRecorded } from './revocation/settle-recorded.js';
 import { createRevocationSync, type RevocationSync } from './revocation/sync.js';
 import { createServiceLog, whyNothingIsKnown } from './service-log.js';
 import type { Store } from './store/connect.js';
 import type { Cutoff } from './store/cutoffs.js';
 import { createVerifyEndpoint } from './routes/verify.js';
-import type { TokenRecord } from './store/records.js';
+import type { NewTokenRecord, TokenRecord } from './store/records.js';
 import type { Claims } from './tokens/claims.js';
 import { recordOfClaims } from './tokens/record-of-claims.js';
 import { hasExpired, USUAL_AHEAD_MS } from './tokens/state.js';
@@ -94,8 +95,6 @@ export interface RevocationWitness {
   revoked(record: TokenRecord): void;
   cutOff(cutoff: Cutoff): void;
 }
-
-const ALREADY_REVOKED = 'its scope, session or id had been revoked before it was recorded';
 
 export function createService(options: ServiceOptions): Service {
   const { config, keys, store, clock, log, witness } = options;
@@ -173,6 +172,13 @@ export function createService(options: ServiceOptions): Service {
       retentionSeconds,
     });
   const keepRefused = createKeepRefused({ tokens: store.tokens, index, revoker, toRecord, log });
+  const settling = createSettleRecorded({ index, revoker, log });
+  /** Of what others signed. */
+  const insertSettled = async (record: NewTokenRecord) => {
+    const inserted = await store.tokens.insert(record);
+    settling.note(inserted);
+    return inserted;
+  };
   const sync = createRevocationSync({
     store,
     index,
@@ -183,6 +189,7 @@ export function createService(options: ServiceOptions): Service {
       if (!(await store.beginning.isStillThere())) options.onDatabaseLost?.();
       await standing.refresh();
     },
+    beginRead: settling.beginRead,
     onForeign(revocations) {
       audit.foreign(revocations);
       // Whoever changes a password revokes what its user holds: that is how others learn of it.
@@ -205,8 +212,9 @@ export function createService(options: ServiceOptions): Service {
     retentionSeconds,
     onAdopted(record) {
       audit.issued(record);
-      settleRecorded(record);
+      settling.note(record);
     },
+    onFound: settling.note,
     onNoted: standing.noteUse,
   });
   const sessionState = createSessionState(store.tokens.findByJti);
@@ -230,14 +238,6 @@ export function createService(options: ServiceOptions): Service {
   });
   const checkCredentials = createCredentialsCheck(checkToken, apiKeys);
   const isRevoked = (record: TokenRecord) => index.isRevoked(questionOf(record));
-  /** Recorded only after what revoked it was: then its own record says so too, and lists find it. */
-  function settleRecorded(record: TokenRecord): void {
-    if (record.revocation !== null || !index.isFresh || !isRevoked(record)) return;
-    const context = { by: 'system', via: 'system', reason: ALREADY_REVOKED, requestId: '' };
-    revoker.revokeRecord(record, context).catch((error: unknown) => {
-      log.warn({ err: error, jti: record.jti }, 'a revoked token could not be marked as revoked');
-    });
-  }
   const issuer = createTokenIssuer({
     keys,
     seal,
@@ -247,7 +247,7 @@ export function createService(options: ServiceOptions): Service {
     record: store.tokens.insert,
   });
   const confirmCaller = createConfirmCaller({
-    tokens: store.tokens,
+    tokens: { ...store.tokens, insert: insertSettled },
     cutoffs: store.cutoffs,
     users: store.users,
     toRecord,
@@ -325,9 +325,8 @@ export function createService(options: ServiceOptions): Service {
       tokens: {
         ...store.tokens,
         async insert(record) {
-          const inserted = await store.tokens.insert(record);
+          const inserted = await insertSettled(record);
           audit.issued(inserted);
-          settleRecorded(inserted);
           return inserted;
         },
       },
@@ -391,6 +390,8 @@ export function createService(options: ServiceOptions): Service {
       await keepRefused.retry();
       try {
         await usage.flush();
+        // Nobody settles later what was adopted last.
+        if (settling.pending > 0) await sync.refresh();
       } finally {
         // Last: adopted tokens are told of too.
         await audit.flush();
