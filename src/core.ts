@@ -20,10 +20,11 @@ import { createKeepRefused } from './revocation/keep-refused.js';
 import { createLowerCutoff } from './revocation/lower-cutoff.js';
 import { createRevocationIndex, questionOf } from './revocation/revocation-index.js';
 import { createRevoker } from './revocation/revoke.js';
+import { createSettleRecorded } from './revocation/settle-recorded.js';
 import { createRevocationSync } from './revocation/sync.js';
 import type { Cutoff } from './store/cutoffs/cutoffs.js';
 import type { Store } from './store/database/connect.js';
-import type { TokenRecord } from './store/records.js';
+import type { NewTokenRecord, TokenRecord } from './store/records.js';
 import type { Claims } from './tokens/claims.js';
 import { createTokenIssuer } from './tokens/issuer.js';
 import type { SigningKeys } from './tokens/keys.js';
@@ -57,8 +58,6 @@ export interface RevocationWitness {
 }
 
 export type Core = ReturnType<typeof createCore>;
-
-const ALREADY_REVOKED = 'its scope, session or id had been revoked before it was recorded';
 
 export function createCore(options: CoreOptions) {
   const { config, keys, store, clock, log, witness } = options;
@@ -118,6 +117,7 @@ export function createCore(options: CoreOptions) {
   const lowerCutoff = createLowerCutoff({
     ...base,
     index,
+    revoker,
     onDurable: onDurableCutoff,
     onLowered: audit.cutoffLowered,
   });
@@ -144,6 +144,13 @@ export function createCore(options: CoreOptions) {
       retentionSeconds,
     });
   const keepRefused = createKeepRefused({ ...base, index, revoker, toRecord });
+  const settling = createSettleRecorded({ index, revoker, log });
+  /** Of what others signed. */
+  const insertSettled = async (record: NewTokenRecord) => {
+    const inserted = await tokens.insert(record);
+    settling.note(inserted);
+    return inserted;
+  };
   const sync = createRevocationSync({
     ...base,
     index,
@@ -152,25 +159,13 @@ export function createCore(options: CoreOptions) {
       if (!(await store.beginning.isStillThere())) options.onDatabaseLost?.();
       await standing.refresh();
     },
+    beginRead: settling.beginRead,
     onForeign(revocations) {
       audit.foreign(revocations);
       // Whoever changes a password revokes what its user holds: that is how others learn of it.
       if (revocations.cutoffs.length > 0) forgetVerified();
     },
   });
-
-  /** Recorded only after what revoked it was: then its own record says so too, and lists find it. */
-  function settleRecorded(record: TokenRecord): void {
-    if (record.revocation !== null || !index.isFresh || !isRevoked(record)) return;
-    const context = { by: 'system', via: 'system', reason: ALREADY_REVOKED, requestId: '' };
-    revoker.revokeRecord(record, context).catch((error: unknown) => {
-      log.warn({ err: error, jti: record.jti }, 'a revoked token could not be marked as revoked');
-    });
-  }
-  function noteRecorded(record: TokenRecord): void {
-    audit.issued(record);
-    settleRecorded(record);
-  }
 
   // Checking what is presented.
   const verifier = createTokenVerifier({
@@ -184,7 +179,11 @@ export function createCore(options: CoreOptions) {
   const usage = createUsageRecorder({
     ...base,
     adopt: unknownTokens === 'adopt',
-    onAdopted: noteRecorded,
+    onAdopted(record) {
+      audit.issued(record);
+      settling.note(record);
+    },
+    onFound: settling.note,
     onNoted: standing.noteUse,
   });
   const sessionState = createSessionState(tokens.findByJti);
@@ -219,14 +218,19 @@ export function createCore(options: CoreOptions) {
     tokens: {
       ...tokens,
       async insert(record) {
-        const inserted = await tokens.insert(record);
-        noteRecorded(inserted);
+        const inserted = await insertSettled(record);
+        audit.issued(inserted);
         return inserted;
       },
     },
     identify: verifier.identify,
   });
-  const confirmCaller = createConfirmCaller({ ...base, toRecord, forgetVerified });
+  const confirmCaller = createConfirmCaller({
+    ...base,
+    tokens: { ...tokens, insert: insertSettled },
+    toRecord,
+    forgetVerified,
+  });
   const limits = createMintingLimits({
     perMinute: config.mintRate,
     maxEndless: config.maxEndlessTokens,
@@ -305,6 +309,8 @@ export function createCore(options: CoreOptions) {
       await keepRefused.retry();
       try {
         await usage.flush();
+        // Nobody settles later what was adopted last.
+        if (settling.pending > 0) await sync.refresh();
       } finally {
         // Last: adopted tokens are told of too.
         await audit.flush();

@@ -5,7 +5,7 @@
  */
 import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import { unavailable } from '../errors.js';
-import type { Cutoff, CutoffScope } from '../store/cutoffs/cutoffs.js';
+import { type Cutoff, type CutoffScope, scopeKey } from '../store/cutoffs/cutoffs.js';
 import type { TokenRecord } from '../store/records.js';
 import { mayForget, type RevokedEntry } from '../store/tokens/revoked-entry.js';
 import { cutoffSubjectOf, isCutOff } from '../tokens/state.js';
@@ -33,8 +33,11 @@ export interface RevocationIndex {
   isRevoked(question: RevocationQuestion): boolean;
   /** @returns whether it is new. */
   add(entry: RevokedEntry): boolean;
-  /** @returns whether it is later than the one that was in force. */
-  raiseCutoff(scope: CutoffScope, at: Date): boolean;
+  /**
+   * What the database said before an administrator lowered the cut-off, and comes after that, counts
+   * as lowered too. @returns whether it is later than the one that was in force.
+   */
+  raiseCutoff(scope: CutoffScope & Pick<Cutoff, 'loweredFrom'>, at: Date): boolean;
   /**
    * Follows an administrator who lowered a cut-off that was in the future. One that isn't stays: no
    * late answer of the database takes back what was revoked since.
@@ -80,6 +83,8 @@ export function createRevocationIndex({
   const ids = createIdTable();
   const cutoffs = createCutoffTable();
   const blockedUsers = new Set<string>();
+  /** What was lowered, by scope. */
+  const lowered = new Map<string, { readonly from: number; readonly at: number }>();
   let syncedAt = -Infinity;
 
   /** A sync from the future means that the clock was set back: then nobody knows how old it is. */
@@ -108,11 +113,22 @@ export function createRevocationIndex({
       return leavesAt > clock() && ids.add(issuer, jti, leavesAt);
     },
 
-    raiseCutoff: (scope, at) => cutoffs.raise(scope, at.getTime()),
+    raiseCutoff(scope, at) {
+      const to = at.getTime();
+      // Only one in the future is ever lowered.
+      const known = to > clock() ? lowered.get(scopeKey(scope)) : undefined;
+      const isOutdated =
+        known !== undefined &&
+        to <= known.from &&
+        (scope.loweredFrom?.getTime() ?? -Infinity) < known.from;
+      return cutoffs.raise(scope, isOutdated ? Math.min(to, known.at) : to);
+    },
 
     followLowered(cutoff) {
       if (cutoff.loweredFrom === undefined) return;
       const [at, from] = [cutoff.at.getTime(), cutoff.loweredFrom.getTime()];
+      const key = scopeKey(cutoff);
+      if (from >= (lowered.get(key)?.from ?? -Infinity)) lowered.set(key, { from, at });
       cutoffs.lower(cutoff, { at, from, beyond: clock() + MAX_AHEAD_MS });
     },
 

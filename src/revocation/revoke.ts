@@ -225,12 +225,16 @@ export function createRevoker(deps: Dependencies): Revoker {
   async function raise(scope: CutoffScope, context: RevocationContext, before?: Date) {
     const act = logged(context);
     const now = new Date(clock());
+    // Before the first wait: the refresh may read the new one before it is known here.
+    const earlier = index.cutoffOf(scope);
     const raised =
       before === undefined
         ? await raiseUntilNow(scope, act, now)
         : await cutoffs.raise({ ...scope, ...act, at: new Date(before.getTime() - 1) });
-    const earlier = index.cutoffOf(scope);
-    index.raiseCutoff(scope, raised.at);
+    // First: while one that was lowered elsewhere is in memory, this one would move nothing, and a
+    // late answer of the database would take it back.
+    index.followLowered(raised);
+    index.raiseCutoff(raised, raised.at);
     deps.onDurableCutoff?.(raised);
     const ahead = before === undefined ? await revokeFromAhead(scope, context, now) : [];
     // What was minted later than `before`, or isn't a session's, isn't hit itself.

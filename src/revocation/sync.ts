@@ -33,6 +33,8 @@ interface Dependencies {
   readonly log: Logger;
   /** What else must be up to date for checks to be answered from memory. @throws ServiceError 503 */
   readonly alsoRefresh?: () => Promise<void>;
+  /** Called before the list is read; what it returns, when it has been. Neither throws. */
+  readonly beginRead?: () => () => Promise<void>;
   /** What other instances revoked since the last time. */
   readonly onForeign?: (revocations: ForeignRevocations) => void;
 }
@@ -58,6 +60,7 @@ export function createRevocationSync({
   clock,
   log,
   alsoRefresh,
+  beginRead,
   onForeign,
 }: Dependencies): RevocationSync {
   const rereading = createReread({
@@ -81,6 +84,7 @@ export function createRevocationSync({
 
   async function fetchSince(wanted: Date | null): Promise<void> {
     const startedAt = clock();
+    const endRead = beginRead?.();
     // First: when it fails, nothing has been taken in that would not be told of at the next time.
     await alsoRefresh?.();
     const databaseTime = await store.time();
@@ -91,7 +95,6 @@ export function createRevocationSync({
     // This instance's own are in the index already; at the first load everything is new.
     const isFirst = cursor === null;
     const allCutoffs = await store.cutoffs.all();
-    for (const cutoff of allCutoffs) index.followLowered(cutoff);
     const newCutoffs = allCutoffs.filter((cutoff) => index.raiseCutoff(cutoff, cutoff.at));
     for (const cutoff of newCutoffs) warnOfFuture(cutoff);
     // At once: they are in force already, and at the next time they would not be new.
@@ -109,10 +112,13 @@ export function createRevocationSync({
         log.info({ count }, 'loading the revocation list');
       }
     }
+    // Last: what only a lowered one refused is known by its id by now.
+    for (const cutoff of allCutoffs) index.followLowered(cutoff);
     cursor = databaseTime;
     lastClock = startedAt;
     index.markSynced(startedAt);
     if (!isFirst && newEntries.length > 0) onForeign?.({ entries: newEntries, cutoffs: [] });
+    await endRead?.();
   }
 
   /** No instance sets such a one, unless its clock is wrong; versions before 0.2.0 did. */

@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
-import type { Device, TokenRecord } from '../store/records.js';
+import { type Device, isIssuedHere, type TokenRecord } from '../store/records.js';
 import type { SeenToken } from '../store/tokens/uses.js';
 import type { TokenStore } from '../store/tokens/tokens.js';
 import { unavailable } from '../errors.js';
@@ -34,6 +34,11 @@ interface Dependencies {
   readonly retentionSeconds: number;
   /** A token got its record just now; it may neither wait nor throw. */
   readonly onAdopted?: (record: TokenRecord) => void;
+  /**
+   * A token of others has a record that it may have got just now: the outcome of a write was unknown,
+   * or another instance adopted it too. It may neither wait nor throw.
+   */
+  readonly onFound?: (record: TokenRecord) => void;
   /** The use of a token was noted (once a minute each); it may neither wait nor throw. */
   readonly onNoted?: (claims: Claims) => void;
 }
@@ -85,7 +90,7 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
           adopt,
         );
         for (const record of adopted) deps.onAdopted?.(record);
-        if (adopt) await warnOfOtherHolders(batch, adopted);
+        if (adopt) await lookAtOthers(batch, adopted);
       } catch (error) {
         // Later notes of the same tokens, made during the write, win.
         waiting = new Map([...all.slice(at), ...waiting]);
@@ -99,8 +104,8 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
     recording = new Set();
   }
 
-  /** Two holders of one id: its record is the first one's, and revoking it refuses both. */
-  async function warnOfOtherHolders(
+  /** Those that had a record, as far as the write tells, and weren't known to have one. */
+  async function lookAtOthers(
     batch: readonly (readonly [string, SeenToken])[],
     adopted: readonly TokenRecord[],
   ): Promise<void> {
@@ -109,13 +114,17 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
       .filter(([key]) => !known.has(key) && !isNew.has(key))
       .map(([, { record }]) => record);
     if (others.length === 0) return;
-    const holders = new Map(
+    const records = new Map(
       (await tokens.findByJtis(others.map(({ jti }) => jti))).map(
-        ({ issuer, jti, userId }) => [`${issuer}\n${jti}`, userId] as const,
+        (record) => [`${record.issuer}\n${record.jti}`, record] as const,
       ),
     );
     for (const { issuer, jti, userId } of others) {
-      const holder = holders.get(`${issuer}\n${jti}`) ?? userId;
+      const record = records.get(`${issuer}\n${jti}`);
+      // What is issued here is dated exactly: a cut-off hits it for ever, marked or not.
+      if (record !== undefined && !isIssuedHere(record.origin)) deps.onFound?.(record);
+      // Two holders of one id: its record is the first one's, and revoking it refuses both.
+      const holder = record?.userId ?? userId;
       if (holder !== userId)
         log.warn(
           { event: 'token.other-holder', jti, issuer, userId },

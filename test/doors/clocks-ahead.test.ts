@@ -1,6 +1,7 @@
 /** Clocks that are ahead, of instances and of others who sign: what was issued by them is hit by what revokes it, once and for all. */
 import { randomUUID } from 'node:crypto';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { unavailable } from '../src/errors.js';
 import {
   freshDatabase,
   jtiOf,
@@ -125,6 +126,63 @@ describe('an instance whose clock was an hour ahead', () => {
   });
 });
 
+describe('what was revoked by a clock that was ahead', () => {
+  const lower = () =>
+    post('/admin/cutoffs/lower', { userId: bob, reason: 'compromised' }).expect(200);
+
+  it('stays refused when its cut-off is lowered, marked or not', async () => {
+    await start();
+    // Long after the seals were made: what a cut-off hit is known by the cut-off only.
+    t.clock.now += 1_200_000;
+    const wrong = await another({}, { now: t.clock.now + 480_000 });
+    await t.service.sync.refresh();
+    const session = await login(wrong);
+    wrong.clock.now += SECOND_MS;
+    await cutOff({ userId: bob }, wrong);
+    await wrong.service.marker.idle();
+    const unmarked = await wrong.signIn('bob@example.com');
+    await t.store.cutoffs.raise({
+      userId: bob,
+      applicationId: null,
+      sessionsOnly: false,
+      at: new Date(wrong.clock.now),
+      by: 'root',
+      reason: null,
+      via: 'test',
+    });
+    const elsewhere = await another();
+    await t.service.sync.refresh();
+    for (const token of [session.token, unmarked])
+      expect([await check(token), await check(token, elsewhere)]).toEqual([401, 401]);
+    await lower();
+    t.clock.now += 1;
+    const fresh = await t.signIn('bob@example.com');
+    // Until what it was issued at comes, and after that.
+    for (const forwardMs of [0, 200_000, 300_000, 600_000]) {
+      t.clock.now += forwardMs;
+      const restarted = await another();
+      for (const at of [t, elsewhere, restarted]) {
+        await at.service.sync.refresh();
+        for (const token of [session.token, unmarked])
+          expect([forwardMs, await check(token, at)]).toEqual([forwardMs, 401]);
+        expect(await refresh(session.refreshToken, at)).not.toBe(200);
+        expect(await check(fresh, at)).toBe(204);
+      }
+    }
+  });
+
+  it('does nothing to anybody where there is nothing to lower', async () => {
+    await start();
+    const wrong = await another({}, { now: START + 480_000 });
+    const token = await wrong.signIn('bob@example.com');
+    await cutOff({ userId: bob });
+    await post('/admin/cutoffs/lower', { userId: 'ann', reason: 'rotated' }).expect(409);
+    const other = await wrong.signIn('bob@example.com');
+    await post('/admin/cutoffs/lower', { userId: bob, reason: 'rotated' }).expect(409);
+    expect([await check(token), await check(other, wrong)]).toEqual([401, 204]);
+  });
+});
+
 describe('an iat ahead that was refused', () => {
   it('stays refused where the cut-off itself is a little ahead', async () => {
     await start();
@@ -159,6 +217,105 @@ describe('an iat ahead that was refused', () => {
     t.clock.now += 500;
     const minted = await t.http().get('/v1/token').set('Authorization', `JWT ${token}`);
     expect(minted.status).toBe(401);
+  });
+});
+
+describe('a token that is recorded when what revoked it was marked already, by an instance that does not know', () => {
+  const AHEAD = 200;
+
+  type Recorded = Awaited<ReturnType<TestService['store']['tokens']['recordSeen']>>;
+
+  /** Accepted there before, and recorded when the marking is done. */
+  async function acceptedAt(
+    far: TestService,
+    record: (write: () => Promise<Recorded>) => Promise<Recorded> = (write) => write(),
+  ): Promise<string> {
+    const { recordSeen } = far.store.tokens;
+    let release = (): void => undefined;
+    const marked = new Promise<void>((resolve) => (release = resolve));
+    jest.spyOn(far.store.tokens, 'recordSeen').mockImplementationOnce(async (...given) => {
+      await marked;
+      return record(() => recordSeen(...given));
+    });
+    const token = foreign(AHEAD);
+    expect(await check(token, far)).toBe(204);
+    await cutOff({ userId: bob });
+    await t.service.marker.idle();
+    release();
+    return token;
+  }
+  async function expectRefused(token: string): Promise<void> {
+    expect(await isRecordedAsRevoked(token)()).toBe(true);
+    t.clock.now += (AHEAD + 50) * SECOND_MS;
+    await t.service.sync.refresh();
+    expect([await check(token), await check(token, await another())]).toEqual([401, 401]);
+  }
+
+  it.each<[string, (write: () => Promise<Recorded>) => Promise<Recorded>]>([
+    ['is revoked when that is heard of', (write) => write()],
+    [
+      'is revoked although the outcome of recording it was unknown',
+      async (write) => {
+        await write();
+        throw unavailable('It does not answer.');
+      },
+    ],
+    [
+      'is revoked although another one of its batch was recorded elsewhere',
+      async (write) => {
+        await write();
+        return [];
+      },
+    ],
+  ])('%s', async (_name, record) => {
+    await start();
+    const far = await another();
+    const token = await acceptedAt(far, record);
+    await far.service.usage.flush();
+    await far.service.sync.refresh();
+    await expectRefused(token);
+  });
+
+  it('is revoked by a later try where the first one fails', async () => {
+    await start();
+    const far = await another();
+    const token = await acceptedAt(far);
+    await far.service.usage.flush();
+    const revoke = jest
+      .spyOn(far.store.tokens, 'revoke')
+      .mockRejectedValueOnce(unavailable('It is away.'));
+    await far.service.sync.refresh();
+    expect(revoke).toHaveBeenCalledTimes(1);
+    await far.service.sync.refresh();
+    await expectRefused(token);
+  });
+
+  it('is revoked when that instance stops before it has heard of it', async () => {
+    await start();
+    const far = await startTestService({}, database, t.clock);
+    const token = await acceptedAt(far);
+    await far.close();
+    await expectRefused(token);
+  });
+
+  it('is revoked when it is recorded because it mints', async () => {
+    const environment = { UNKNOWN_TOKENS: 'allow' };
+    await start(environment);
+    const far = await another(environment);
+    const token = foreign(4);
+    const { insert } = far.store.tokens;
+    jest.spyOn(far.store.tokens, 'insert').mockImplementationOnce(async (record) => {
+      await cutOff({ userId: bob });
+      await t.service.marker.idle();
+      return insert(record);
+    });
+    const minted = await far.http().get('/v1/token').set('Authorization', `JWT ${token}`);
+    expect(minted.status).toBe(401);
+    expect(await isRecordedAsRevoked(token)()).toBe(false);
+    await far.service.sync.refresh();
+    expect(await isRecordedAsRevoked(token)()).toBe(true);
+    t.clock.now += 6 * SECOND_MS;
+    expect(await check(token, await another(environment))).toBe(401);
   });
 });
 

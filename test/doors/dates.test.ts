@@ -13,6 +13,8 @@ import {
 import { until } from '../support/process.js';
 
 const SECOND_MS = 1000;
+/** Then the ids of what is issued are known as sealed, and only the cut-off refuses what it hit. */
+const LONG_SEALED_MS = 1_200_000;
 const FUTURE = '2099-01-01T00:00:00.000Z';
 const REASON = { reason: 'compromised' } as const;
 
@@ -213,6 +215,63 @@ describe('a cut-off in the future', () => {
     t.clock.now += 1;
     expect(await check(token)).toBe(401);
     expect(await check(await t.signIn('bob@example.com'))).toBe(204);
+  });
+
+  /** What this instance reads next is on its way until it is released. */
+  function holdNextRead({ store }: TestService) {
+    const read = store.cutoffs.all;
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    let tell = (): void => undefined;
+    const asked = new Promise<void>((resolve) => (tell = resolve));
+    jest.spyOn(store.cutoffs, 'all').mockImplementationOnce(async () => {
+      const found = await read();
+      tell();
+      await released;
+      return found;
+    });
+    return { asked, release };
+  }
+
+  it('takes back no revoke of an instance that is just reading of the lowering', async () => {
+    t.clock.now += LONG_SEALED_MS;
+    const other = await t.sibling();
+    await raise({ userId: bob });
+    await Promise.all([t, other].map(({ service }) => service.sync.refresh()));
+    await post('/admin/cutoffs/lower', { userId: bob, ...REASON }).expect(200);
+    t.clock.now += SECOND_MS;
+    const token = await t.signIn('bob@example.com');
+    t.clock.now += SECOND_MS;
+    const held = holdNextRead(other);
+    const reading = other.service.sync.refresh();
+    await held.asked;
+    await post('/admin/cutoffs', { userId: bob, ...REASON }, other).expect(201);
+    expect(await check(token, other)).toBe(401);
+    held.release();
+    await reading;
+    expect(await check(token, other)).toBe(401);
+    t.clock.now += 1;
+    const fresh = await t.signIn('bob@example.com');
+    expect([await check(fresh), await check(fresh, other)]).toEqual([204, 204]);
+    await other.close();
+  });
+
+  it('does not come back with what was read before it was lowered', async () => {
+    await raise({ userId: bob });
+    await t.service.sync.refresh();
+    const held = holdNextRead(t);
+    const reading = t.service.sync.refresh();
+    await held.asked;
+    await post('/admin/cutoffs/lower', { userId: bob, ...REASON }).expect(200);
+    t.clock.now += SECOND_MS;
+    const token = await t.signIn('bob@example.com');
+    expect(await check(token)).toBe(204);
+    held.release();
+    await reading;
+    expect(await check(token)).toBe(204);
+    t.clock.now += SECOND_MS;
+    await post('/admin/cutoffs', { userId: bob, ...REASON }).expect(201);
+    expect(await check(token)).toBe(401);
   });
 
   it('is in the audit trail, and in the log at the start with its mend', async () => {

@@ -1,5 +1,5 @@
 /** How much a bulk revoke says that it hit; and what FusionAuth's dialect answers about users and applications that nobody knows. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { WireBulkLine, WireCutoffDone, WireMatched } from '../../src/dashboard/wire.js';
 import { unavailable } from '../../src/errors.js';
@@ -214,6 +214,21 @@ describe('a cut-off', () => {
       ),
       { numRuns: 40 },
     );
+  });
+
+  it('counts the same when a refresh reads the cut-off before its own request knows of it', async () => {
+    await insert({ userId: 'refreshed' });
+    const { newestIssuedAt } = t.store.tokens;
+    const spied = jest.spyOn(t.store.tokens, 'newestIssuedAt');
+    // The second time it is asked, the cut-off is written.
+    spied.mockImplementationOnce(newestIssuedAt).mockImplementationOnce(async (...asked) => {
+      await t.service.sync.refresh();
+      return newestIssuedAt(...asked);
+    });
+    const { matched } = await cutOff({ userId: 'refreshed' });
+    expect(spied).toHaveBeenCalledTimes(2);
+    spied.mockRestore();
+    expect(matched).toEqual({ tokens: 1, users: 1, applications: 0 });
   });
 
   it('stops counting at its limit, and says so', async () => {
