@@ -1,7 +1,7 @@
 /** Clocks that are ahead, of instances and of others who sign: what was issued by them is hit by what revokes it, once and for all. */
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { unavailable } from '../src/errors.js';
+import { unavailable } from '../../src/errors.js';
 import {
   freshDatabase,
   jtiOf,
