@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type * as AuthAuthenticate from '../src/auth/authenticate.js';
-import type * as CheckCredentials from '../src/auth/check-credentials.js';
 import type * as Config from '../src/config/config.js';
 import type * as ObservabilityLogger from '../src/observability/logger.js';
 import type * as IdTable from '../src/revocation/id-table.js';
@@ -12,15 +11,10 @@ import type * as RevocationRevoke from '../src/revocation/revoke.js';
 import type * as Service from '../src/service.js';
 import type * as StoreConnect from '../src/store/database/connect.js';
 import type * as TokensKeys from '../src/tokens/keys.js';
-import type * as TokensSeal from '../src/tokens/seal.js';
-import type * as SessionState from '../src/tokens/session-state.js';
-import type * as TokenCheck from '../src/tokens/token-check.js';
-import type * as TokensVerifier from '../src/tokens/verifier.js';
 import { DIST } from './built-service.js';
 
 interface Modules {
   readonly 'auth/authenticate.js': typeof AuthAuthenticate;
-  readonly 'auth/check-credentials.js': typeof CheckCredentials;
   readonly 'config/config.js': typeof Config;
   readonly 'observability/logger.js': typeof ObservabilityLogger;
   readonly 'revocation/id-table.js': typeof IdTable;
@@ -29,10 +23,6 @@ interface Modules {
   readonly 'service.js': typeof Service;
   readonly 'store/database/connect.js': typeof StoreConnect;
   readonly 'tokens/keys.js': typeof TokensKeys;
-  readonly 'tokens/seal.js': typeof TokensSeal;
-  readonly 'tokens/session-state.js': typeof SessionState;
-  readonly 'tokens/token-check.js': typeof TokenCheck;
-  readonly 'tokens/verifier.js': typeof TokensVerifier;
 }
 
 export async function built<N extends keyof Modules>(name: N): Promise<Modules[N]> {

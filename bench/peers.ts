@@ -190,11 +190,6 @@ async function serviceOf({ algorithm, secret, privateKey, uri, database, revoked
   const { createSecretKeys, createRsaKeys } = await built('tokens/keys.js');
   const { openStore } = await built('store/database/connect.js');
   const { createService } = await built('service.js');
-  const { createTokenVerifier } = await built('tokens/verifier.js');
-  const { createCredentialsCheck } = await built('auth/check-credentials.js');
-  const { createTokenCheck } = await built('tokens/token-check.js');
-  const { createSeal } = await built('tokens/seal.js');
-  const { createSessionState } = await built('tokens/session-state.js');
   const config = parseConfig({
     MONGODB_URI: uri,
     LOG_LEVEL: 'warn',
@@ -215,23 +210,8 @@ async function serviceOf({ algorithm, secret, privateKey, uri, database, revoked
   await service.sync.load();
   if (service.index.size !== revoked) throw new Error(`${service.index.size} entries were loaded`);
   service.sync.start();
-  const { usage, index, handler } = service;
-  const seal = createSeal(store.seal.secret);
-  const verifier = createTokenVerifier({ keys, clock, isRevoked: index.isRevoked, seal });
-  const { unknownTokens } = config;
-  const checkToken = createTokenCheck({
-    verifier,
-    usage,
-    sessionState: createSessionState(store.tokens.findByJti),
-    unknownTokens,
-  });
-  const noApiKeys = { check: refuse, create: refuse };
-  return { handler, keys, checkCredentials: createCredentialsCheck(checkToken, noApiKeys) };
-}
-
-/** Nobody presents an API key here. */
-function refuse(): never {
-  throw new Error('no API key is expected');
+  const { handler, checkCredentials } = service;
+  return { handler, keys, checkCredentials };
 }
 
 const task = taskOf() as PeerTask;

@@ -123,7 +123,15 @@ async function revokerOn(uri: string) {
     settled: () => Promise.resolve(),
     stop: () => Promise.resolve(),
   };
-  const revoker = createRevoker({ store, marker, index, clock, log, ownIssuer: 'bench' });
+  const revoker = createRevoker({
+    store,
+    marker,
+    index,
+    clock,
+    log,
+    ownIssuer: 'bench',
+    report: () => undefined,
+  });
   const context = { by: 'bench', via: 'tiledesk', reason: null, requestId: 'bench' };
   const revoke: Work = async ({ _id }) => {
     // All that it needs of the record, which a route has looked up before.

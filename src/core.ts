@@ -2,6 +2,8 @@
 import { createAccounts } from './accounts/accounts.js';
 import { createStanding } from './accounts/standing.js';
 import { createAudit } from './audit/audit.js';
+import { createEventLog } from './audit/log-events.js';
+import { type RevocationWitness, tellWitness, type TokenEvent } from './audit/report.js';
 import { createApiKeys } from './auth/api-keys.js';
 import { createCredentialsCheck } from './auth/check-credentials.js';
 import { createConfirmCaller } from './auth/confirm-caller.js';
@@ -22,9 +24,8 @@ import { createRevocationIndex, questionOf } from './revocation/revocation-index
 import { createRevoker } from './revocation/revoke.js';
 import { createSettleRecorded } from './revocation/settle-recorded.js';
 import { createRevocationSync } from './revocation/sync.js';
-import type { Cutoff } from './store/cutoffs/cutoffs.js';
 import type { Store } from './store/database/connect.js';
-import type { NewTokenRecord, TokenRecord } from './store/records.js';
+import { isIssuedHere, type NewTokenRecord, type TokenRecord } from './store/records.js';
 import type { Claims } from './tokens/claims.js';
 import { createTokenIssuer } from './tokens/issuer.js';
 import type { SigningKeys } from './tokens/keys.js';
@@ -52,11 +53,6 @@ export interface CoreOptions {
   readonly onDatabaseLost?: () => void;
 }
 
-export interface RevocationWitness {
-  revoked(record: TokenRecord): void;
-  cutOff(cutoff: Cutoff): void;
-}
-
 export type Core = ReturnType<typeof createCore>;
 
 export function createCore(options: CoreOptions) {
@@ -64,8 +60,6 @@ export function createCore(options: CoreOptions) {
   const logClock = options.logClock ?? (() => performance.now());
   const { tokens, users, cutoffs, events } = store;
   const { tokenIssuer: ownIssuer, retentionSeconds, unknownTokens } = config;
-  /** What nearly everything takes. */
-  const base = { store, tokens, users, cutoffs, clock, log, ownIssuer, retentionSeconds };
 
   const seal = createSeal(store.seal.secret);
   const index = createRevocationIndex({
@@ -84,7 +78,19 @@ export function createCore(options: CoreOptions) {
     clock: logClock,
     log,
   });
-  const audit = createAudit(base);
+  const audit = createAudit({ store, clock, log, retentionSeconds });
+  const logEvent = createEventLog(log);
+  function report(event: TokenEvent): void {
+    if (witness) tellWitness(witness, event);
+    // What others signed may have been revoked before it was recorded.
+    if (event.what === 'issued' && !isIssuedHere(event.record.origin)) settling.note(event.record);
+    // Whoever changes a password revokes what its user holds: that is how others learn of it.
+    if (event.what === 'learnt' && event.cutoffs.length > 0) forgetVerified();
+    audit.report(event);
+    logEvent(event);
+  }
+  /** What nearly everything takes. */
+  const base = { store, tokens, users, cutoffs, clock, log, ownIssuer, retentionSeconds, report };
 
   // Who asks, by password.
   const hasher = createPasswordHasher({
@@ -103,24 +109,9 @@ export function createCore(options: CoreOptions) {
   });
 
   // What was revoked, and revoking.
-  const marker = createCutoffMarker({ ...base, onMarked: audit.marked });
-  const onDurableCutoff = (cutoff: Cutoff) => witness?.cutOff(cutoff);
-  const revoker = createRevoker({
-    ...base,
-    marker,
-    index,
-    onDurable: (record) => witness?.revoked(record),
-    onRevoked: audit.revoked,
-    onDurableCutoff,
-    onScopeRevoked: audit.scopeRevoked,
-  });
-  const lowerCutoff = createLowerCutoff({
-    ...base,
-    index,
-    revoker,
-    onDurable: onDurableCutoff,
-    onLowered: audit.cutoffLowered,
-  });
+  const marker = createCutoffMarker(base);
+  const revoker = createRevoker({ ...base, marker, index });
+  const lowerCutoff = createLowerCutoff({ ...base, index, revoker });
   const standing = createStanding({
     ...base,
     knownUsers: store.knownUsers,
@@ -145,10 +136,9 @@ export function createCore(options: CoreOptions) {
     });
   const keepRefused = createKeepRefused({ ...base, index, revoker, toRecord });
   const settling = createSettleRecorded({ index, revoker, log });
-  /** Of what others signed. */
-  const insertSettled = async (record: NewTokenRecord) => {
+  const insertOfOthers = async (record: NewTokenRecord) => {
     const inserted = await tokens.insert(record);
-    settling.note(inserted);
+    report({ what: 'issued', record: inserted });
     return inserted;
   };
   const sync = createRevocationSync({
@@ -160,11 +150,6 @@ export function createCore(options: CoreOptions) {
       await standing.refresh();
     },
     beginRead: settling.beginRead,
-    onForeign(revocations) {
-      audit.foreign(revocations);
-      // Whoever changes a password revokes what its user holds: that is how others learn of it.
-      if (revocations.cutoffs.length > 0) forgetVerified();
-    },
   });
 
   // Checking what is presented.
@@ -179,27 +164,21 @@ export function createCore(options: CoreOptions) {
   const usage = createUsageRecorder({
     ...base,
     adopt: unknownTokens === 'adopt',
-    onAdopted(record) {
-      audit.issued(record);
-      settling.note(record);
-    },
     onFound: settling.note,
     onNoted: standing.noteUse,
   });
   const sessionState = createSessionState(tokens.findByJti);
-  const onRefused = audit.refused;
   const checkToken = createTokenCheck({
+    report,
     verifier,
     usage,
     sessionState,
     unknownTokens,
-    onRefused,
     keepRefused: keepRefused.note,
   });
   const apiKeys = createApiKeys({
     ...base,
     secrets: tokens,
-    onRefused,
     isRevoked: index.isRevoked,
     usage,
     createId: seal.createId,
@@ -215,19 +194,12 @@ export function createCore(options: CoreOptions) {
   });
   const registrar = createTokenRegistrar({
     ...base,
-    tokens: {
-      ...tokens,
-      async insert(record) {
-        const inserted = await insertSettled(record);
-        audit.issued(inserted);
-        return inserted;
-      },
-    },
+    tokens: { ...tokens, insert: insertOfOthers },
     identify: verifier.identify,
   });
   const confirmCaller = createConfirmCaller({
     ...base,
-    tokens: { ...tokens, insert: insertSettled },
+    tokens: { ...tokens, insert: insertOfOthers },
     toRecord,
     forgetVerified,
   });
@@ -237,13 +209,12 @@ export function createCore(options: CoreOptions) {
     countEndless: tokens.countEndless,
     clock,
   });
-  const issued = { discard: tokens.discard, onIssued: audit.issued };
-  const minting = createMinting({ ...issued, confirmCaller, limits });
+  const { discard } = tokens;
+  const minting = createMinting({ report, discard, confirmCaller, limits });
   const sessions = createSessions({
     ...base,
-    ...issued,
+    discard,
     secrets: tokens,
-    onRefused,
     onExchange: limits.takeExchange,
     findUser: users.findById,
     issuer,

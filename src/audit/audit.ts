@@ -1,48 +1,22 @@
 /**
  * What is told of everything that happens to tokens: the feed for whoever watches now, the trail for
- * whoever asks later, the counts for the chart. The core calls one function for each thing that
- * happens; none of them waits or throws.
+ * whoever asks later, the counts for the chart.
  */
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/database/connect.js';
-import type { Cutoff } from '../store/cutoffs/cutoffs.js';
-import { ANY_ISSUER, type TokenRecord } from '../store/records.js';
+import { ANY_ISSUER } from '../store/records.js';
 import { type Activity, createActivity } from './activity.js';
 import { createFeed, type Feed } from './feed.js';
-import { createRefusals, type RefusedId } from './refusals.js';
-import { createTrail, type Trail } from './trail.js';
-
-/** Who did it, through which door, why. */
-export interface Act {
-  readonly by: string;
-  readonly via: string;
-  readonly reason: string | null;
-  readonly requestId: string;
-}
-
-/** What other instances revoked, as this one learns of it: ids and cut-offs. */
-export interface ForeignRevocations {
-  readonly entries: readonly RefusedId[];
-  readonly cutoffs: readonly Cutoff[];
-}
+import { createRefusals } from './refusals.js';
+import type { Act, RefusedId, Report, TokenEvent } from './report.js';
+import { type AuditEntry, createTrail, type Trail } from './trail.js';
 
 export interface Audit {
   readonly feed: Feed;
   readonly trail: Trail;
   readonly activity: Activity;
-  /** A token was issued, registered or adopted. */
-  issued(record: TokenRecord): void;
-  /** This instance revoked it, just now. */
-  revoked(record: TokenRecord, act: Act): void;
-  scopeRevoked(cutoff: Cutoff, act: Act): void;
-  /** A cut-off that was in the future is at now. */
-  cutoffLowered(scope: Pick<Cutoff, 'userId' | 'applicationId'>, act: Act): void;
-  /** Records that a cut-off had revoked were marked. */
-  marked(cutoff: Cutoff, count: number): void;
-  /** A token of ours was presented, and refused as revoked or unknown. */
-  refused(token: RefusedId): void;
-  foreign(revocations: ForeignRevocations): void;
+  readonly report: Report;
   /** Writes what waits. @throws ServiceError 503 when something could not be written. */
   flush(): Promise<void>;
 }
@@ -92,50 +66,64 @@ export function createAudit({ store, clock, log, retentionSeconds }: Dependencie
     }
   }
 
+  function recordAct(
+    type: 'token.revoked' | 'scope.revoked' | 'cutoff.lowered',
+    { by, via, reason, requestId }: Act,
+    about: Partial<AuditEntry>,
+  ): void {
+    trail.record({ type, by, via, reason, requestId, ...about });
+  }
+
+  function report(event: TokenEvent): void {
+    switch (event.what) {
+      case 'issued':
+        activity.count('issued');
+        feed.publish({ type: 'issued', record: event.record });
+        break;
+      case 'revoked': {
+        const { record, act } = event;
+        const { id: tokenId, jti, userId, applicationId } = record;
+        activity.count('revoked');
+        feed.publish({ type: 'revoked', record });
+        recordAct('token.revoked', act, { tokenId, jti, userId, applicationId });
+        break;
+      }
+      case 'already-revoked':
+        break;
+      case 'scope-revoked': {
+        const { cutoff, act } = event;
+        const { userId, applicationId } = cutoff;
+        feed.publish({ type: 'scope-revoked', cutoff });
+        recordAct('scope.revoked', act, { userId, applicationId });
+        break;
+      }
+      case 'cutoff-lowered': {
+        const { userId, applicationId } = event.cutoff;
+        feed.publish({ type: 'resync' });
+        recordAct('cutoff.lowered', event.act, { userId, applicationId });
+        break;
+      }
+      case 'marked':
+        activity.count('revoked', event.count);
+        // Once more: the records themselves say it only now.
+        feed.publish({ type: 'scope-revoked', cutoff: event.cutoff });
+        break;
+      case 'refused':
+        refusals.note(event.token);
+        break;
+      case 'learnt':
+        for (const cutoff of event.cutoffs) feed.publish({ type: 'scope-revoked', cutoff });
+        if (event.entries.length > MAX_TOLD) feed.publish({ type: 'resync' });
+        else if (event.entries.length > 0) void publishById('revoked', event.entries);
+        break;
+    }
+  }
+
   return {
     feed,
     trail,
     activity,
-
-    issued(record) {
-      activity.count('issued');
-      feed.publish({ type: 'issued', record });
-    },
-
-    revoked(record, { by, via, reason, requestId }) {
-      activity.count('revoked');
-      feed.publish({ type: 'revoked', record });
-      const { id: tokenId, jti, userId, applicationId } = record;
-      const about = { tokenId, jti, userId, applicationId };
-      trail.record({ type: 'token.revoked', by, via, reason, requestId, ...about });
-    },
-
-    scopeRevoked(cutoff, { by, via, reason, requestId }) {
-      feed.publish({ type: 'scope-revoked', cutoff });
-      const { userId, applicationId } = cutoff;
-      const about = { userId, applicationId };
-      trail.record({ type: 'scope.revoked', by, via, reason, requestId, ...about });
-    },
-
-    cutoffLowered({ userId, applicationId }, { by, via, reason, requestId }) {
-      feed.publish({ type: 'resync' });
-      const about = { userId, applicationId };
-      trail.record({ type: 'cutoff.lowered', by, via, reason, requestId, ...about });
-    },
-
-    marked(cutoff, count) {
-      activity.count('revoked', count);
-      // Once more: the records themselves say it only now.
-      feed.publish({ type: 'scope-revoked', cutoff });
-    },
-
-    refused: refusals.note,
-
-    foreign({ entries, cutoffs }) {
-      for (const cutoff of cutoffs) feed.publish({ type: 'scope-revoked', cutoff });
-      if (entries.length > MAX_TOLD) feed.publish({ type: 'resync' });
-      else if (entries.length > 0) void publishById('revoked', entries);
-    },
+    report,
 
     async flush() {
       // Refusals are counted when they are written, so the counts come after them.

@@ -6,12 +6,7 @@ import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { RefusedToken } from '../store/tokens/uses.js';
 import { createWriteBehind } from '../store/write-behind.js';
-
-/** A token by its verified id. */
-export interface RefusedId {
-  readonly jti: string;
-  readonly issuer: string;
-}
+import type { RefusedId } from './report.js';
 
 export interface Refusals {
   /** Never waits and never throws. */

@@ -1,4 +1,5 @@
 /** API keys: opaque tokens that act for the administrator who made them. A key is looked up once, then remembered; its revocation is asked for at every use. */
+import type { Report } from '../audit/report.js';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import { subjectTypeOf } from '../store/ids.js';
@@ -44,8 +45,7 @@ interface Dependencies {
   readonly clock: Clock;
   readonly ownIssuer: string;
   readonly retentionSeconds: number;
-  /** A key was refused as revoked; it may neither wait nor throw. */
-  readonly onRefused?: (claims: Claims) => void;
+  readonly report: Report;
 }
 
 const MAX_REMEMBERED = 1000;
@@ -57,7 +57,7 @@ export function createApiKeys(deps: Dependencies): ApiKeys {
   const remembered = new LRUCache<string, Claims>({ max: MAX_REMEMBERED });
 
   function refuseRevoked(claims: Claims): Verification {
-    deps.onRefused?.(claims);
+    deps.report({ what: 'refused', token: claims });
     return { accepted: false, reason: 'revoked', claims };
   }
 

@@ -3,6 +3,7 @@
  * whose token or password has just been revoked is left with a child of it. The way to every token
  * that is handed out for credentials.
  */
+import type { Report } from '../audit/report.js';
 import type { TokenRecord } from '../store/records.js';
 import type { ConfirmCaller, ConfirmedCaller } from './confirm-caller.js';
 import type { MintingDoor, MintingLimits } from './minting-limits.js';
@@ -34,12 +35,11 @@ interface Dependencies {
   readonly limits: Pick<MintingLimits, 'take' | 'makeEndless'>;
   /** Removes the record of a token that was never handed out. */
   readonly discard: (record: TokenRecord) => Promise<void>;
-  /** It is about to be handed out; it may neither wait nor throw. */
-  readonly onIssued: (record: TokenRecord) => void;
+  readonly report: Report;
 }
 
 export function createMinting(deps: Dependencies): Minting {
-  const { confirmCaller, limits, discard, onIssued } = deps;
+  const { confirmCaller, limits, discard, report } = deps;
   return {
     async mint(principal, make, { door, isEndless = false, needed }) {
       limits.take(door, principal.userId);
@@ -53,7 +53,7 @@ export function createMinting(deps: Dependencies): Minting {
         await Promise.all(made.records.map(discard));
         throw error;
       }
-      for (const record of made.records) onIssued(record);
+      for (const record of made.records) report({ what: 'issued', record });
       return made;
     },
   };

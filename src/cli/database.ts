@@ -83,7 +83,7 @@ async function refuseEverything(
   const log = SILENT;
   const clock = systemClock;
   const audit = createAudit({ store, clock, log, retentionSeconds });
-  const marker = createCutoffMarker({ store, log });
+  const marker = createCutoffMarker({ store, log, report: audit.report });
   const revoker = createRevoker({
     store,
     marker,
@@ -91,7 +91,7 @@ async function refuseEverything(
     clock,
     log,
     ownIssuer: tokenIssuer,
-    onScopeRevoked: audit.scopeRevoked,
+    report: audit.report,
   });
   const context = { by: 'system', via: 'cli', reason: 'a restored database', requestId: '' };
   try {

@@ -1,5 +1,7 @@
 /** What the commands about accounts work with: the store of the configured installation, and what revokes in it. */
 import { type Accounts, createAccounts } from '../accounts/accounts.js';
+import { createEventLog } from '../audit/log-events.js';
+import { tellWitness, type TokenEvent } from '../audit/report.js';
 import { createTrail } from '../audit/trail.js';
 import { createPasswordHasher, type PasswordHasher } from '../auth/password-hash.js';
 import { systemClock } from '../clock.js';
@@ -55,7 +57,12 @@ async function workOn<T>(
   const clock = systemClock;
   // Nobody asks this one: what is revoked is for the instances to read.
   const index = createRevocationIndex({ clock, ownIssuer: tokenIssuer, staleAfterMs: 0 });
-  const marker = createCutoffMarker({ store, log });
+  const logEvent = createEventLog(log);
+  const report = (event: TokenEvent) => {
+    if (witness) tellWitness(witness, event);
+    logEvent(event);
+  };
+  const marker = createCutoffMarker({ store, log, report });
   const trail = createTrail({ events: store.events, clock, log, retentionSeconds });
   const accounts = createAccounts({
     users: store.users,
@@ -66,8 +73,7 @@ async function workOn<T>(
       clock,
       log,
       ownIssuer: tokenIssuer,
-      onDurable: (record) => witness?.revoked(record),
-      onScopeRevoked: (cutoff) => witness?.cutOff(cutoff),
+      report,
     }),
     standing: {
       block: (id) => index.blockUsers([id]),

@@ -3,9 +3,9 @@
  * them. The cut-off itself is in force already; marking survives a restart, because the store knows
  * which cut-offs are still to be marked.
  */
+import type { Report } from '../audit/report.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/database/connect.js';
-import type { Cutoff } from '../store/cutoffs/cutoffs.js';
 
 export interface CutoffMarker {
   /** Starts marking what is pending, unless it runs already. */
@@ -21,8 +21,7 @@ export interface CutoffMarker {
 interface Dependencies {
   readonly store: Pick<Store, 'tokens' | 'cutoffs'>;
   readonly log: Logger;
-  /** When all records of a cut-off are marked, if there were any. */
-  readonly onMarked?: (cutoff: Cutoff, count: number) => void;
+  readonly report: Report;
 }
 
 const PROGRESS_EVERY = 100_000;
@@ -30,7 +29,7 @@ const RETRY_AFTER_MS = 5000;
 const STOP_WITHIN_MS = 2000;
 const SETTLED_WITHIN_MS = 1000;
 
-export function createCutoffMarker({ store, log, onMarked }: Dependencies): CutoffMarker {
+export function createCutoffMarker({ store, log, report }: Dependencies): CutoffMarker {
   let running: Promise<void> | null = null;
   let again = false;
   let stopped = false;
@@ -50,7 +49,7 @@ export function createCutoffMarker({ store, log, onMarked }: Dependencies): Cuto
         }
       }
       await store.cutoffs.setMarked(cutoff);
-      if (total > 0) onMarked?.(cutoff, total);
+      if (total > 0) report({ what: 'marked', cutoff, count: total });
       log.info({ event: 'cutoff.marked', total, ...scope }, 'revoked tokens marked');
     }
   }

@@ -3,8 +3,8 @@
  * token that claimed to be: it refuses everything new of its scope. Lowered to now, and never below:
  * what was issued until now stays refused. What was recorded with a date after it is revoked by its id.
  */
+import type { Report } from '../audit/report.js';
 import { type Clock, MAX_AHEAD_MS } from '../clock.js';
-import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/database/connect.js';
 import type { Cutoff, CutoffScope } from '../store/cutoffs/cutoffs.js';
 import type { RevocationIndex } from './revocation-index.js';
@@ -25,21 +25,14 @@ interface Dependencies {
   readonly index: Pick<RevocationIndex, 'followLowered'>;
   readonly revoker: Pick<Revoker, 'revokeRecord'>;
   readonly clock: Clock;
-  readonly log: Logger;
-  /** This is durable now; it may neither wait nor throw. */
-  readonly onDurable?: (cutoff: Cutoff) => void;
-  /** It was done; it may neither wait nor throw. */
-  readonly onLowered: (
-    scope: Pick<CutoffScope, 'userId' | 'applicationId'>,
-    context: RevocationContext,
-  ) => void;
+  readonly report: Report;
 }
 
 /** Records that are revoked side by side. */
 const AT_ONCE = 100;
 
 export function createLowerCutoff(deps: Dependencies): LowerCutoff {
-  const { store, index, revoker, clock, log } = deps;
+  const { store, index, revoker, clock, report } = deps;
 
   /**
    * What the cut-off hits now, and no longer when it is lowered: recorded before, by a clock that was
@@ -72,16 +65,10 @@ export function createLowerCutoff(deps: Dependencies): LowerCutoff {
     for (const cutoff of ahead) await revokeAfter(at, cutoff, context);
     const lowered = await store.cutoffs.lower(scope, { beyond, at });
     for (const cutoff of lowered) {
-      deps.onDurable?.(cutoff);
       index.followLowered(cutoff);
+      report({ what: 'cutoff-lowered', cutoff, act: context });
     }
     if (lowered.length === 0) return null;
-    deps.onLowered(scope, context);
-    const { by, reason, via, requestId } = context;
-    log.info(
-      { event: 'cutoff.lowered', ...scope, by, reason, via, requestId },
-      'a cut-off that was in the future was lowered to now',
-    );
     return { from: latest(lowered, 'loweredFrom'), at: latest(lowered, 'at') };
   };
 }

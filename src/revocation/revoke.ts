@@ -2,6 +2,7 @@
  * Revoking: the one use case behind every dialect and page. Store first (durably), own index
  * second, answer third; a failed write is a failed request (promises R1 and R3).
  */
+import type { Act, Report } from '../audit/report.js';
 import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import { type ServiceError, unavailable } from '../errors.js';
 import type { Logger } from '../observability/logger.js';
@@ -17,11 +18,7 @@ import { createMatchedCount, type Matched, NOTHING_MATCHED } from './matched.js'
 import type { RevocationIndex } from './revocation-index.js';
 
 /** Who revokes, why, and through which door. */
-export interface RevocationContext {
-  readonly by: string;
-  readonly via: string;
-  readonly reason: string | null;
-  readonly requestId: string;
+export interface RevocationContext extends Act {
   readonly eventInfo?: Readonly<Record<string, unknown>>;
 }
 
@@ -64,12 +61,7 @@ interface Dependencies {
   readonly log: Logger;
   /** The issuer of our refresh tokens. */
   readonly ownIssuer: string;
-  /** A revocation, or a cut-off, is durable, whoever made it and when; neither may wait or throw. */
-  readonly onDurable?: (record: TokenRecord) => void;
-  readonly onDurableCutoff?: (cutoff: Cutoff) => void;
-  /** A record was revoked just now, and wasn't before; neither may wait or throw. */
-  readonly onRevoked?: (record: TokenRecord, context: RevocationContext) => void;
-  readonly onScopeRevoked?: (cutoff: Cutoff, context: RevocationContext) => void;
+  readonly report: Report;
 }
 
 /**
@@ -94,7 +86,7 @@ const AT_ONCE = 100;
 const MOST_AHEAD = 10_000;
 
 export function createRevoker(deps: Dependencies): Revoker {
-  const { store, marker, index, clock, log, ownIssuer } = deps;
+  const { store, marker, index, clock, log, ownIssuer, report } = deps;
   const { tokens, cutoffs } = store;
   const countMatched = createMatchedCount({ tokens, index, log });
 
@@ -207,19 +199,7 @@ export function createRevoker(deps: Dependencies): Revoker {
 
   function finish({ outcome, record }: RevokeOutcome, context: RevocationContext): void {
     index.add(toRevokedEntry(record));
-    deps.onDurable?.(record);
-    if (outcome === 'revoked') deps.onRevoked?.(record, context);
-    log.info(
-      {
-        event: 'token.revoked',
-        outcome,
-        jti: record.jti,
-        recordId: record.id,
-        userId: record.userId,
-        ...logged(context),
-      },
-      'token revoked',
-    );
+    report({ what: outcome, record, act: context });
   }
 
   async function raise(scope: CutoffScope, context: RevocationContext, before?: Date) {
@@ -235,12 +215,10 @@ export function createRevoker(deps: Dependencies): Revoker {
     // late answer of the database would take it back.
     index.followLowered(raised);
     index.raiseCutoff(raised, raised.at);
-    deps.onDurableCutoff?.(raised);
+    report({ what: 'scope-revoked', cutoff: raised, act: context });
     const ahead = before === undefined ? await revokeFromAhead(scope, context, now) : [];
     // What was minted later than `before`, or isn't a session's, isn't hit itself.
     if (scope.sessionsOnly || before !== undefined) await revokeMintedIn(raised, context);
-    deps.onScopeRevoked?.(raised, context);
-    log.info({ event: 'scope.revoked', ...scope, ...act }, 'everything of a scope revoked');
     // One that moves nothing keeps who set it.
     return { raised, earlier, ahead, hasMoved: raised.requestId === context.requestId };
   }
@@ -285,7 +263,7 @@ export function createRevoker(deps: Dependencies): Revoker {
   };
 }
 
-/** `eventInfo` is the caller's text: it's kept with the revocation, not in the log. */
+/** Without the caller's own text. */
 function logged({ by, reason, via, requestId }: RevocationContext) {
   return { by, reason, via, requestId };
 }

@@ -4,6 +4,7 @@
  * adds, so a load that is under way can't erase what is revoked meanwhile, and overlapping loads
  * don't matter.
  */
+import type { Report } from '../audit/report.js';
 import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/database/connect.js';
@@ -35,13 +36,7 @@ interface Dependencies {
   readonly alsoRefresh?: () => Promise<void>;
   /** Called before the list is read; what it returns, when it has been. Neither throws. */
   readonly beginRead?: () => () => Promise<void>;
-  /** What other instances revoked since the last time. */
-  readonly onForeign?: (revocations: ForeignRevocations) => void;
-}
-
-export interface ForeignRevocations {
-  readonly entries: readonly RevokedEntry[];
-  readonly cutoffs: readonly Cutoff[];
+  readonly report: Report;
 }
 
 const EVERY_MS = 1000;
@@ -61,14 +56,14 @@ export function createRevocationSync({
   log,
   alsoRefresh,
   beginRead,
-  onForeign,
+  report,
 }: Dependencies): RevocationSync {
   const rereading = createReread({
     store,
     index,
     clock,
     log,
-    onFound: (entries) => onForeign?.({ entries, cutoffs: [] }),
+    onFound: (entries) => report({ what: 'learnt', entries, cutoffs: [] }),
   });
   let timer: NodeJS.Timeout | null = null;
   let running: Promise<void> = Promise.resolve();
@@ -98,7 +93,8 @@ export function createRevocationSync({
     const newCutoffs = allCutoffs.filter((cutoff) => index.raiseCutoff(cutoff, cutoff.at));
     for (const cutoff of newCutoffs) warnOfFuture(cutoff);
     // At once: they are in force already, and at the next time they would not be new.
-    if (!isFirst && newCutoffs.length > 0) onForeign?.({ entries: [], cutoffs: newCutoffs });
+    if (!isFirst && newCutoffs.length > 0)
+      report({ what: 'learnt', entries: [], cutoffs: newCutoffs });
     const newEntries: RevokedEntry[] = [];
     let count = 0;
     for await (const batch of store.tokens.revoked(since, new Date(startedAt - LEEWAY_MS))) {
@@ -117,7 +113,8 @@ export function createRevocationSync({
     cursor = databaseTime;
     lastClock = startedAt;
     index.markSynced(startedAt);
-    if (!isFirst && newEntries.length > 0) onForeign?.({ entries: newEntries, cutoffs: [] });
+    if (!isFirst && newEntries.length > 0)
+      report({ what: 'learnt', entries: newEntries, cutoffs: [] });
     await endRead?.();
   }
 

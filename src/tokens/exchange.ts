@@ -3,6 +3,7 @@
  * leading to its successor until an exchange of it has been answered, and for the grace after that:
  * so nothing is consumed by an exchange that failed, or whose outcome nobody knows.
  */
+import type { Report } from '../audit/report.js';
 import { setTimeout as pause } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
@@ -43,8 +44,7 @@ interface Dependencies {
   ) => Promise<IssuedAccess>;
   readonly isRevoked: (record: TokenRecord) => boolean;
   readonly discard: (record: TokenRecord) => Promise<void>;
-  readonly onIssued?: ((record: TokenRecord) => void) | undefined;
-  readonly onRefused?: ((record: TokenRecord) => void) | undefined;
+  readonly report: Report;
   readonly endOfSession: () => Date;
   readonly clock: Clock;
   readonly retentionSeconds: number;
@@ -103,7 +103,7 @@ export function createExchange(
     const state = stateOf(record, clock(), deps.isRevoked);
     if (state === 'revoked') {
       // With a made-up secret it's nobody's attempt to use this session.
-      if (standing.kind !== 'foreign') deps.onRefused?.(record);
+      if (standing.kind !== 'foreign') deps.report({ what: 'refused', token: record });
       return REFUSED;
     }
     if (state === 'expired' || standing.kind === 'foreign') return REFUSED;
@@ -176,7 +176,7 @@ export function createExchange(
       // Without a grace nobody is to come in between. The answer is given whatever comes of it.
       if (deps.graceSeconds === 0) await deps.answers.flush();
     }
-    deps.onIssued?.(issuing.value.record);
+    deps.report({ what: 'issued', record: issuing.value.record });
     return {
       outcome: 'exchanged',
       session: {

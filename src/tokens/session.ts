@@ -2,6 +2,7 @@
  * Sessions: a refresh token and the access tokens that come from it (claim `sid`). Opening one,
  * recognising its refresh tokens, and exchanging them (RFC 6749 section 6; see `exchange.ts`).
  */
+import type { Report } from '../audit/report.js';
 import type { Clock } from '../clock.js';
 import type { Device, NewTokenRecord, TokenRecord, User } from '../store/records.js';
 import type { SecretStore } from '../store/tokens/secrets.js';
@@ -76,10 +77,7 @@ interface Dependencies {
   readonly isRevoked: (record: TokenRecord) => boolean;
   /** Removes the record of a token that was never handed out. */
   readonly discard: (record: TokenRecord) => Promise<void>;
-  /** A token is about to be handed out; it may neither wait nor throw. */
-  readonly onIssued?: (record: TokenRecord) => void;
-  /** A refresh token was tried after its revocation; it may neither wait nor throw. */
-  readonly onRefused?: (record: TokenRecord) => void;
+  readonly report: Report;
   /** The id of a new session. */
   readonly createId: (now: number) => string;
   readonly clock: Clock;

@@ -2,6 +2,7 @@
  * What every path asks before it accepts a token: the verifier's answer, then the policy for tokens
  * without a record. Accepted tokens are noted for the history, behind the request.
  */
+import type { Report } from '../audit/report.js';
 import type { Device } from '../store/records.js';
 import type { Claims } from './claims.js';
 import type { SessionState } from './session-state.js';
@@ -26,8 +27,7 @@ interface Dependencies {
   readonly usage: UsageRecorder;
   readonly sessionState: SessionState;
   readonly unknownTokens: 'adopt' | 'allow' | 'deny';
-  /** A token of ours was refused, as revoked or without a record; it may neither wait nor throw. */
-  readonly onRefused?: (claims: Claims) => void;
+  readonly report: Report;
   /** The same, of one that only its own date would let in again: it is to stay refused. */
   readonly keepRefused?: (claims: Claims) => void;
 }
@@ -37,7 +37,8 @@ export function createTokenCheck(deps: Dependencies): CheckToken {
 
   function refuse(verification: Refusal): Refusal {
     const { reason, claims } = verification;
-    if (claims !== null && (reason === 'revoked' || reason === 'unknown')) deps.onRefused?.(claims);
+    if (claims !== null && (reason === 'revoked' || reason === 'unknown'))
+      deps.report({ what: 'refused', token: claims });
     if (claims !== null && verification.isDated === true) deps.keepRefused?.(claims);
     return verification;
   }

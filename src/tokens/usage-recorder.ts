@@ -2,6 +2,7 @@
  * The writer behind the check: notes which tokens are in use (`lastUsedAt`, at most once a minute
  * each) and adopts those without a record, in batches, so that no check waits for the database.
  */
+import type { Report } from '../audit/report.js';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
@@ -32,8 +33,7 @@ interface Dependencies {
   readonly log: Logger;
   readonly adopt: boolean;
   readonly retentionSeconds: number;
-  /** A token got its record just now; it may neither wait nor throw. */
-  readonly onAdopted?: (record: TokenRecord) => void;
+  readonly report: Report;
   /**
    * A token of others has a record that it may have got just now: the outcome of a write was unknown,
    * or another instance adopted it too. It may neither wait nor throw.
@@ -89,7 +89,7 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
           batch.map(([, seen]) => seen),
           adopt,
         );
-        for (const record of adopted) deps.onAdopted?.(record);
+        for (const record of adopted) deps.report({ what: 'issued', record });
         if (adopt) await lookAtOthers(batch, adopted);
       } catch (error) {
         // Later notes of the same tokens, made during the write, win.

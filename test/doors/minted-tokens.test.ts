@@ -345,7 +345,7 @@ describe('what happens between the record and the answer', () => {
         makeEndless: (_holder, make) => make(),
       },
       discard,
-      onIssued: ({ jti }) => void issued.push(jti),
+      report: (event) => void (event.what === 'issued' && issued.push(event.record.jti)),
     });
     return { minting, issued };
   };

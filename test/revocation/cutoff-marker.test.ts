@@ -1,5 +1,6 @@
 /** Marking behind the request: it goes on after a failure and after a restart in the middle, and it never holds up a stop. */
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { REPORT_NOTHING } from '../../src/audit/report.js';
 import { unavailable } from '../../src/errors.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { createCutoffMarker } from '../../src/revocation/cutoff-marker.js';
@@ -93,6 +94,7 @@ describe('on timers that the test moves', () => {
   function startMarker(markRevoked: () => AsyncIterable<number>) {
     let pending = [cutoff];
     const marker = createCutoffMarker({
+      report: REPORT_NOTHING,
       store: {
         tokens: { markRevoked },
         cutoffs: {

@@ -1,6 +1,7 @@
 /** How much a bulk revoke says that it hit; and what FusionAuth's dialect answers about users and applications that nobody knows. */
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import * as fc from 'fast-check';
+import { REPORT_NOTHING } from '../../src/audit/report.js';
 import type { WireBulkLine, WireCutoffDone, WireMatched } from '../../src/dashboard/wire.js';
 import { unavailable } from '../../src/errors.js';
 import { createLogger } from '../../src/observability/logger.js';
@@ -58,7 +59,8 @@ const revoke = (query: Record<string, string>, body: object = {}, authorization 
     .send(body);
 const open = (user: User, applicationId: string | null) =>
   t.service.sessions.open({ user, applicationId, device });
-const isAccepted = async (token: string) => (await t.service.checkToken(token, () => device)).accepted;
+const isAccepted = async (token: string) =>
+  (await t.service.checkToken(token, () => device)).accepted;
 
 describe('a cut-off', () => {
   it('counts tokens, their holders and their applications, once', async () => {
@@ -252,6 +254,7 @@ describe('a cut-off', () => {
     let seen = 0;
     const revokerWith = (hitCandidates: TokenStore['hitCandidates']) =>
       createRevoker({
+        report: REPORT_NOTHING,
         ownIssuer: t.config.tokenIssuer,
         store: { ...t.store, tokens: { ...t.store.tokens, hitCandidates } },
         marker,

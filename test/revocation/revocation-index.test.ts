@@ -3,6 +3,7 @@ import { Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import * as fc from 'fast-check';
+import { REPORT_NOTHING } from '../../src/audit/report.js';
 import { ServiceError, unavailable } from '../../src/errors.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { createIdTable, type IdTable, SLICES } from '../../src/revocation/id-table.js';
@@ -811,7 +812,13 @@ function createFollower({ staleAfterMs = FOR_EVER } = {}) {
     time: () => Promise.resolve(new Date(database.now)),
   });
   const { log } = createLog();
-  const sync = createRevocationSync({ store, index, clock: now, log });
+  const sync = createRevocationSync({
+    store,
+    index,
+    clock: now,
+    log,
+    report: REPORT_NOTHING,
+  });
   return {
     clock,
     database,
@@ -941,6 +948,7 @@ describe('following the store', () => {
     const { log } = createLog();
     const error = unavailable('The database did not answer.');
     const sync = createRevocationSync({
+      report: REPORT_NOTHING,
       store: fakeStore({
         revoked: () => createRead(null, new Date(START)).entries,
         cutoffs: () => Promise.reject(error),
@@ -1054,6 +1062,7 @@ describe('the loop', () => {
     });
     const { log, lines } = createLog();
     const sync = createRevocationSync({
+      report: REPORT_NOTHING,
       store: fakeStore({
         async *revoked() {
           counts.reads += 1;

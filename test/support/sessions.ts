@@ -1,4 +1,5 @@
 /** Sessions over the real store of a test service, with doors at which a test can fail or delay a write: before or after it took effect. */
+import { REPORT_NOTHING } from '../../src/audit/report.js';
 import { unavailable } from '../../src/errors.js';
 import type { TokenRecord, User } from '../../src/store/records.js';
 import { questionOf } from '../../src/revocation/revocation-index.js';
@@ -65,6 +66,7 @@ export function trySessions(
     }),
     isRevoked: (record: TokenRecord) => t.service.index.isRevoked(questionOf(record)),
     discard: tokens.discard,
+    report: REPORT_NOTHING,
     createId: seal.createId,
     clock,
     ownIssuer,
