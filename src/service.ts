@@ -387,7 +387,7 @@ export function createService(options: ServiceOptions): Service {
       await sync.stop();
       await marker.stop();
       await sessions.flush();
-      await keepRefused.retry();
+      await keepRefused.flush();
       try {
         await usage.flush();
         // Nobody settles later what was adopted last.

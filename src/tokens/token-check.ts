@@ -28,7 +28,7 @@ interface Dependencies {
   readonly unknownTokens: 'adopt' | 'allow' | 'deny';
   /** A token of ours was refused, as revoked or without a record; it may neither wait nor throw. */
   readonly onRefused?: (claims: Claims) => void;
-  /** The same, of one that only its own date would let in again: it is to stay refused. */
+  /** The same, of one that only its own date would let in again: it is to stay refused. It may not wait. @throws ServiceError 503 when that can't be promised. */
   readonly keepRefused?: (claims: Claims) => void;
 }
 
