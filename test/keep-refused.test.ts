@@ -15,7 +15,7 @@ import {
   startTestService,
 } from './support/harness.js';
 
-it('is durable when the service has stopped right after the answer', async () => {
+it('is durable before a stop right after the answer comes to its end', async () => {
   const database = freshDatabase();
   const t = await startTestService({}, database);
   await t.createUser('root@example.com', 'admin');
@@ -25,7 +25,7 @@ it('is durable when the service has stopped right after the answer', async () =>
   t.clock.now += 1000;
   const iat = Math.floor(START / 1000) + 200;
   const token = mint({ jti: randomUUID(), _id: id, sub: 'user', iat });
-  // Until the stop has begun, the database doesn't come to it.
+  // The database comes to it when the stop has come to what is still to be recorded.
   const { findByJti } = t.store.tokens;
   let release = (): void => undefined;
   const stopping = new Promise<void>((resolve) => (release = resolve));
@@ -35,11 +35,18 @@ it('is durable when the service has stopped right after the answer', async () =>
   });
   const check = { Authorization: `JWT ${token}` };
   await t.http().get('/auth/verify').set(check).expect(401);
-  const stopped = t.service.stop();
-  setImmediate(release);
-  await stopped;
-  const [record] = await findByJti(jtiOf(token));
-  expect(record?.revocation).toBeInstanceOf(Object);
+  jest.spyOn(t.service.sessions, 'flush').mockImplementationOnce(async () => {
+    setImmediate(release);
+  });
+  const recordedBefore: boolean[] = [];
+  const { flush } = t.service.audit;
+  jest.spyOn(t.service.audit, 'flush').mockImplementationOnce(async () => {
+    const [record] = await findByJti(jtiOf(token));
+    recordedBefore.push(record !== undefined && record.revocation !== null);
+    await flush();
+  });
+  await t.service.stop();
+  expect(recordedBefore).toEqual([true]);
   t.clock.now += 250_000;
   const restarted = await startTestService({}, database, t.clock);
   await restarted.http().get('/auth/verify').set(check).expect(401);
