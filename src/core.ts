@@ -277,7 +277,7 @@ export function createCore(options: CoreOptions) {
       await sync.stop();
       await marker.stop();
       await sessions.flush();
-      await keepRefused.retry();
+      await keepRefused.flush();
       try {
         await usage.flush();
         // Nobody settles later what was adopted last.

@@ -54,13 +54,17 @@ export function createMintingLimits(options: Options): MintingLimits {
   const children = createRate(perMinute, clock);
   const signIns = createRate(perMinute * MORE, clock);
   const exchanges = createRate(perMinute * MORE, clock);
-  /** How many never-expiring ones are being made, by holder. */
-  const inTheMaking = new Map<string, number>();
+  /** The never-expiring ones that are being made, by holder; each ends, and none fails. */
+  const inTheMaking = new Map<string, Set<Promise<void>>>();
 
-  function change(holder: string, by: 1 | -1): void {
-    const now = (inTheMaking.get(holder) ?? 0) + by;
-    if (now === 0) inTheMaking.delete(holder);
-    else inTheMaking.set(holder, now);
+  /** @param before those that came before, and have no record yet as far as is known. */
+  async function assertMore(id: string, before: readonly Promise<void>[]): Promise<void> {
+    // Of many at once no more get through.
+    if ((await countEndless(id, maxEndless)) + before.length < maxEndless) return;
+    // One that has its record already was counted twice: once they are through, each counts once.
+    await Promise.all(before);
+    if (before.length > 0 && (await countEndless(id, maxEndless)) < maxEndless) return;
+    throw tooManyEndless(id, maxEndless);
   }
 
   return {
@@ -79,15 +83,19 @@ export function createMintingLimits(options: Options): MintingLimits {
     async makeEndless(holder, make) {
       if (maxEndless === 0) return make();
       const id = canonicalId(holder);
-      // Those that came before and have no record yet count too: of many at once no more get through.
-      const before = inTheMaking.get(id) ?? 0;
-      change(id, 1);
+      const making = inTheMaking.get(id) ?? new Set();
+      inTheMaking.set(id, making);
+      const made = assertMore(id, [...making]).then(make);
+      const over = made.then(
+        () => undefined,
+        () => undefined,
+      );
+      making.add(over);
       try {
-        if ((await countEndless(id, maxEndless)) + before >= maxEndless)
-          throw tooManyEndless(id, maxEndless);
-        return await make();
+        return await made;
       } finally {
-        change(id, -1);
+        making.delete(over);
+        if (making.size === 0) inTheMaking.delete(id);
       }
     },
   };

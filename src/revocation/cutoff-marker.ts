@@ -5,6 +5,7 @@
  */
 import type { Report } from '../audit/report.js';
 import type { Logger } from '../observability/logger.js';
+import { type Cutoff, scopeKey } from '../store/cutoffs/cutoffs.js';
 import type { Store } from '../store/database/connect.js';
 
 export interface CutoffMarker {
@@ -35,8 +36,17 @@ export function createCutoffMarker({ store, log, report }: Dependencies): Cutoff
   let stopped = false;
   let retry: NodeJS.Timeout | null = null;
 
+  /** As it is now. */
+  async function current(cutoff: Cutoff): Promise<Cutoff | undefined> {
+    const found = await store.cutoffs.matching(cutoff.userId, cutoff.applicationId);
+    return found.find((each) => scopeKey(each) === scopeKey(cutoff));
+  }
+
   async function markPending(): Promise<void> {
-    for (const cutoff of await store.cutoffs.pending()) {
+    pending: for (const pending of await store.cutoffs.pending()) {
+      // Those before it took their time, and it may have been lowered since.
+      const cutoff = await current(pending);
+      if (cutoff === undefined) continue;
       const { userId, applicationId, sessionsOnly } = cutoff;
       const scope = { userId, applicationId, sessionsOnly };
       let total = 0;
@@ -46,6 +56,12 @@ export function createCutoffMarker({ store, log, report }: Dependencies): Cutoff
         total += count;
         if (Math.floor(before / PROGRESS_EVERY) < Math.floor(total / PROGRESS_EVERY)) {
           log.info({ total, ...scope }, 'marking revoked tokens');
+        }
+        // Lowered in the middle: what is issued since then is good.
+        const now = await current(cutoff);
+        if (now === undefined || now.at < cutoff.at) {
+          again = true;
+          continue pending;
         }
       }
       await store.cutoffs.setMarked(cutoff);

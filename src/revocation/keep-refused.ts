@@ -2,6 +2,7 @@
  * A token that was refused because its date can't be believed is refused for ever: in time it would
  * look like any token from after the cut-off, and be accepted again.
  */
+import { unavailable } from '../errors.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/database/connect.js';
 import { DuplicateKeyError } from '../store/database/failures.js';
@@ -27,16 +28,27 @@ const CONTEXT = {
 } as const;
 
 export interface KeepRefused {
-  /** Neither waits nor throws: in force here at once, recorded behind the request. */
+  /**
+   * In force here at once, recorded behind the request. @throws ServiceError 503 when too many wait
+   * to be recorded: then nobody may be told that it is revoked.
+   */
   note(claims: Claims): void;
-  /** Records what could not be recorded so far; doesn't throw. To be called every now and then. */
+  /** Records what could not be recorded so far, unless that runs; doesn't throw. To be called every now and then. */
   retry(): Promise<void>;
+  /** Resolves when all that was noted before is recorded, or was tried once more. Doesn't throw. */
+  flush(): Promise<void>;
 }
+
+/** Side by side, in a few commands of the database. */
+const AT_ONCE = 100;
+const MAX_WAITING = 100_000;
 
 export function createKeepRefused(deps: Dependencies): KeepRefused {
   const { tokens, index, revoker, toRecord, log } = deps;
-  /** Refused from this memory only, as long as the database doesn't take them. */
-  const unrecorded = new Set<Claims>();
+  /** Refused from this memory only, until the database has taken them; what failed comes last. */
+  const waiting = new Set<Claims>();
+  let running: Promise<void> | null = null;
+  let isFailing = false;
 
   async function revoke(claims: Claims): Promise<void> {
     const find = async () =>
@@ -54,33 +66,65 @@ export function createKeepRefused(deps: Dependencies): KeepRefused {
     await revoker.revokeRecord(record, CONTEXT);
   }
 
-  async function attempt(claims: Claims): Promise<void> {
+  /** @returns whether it is recorded now. */
+  async function attempt(claims: Claims): Promise<boolean> {
     try {
       await revoke(claims);
-      unrecorded.delete(claims);
+      waiting.delete(claims);
+      return true;
     } catch (error) {
-      const isNew = !unrecorded.has(claims);
-      unrecorded.add(claims);
-      if (isNew) {
+      // Behind the others, so that it doesn't hold them up.
+      waiting.delete(claims);
+      waiting.add(claims);
+      if (!isFailing) {
         const { jti } = claims;
         log.warn({ err: error, jti }, 'a token that was refused is not recorded as revoked yet');
       }
+      isFailing = true;
+      return false;
     }
+  }
+
+  /** Each once; while the database is away, the first ones tell. */
+  async function recordWaiting(): Promise<void> {
+    const tried = new Set<Claims>();
+    for (;;) {
+      const batch: Claims[] = [];
+      for (const claims of waiting) {
+        if (batch.length === AT_ONCE || tried.has(claims)) break;
+        batch.push(claims);
+        tried.add(claims);
+      }
+      if (batch.length === 0) break;
+      const isRecorded = await Promise.all(batch.map(attempt));
+      if (!isRecorded.includes(true)) return;
+    }
+    if (waiting.size === 0) isFailing = false;
+  }
+
+  function retry(): Promise<void> {
+    running ??= recordWaiting().finally(() => {
+      running = null;
+    });
+    return running;
   }
 
   return {
     note(claims) {
+      if (waiting.size >= MAX_WAITING)
+        throw unavailable('Too many refused tokens are waiting to be recorded.');
       const { jti, issuer } = claims;
       // Known already: then it is recorded, or about to be.
-      if (index.add({ jti, issuer, expiresAt: null })) void attempt(claims);
+      if (!index.add({ jti, issuer, expiresAt: null })) return;
+      waiting.add(claims);
+      void retry();
     },
 
-    async retry() {
-      // One by one: while the database is away, the first failure tells.
-      for (const claims of unrecorded) {
-        await attempt(claims);
-        if (unrecorded.has(claims)) return;
-      }
+    retry,
+
+    async flush() {
+      await running;
+      await retry();
     },
   };
 }

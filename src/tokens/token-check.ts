@@ -28,7 +28,7 @@ interface Dependencies {
   readonly sessionState: SessionState;
   readonly unknownTokens: 'adopt' | 'allow' | 'deny';
   readonly report: Report;
-  /** The same, of one that only its own date would let in again: it is to stay refused. */
+  /** Told of one that only its own date would let in again: it is to stay refused. It may not wait. @throws ServiceError 503 when that can't be promised. */
   readonly keepRefused?: (claims: Claims) => void;
 }
 

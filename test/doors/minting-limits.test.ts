@@ -342,6 +342,33 @@ function fail(): never {
   throw new Error('a record was expected');
 }
 
+describe('side by side near the limit of what never expires', () => {
+  it('one that is recorded and not handed out yet counts once', async () => {
+    let recorded = 8;
+    const limits = createMintingLimits({
+      perMinute: 0,
+      maxEndless: 10,
+      countEndless: async () => recorded,
+      clock: Date.now,
+    });
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const make = () => {
+      recorded += 1;
+      return released;
+    };
+    const first = limits.makeEndless('ann', make);
+    await new Promise(setImmediate);
+    expect(recorded).toBe(9);
+    const second = limits.makeEndless('ann', make);
+    const third = limits.makeEndless('ann', make);
+    release();
+    const results = await Promise.allSettled([first, second, third]);
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+    expect(recorded).toBe(10);
+  });
+});
+
 describe('counting', () => {
   const limitsAt = (clock: { now: number }, perMinute: number) =>
     createMintingLimits({

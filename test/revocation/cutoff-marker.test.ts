@@ -6,7 +6,7 @@ import { createLogger } from '../../src/observability/logger.js';
 import { createCutoffMarker } from '../../src/revocation/cutoff-marker.js';
 import type { Cutoff } from '../../src/store/cutoffs/cutoffs.js';
 import type { NewTokenRecord } from '../../src/store/records.js';
-import { START, startTestService } from '../support/harness.js';
+import { jtiOf, START, startTestService } from '../support/harness.js';
 
 const cutoff: Cutoff = {
   userId: null,
@@ -83,6 +83,55 @@ it('survives a restart in the middle: what was marked stays as it is, the rest f
   await t.close();
 });
 
+it.each([
+  ['while others of the same read are marked', 0],
+  ['in the middle of its own marking', 1],
+])('marks nothing that was issued after its cut-off was lowered: %s', async (_name, batches) => {
+  const t = await startTestService();
+  t.clock.now += 1_200_000;
+  const { id: userId } = await t.createUser('bob@example.com');
+  const scope = { userId, applicationId: null };
+  const at = new Date('2099-01-01');
+  await t.store.cutoffs.raise({ ...cutoff, ...scope, sessionsOnly: false, at });
+  const before = await t.signIn('bob@example.com');
+  const lowered = { jti: '' };
+  async function lower(): Promise<void> {
+    const now = new Date(t.clock.now);
+    await t.store.cutoffs.lower(scope, { beyond: new Date(t.clock.now + 300_000), at: now });
+    t.clock.now += 1000;
+    lowered.jti = jtiOf(await t.signIn('bob@example.com'));
+  }
+  const { pending } = t.store.cutoffs;
+  const { markRevoked } = t.store.tokens;
+  if (batches === 0) {
+    jest.spyOn(t.store.cutoffs, 'pending').mockImplementationOnce(async () => {
+      const found = await pending();
+      await lower();
+      return found;
+    });
+  } else {
+    jest.spyOn(t.store.tokens, 'markRevoked').mockImplementationOnce(async function* (asked) {
+      yield 0;
+      yield* markRevoked(asked);
+    });
+    const { matching } = t.store.cutoffs;
+    jest
+      .spyOn(t.store.cutoffs, 'matching')
+      .mockImplementationOnce(matching)
+      .mockImplementationOnce(async (...asked) => {
+        await lower();
+        return matching(...asked);
+      });
+  }
+  t.service.marker.wake();
+  await t.service.marker.idle();
+  const [old] = await t.store.tokens.findByJti(jtiOf(before));
+  const [fresh] = await t.store.tokens.findByJti(lowered.jti);
+  expect([old?.revocation, fresh?.revocation]).toEqual([expect.any(Object), null]);
+  expect(await t.store.cutoffs.pending()).toEqual([]);
+  await t.close();
+});
+
 describe('on timers that the test moves', () => {
   beforeEach(() => {
     jest.useFakeTimers({ now: START });
@@ -99,6 +148,7 @@ describe('on timers that the test moves', () => {
         tokens: { markRevoked },
         cutoffs: {
           pending: () => Promise.resolve(pending),
+          matching: () => Promise.resolve([cutoff]),
           setMarked() {
             pending = [];
             return Promise.resolve();
