@@ -9,12 +9,10 @@ import { createCredentialsCheck } from './auth/check-credentials.js';
 import { createConfirmCaller } from './auth/confirm-caller.js';
 import { createMinting } from './auth/minting.js';
 import { createMintingLimits } from './auth/minting-limits.js';
-import { createPasswordHasher } from './auth/password-hash.js';
-import { createPasswordSignIn } from './auth/sign-in.js';
-import { createSignInLog } from './auth/sign-in-log.js';
+import { createPasswords } from './auth/passwords.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config/config.js';
-import { createCheckOutages, whyNothingIsKnown } from './observability/check-outages.js';
+import { createCheckOutages } from './observability/check-outages.js';
 import { createDatabaseProbe } from './observability/database-probe.js';
 import type { Logger } from './observability/logger.js';
 import { createCutoffMarker } from './revocation/cutoff-marker.js';
@@ -71,10 +69,7 @@ export function createCore(options: CoreOptions) {
   const isRevoked = (record: TokenRecord) => index.isRevoked(questionOf(record));
   const outages = createCheckOutages({
     canAnswer: () => index.isFresh,
-    why: () => {
-      const age = index.lastSyncedAt === null ? null : clock() - index.lastSyncedAt;
-      return whyNothingIsKnown(age, sync.lastFailure);
-    },
+    why: () => sync.whyStale(),
     clock: logClock,
     log,
   });
@@ -92,21 +87,8 @@ export function createCore(options: CoreOptions) {
   /** What nearly everything takes. */
   const base = { store, tokens, users, cutoffs, clock, log, ownIssuer, retentionSeconds, report };
 
-  // Who asks, by password.
-  const hasher = createPasswordHasher({
-    form: config.passwordHash,
-    bcryptCost: users.bcryptCost,
-    clock,
-  });
-  const signInLog = createSignInLog({ log, clock: logClock });
-  const { signIn, forgetVerified } = createPasswordSignIn({
-    users,
-    hasher,
-    clock,
-    attemptsPerMinute: config.signInAttemptsPerMinute,
-    attemptsPerAccount: config.signInAttemptsPerAccount,
-    signIns: signInLog,
-  });
+  const passwords = createPasswords({ ...base, config, logClock });
+  const { hasher, signIn, forgetVerified } = passwords;
 
   // What was revoked, and revoking.
   const marker = createCutoffMarker(base);
@@ -229,16 +211,11 @@ export function createCore(options: CoreOptions) {
   const probe = createDatabaseProbe({ ping: store.ping, log });
 
   return {
+    ...base,
     config,
-    clock,
-    log,
-    logClock,
     keys,
-    tokens,
-    users,
-    cutoffs,
+    logClock,
     events,
-    ownIssuer,
     unknownTokens,
     index,
     isRevoked,
@@ -273,7 +250,7 @@ export function createCore(options: CoreOptions) {
     async stop(): Promise<void> {
       probe.stop();
       outages.stop();
-      signInLog.flush();
+      passwords.flushLog();
       await sync.stop();
       await marker.stop();
       await sessions.flush();

@@ -57,11 +57,3 @@ export function createCheckOutages({ canAnswer, why, clock, log }: Dependencies)
     },
   };
 }
-
-/** Why checks can't be answered, as the end of a sentence. @param ageMs of what is known; null = nothing is */
-export function whyNothingIsKnown(ageMs: number | null, failure: string | null): string {
-  const end = failure === null ? '' : `: ${failure}`;
-  if (ageMs === null) return `the revocation list was never loaded${end}`;
-  if (ageMs < 0) return 'the clock was set back: how old the revocation list is, nobody knows';
-  return `what was revoked in the last ${Math.round(ageMs / 1000)} s is unknown${end}`;
-}

@@ -23,8 +23,8 @@ export interface RevocationSync {
   /** Refreshes, and sweeps the index, every second until stopped; reads everything again every ten minutes. */
   start(): void;
   stop(): Promise<void>;
-  /** Why the last look failed, in a few words; null = it didn't. */
-  readonly lastFailure: string | null;
+  /** Why checks can't be answered, when they can't, as the end of a sentence. */
+  whyStale(): string;
 }
 
 interface Dependencies {
@@ -172,8 +172,9 @@ export function createRevocationSync({
       if (timer !== null) clearTimeout(timer);
       await Promise.all([running, rereading.stop()]);
     },
-    get lastFailure() {
-      return lastFailure;
+    whyStale() {
+      const { lastSyncedAt } = index;
+      return whyNothingIsKnown(lastSyncedAt === null ? null : clock() - lastSyncedAt, lastFailure);
     },
   };
 }
@@ -183,4 +184,12 @@ function reasonOf(error: unknown): string {
   const { cause } = error as { cause?: unknown };
   const { message } = (cause instanceof Error ? cause : error) as { message?: unknown };
   return typeof message === 'string' ? message.slice(0, MAX_REASON) : 'an unknown failure';
+}
+
+/** @param ageMs of what is known; null = nothing is */
+function whyNothingIsKnown(ageMs: number | null, failure: string | null): string {
+  const end = failure === null ? '' : `: ${failure}`;
+  if (ageMs === null) return `the revocation list was never loaded${end}`;
+  if (ageMs < 0) return 'the clock was set back: how old the revocation list is, nobody knows';
+  return `what was revoked in the last ${Math.round(ageMs / 1000)} s is unknown${end}`;
 }

@@ -58,13 +58,13 @@ const doors: Record<string, Door> = {
     ask: async (t, email) => t.http().post('/admin/session').send({ email, password: PASSWORD }),
   },
   'POST /api/login': {
-    file: 'dialects/fusionauth/router.ts',
+    file: 'dialects/fusionauth/sessions.ts',
     perMinute: RATE * 10,
     ask: async (t, email) =>
       t.http().post('/api/login').send({ loginId: email, password: PASSWORD }),
   },
   'POST /api/jwt/refresh': {
-    file: 'dialects/fusionauth/router.ts',
+    file: 'dialects/fusionauth/sessions.ts',
     perMinute: RATE * 10,
     async ask(t, email) {
       const refreshToken = refreshTokens.get(email) ?? (await login(t, email)).refreshToken;
