@@ -70,7 +70,7 @@ async function adoptEarlierTokens(): Promise<string> {
       throw new Error(
         refusesUntil === null
           ? `${nameOf(config)} has been used before: nothing is refused there for being earlier.`
-          : `${nameOf(config)} began at ${refusesUntil.toISOString()}, and what was issued before is refused. To begin anew, delete what the service made there (README, "Beside Tiledesk").`,
+          : `${nameOf(config)} began at ${refusesUntil.toISOString()}, and what was issued before is refused. To begin anew, delete what the service made there (docs/beside-tiledesk.md).`,
       );
     return `${nameOf(config)} begins now, and tokens issued before are good.`;
   });

@@ -73,7 +73,7 @@ interface Variable<T> {
 const variable = <T>(spec: Variable<T>): Variable<T> => spec;
 const withDefault = <T>(spec: Variable<T> & { readonly fallback: string }) => spec;
 
-/** README.md and .env.example are tested against this table. */
+/** docs/configuration.md, README.md and .env.example are tested against this table. */
 export const variables = {
   PORT: withDefault({
     schema: wholeNumber(0, 65_535),

@@ -529,12 +529,20 @@ describe('RS256', () => {
   );
 });
 
-describe('README.md', () => {
-  it('lists every variable with its default', () => {
-    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-    const section = /^## Configuration$(.*?)(?=^## |$(?![^]))/ms.exec(readme)?.[1] ?? '';
-    const rows = [...section.matchAll(/^\| *`([^`]+)` *\| *(.*?) *\| *(\S.*?) *\|$/gm)];
-    const listed = rows.map(([, name, shown = '']) => {
+describe('the tables of variables', () => {
+  /** Name, default and meaning of each row of the section, as they are shown. */
+  function rowsOf(path: string, heading: string) {
+    const text = readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+    const section = new RegExp(`^#+ ${heading}$(.*?)(?=^#+ |$(?![^]))`, 'ms').exec(text)?.[1] ?? '';
+    const rows = section.matchAll(/^\| *`([^`]+)` *\| *(.*?) *\| *(\S.*?) *\|$/gm);
+    return [...rows].map(
+      ([, name = '', shown = '', meaning = '']) => [name, shown, meaning] as const,
+    );
+  }
+  const all = rowsOf('docs/configuration.md', 'Configuration');
+
+  it('docs/configuration.md lists every variable with its default', () => {
+    const listed = all.map(([name, shown]) => {
       const value = /^`([^`]+)`$/.exec(shown)?.[1];
       return [name, value ?? (/^[—-]$/.test(shown) ? null : `unexpected: ${shown}`)];
     });
@@ -544,5 +552,11 @@ describe('README.md', () => {
         'fallback' in spec ? (spec.fallback ?? null) : null,
       ]),
     );
+  });
+
+  it('README.md lists the ten most used, in the same words and order', () => {
+    const used = rowsOf('README.md', 'Configuration');
+    expect(used).toHaveLength(10);
+    expect(used).toEqual(all.filter(([name]) => used.some(([other]) => other === name)));
   });
 });

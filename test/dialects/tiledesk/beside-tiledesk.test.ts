@@ -583,10 +583,9 @@ describe('what can’t be shared is named at once', () => {
   });
 });
 
-describe('README.md', () => {
-  const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
-  const section = /^## Beside Tiledesk$(.*?)^## /ms.exec(readme)?.[1] ?? '';
-  const shown = /```ini\n(.*?)```/s.exec(section)?.[1] ?? '';
+describe('docs/beside-tiledesk.md', () => {
+  const text = readFileSync(new URL('../../../docs/beside-tiledesk.md', import.meta.url), 'utf8');
+  const shown = /```ini\n(.*?)```/s.exec(text)?.[1] ?? '';
 
   it('shows an .env that serves both', () => {
     const env = parseEnv(shown.replace(/^GLOBAL_SECRET=.*$/m, `GLOBAL_SECRET=${SECRET}`));
