@@ -4,7 +4,8 @@
  */
 import type { Trail } from '../audit/trail.js';
 import type { Logger } from '../observability/logger.js';
-import type { RevocationContext, Revoker } from '../revocation/revoke.js';
+import type { RevocationContext } from '../audit/report.js';
+import type { Revoker } from '../revocation/revoke.js';
 import type { AuditType } from '../store/events.js';
 import { ACTIVE_STATUS, type User } from '../store/records.js';
 import type { UserStore } from '../store/users/users.js';

@@ -5,7 +5,8 @@
  */
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
-import type { RevocationContext, Revoker } from '../revocation/revoke.js';
+import type { RevocationContext } from '../audit/report.js';
+import type { Revoker } from '../revocation/revoke.js';
 import type { RevocationIndex } from '../revocation/revocation-index.js';
 import { USER } from '../store/ids.js';
 import { ACTIVE_STATUS } from '../store/records.js';

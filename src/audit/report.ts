@@ -13,6 +13,11 @@ export interface Act {
   readonly requestId: string;
 }
 
+/** Who revokes, with FusionAuth's description of the event, as its client gave it. */
+export interface RevocationContext extends Act {
+  readonly eventInfo?: Readonly<Record<string, unknown>>;
+}
+
 /** A token by its verified id. */
 export interface RefusedId {
   readonly jti: string;

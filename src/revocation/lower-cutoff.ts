@@ -8,7 +8,8 @@ import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import type { Store } from '../store/database/connect.js';
 import type { Cutoff, CutoffScope } from '../store/cutoffs/cutoffs.js';
 import type { RevocationIndex } from './revocation-index.js';
-import type { RevocationContext, Revoker } from './revoke.js';
+import type { RevocationContext } from '../audit/report.js';
+import type { Revoker } from './revoke.js';
 
 /**
  * Lowers the cut-offs of exactly this scope that are more than five minutes in the future. Other

@@ -2,7 +2,7 @@
  * Revoking: the one use case behind every dialect and page. Store first (durably), own index
  * second, answer third; a failed write is a failed request (promises R1 and R3).
  */
-import type { Act, Report } from '../audit/report.js';
+import type { Report, RevocationContext } from '../audit/report.js';
 import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import { type ServiceError, unavailable } from '../errors.js';
 import type { Logger } from '../observability/logger.js';
@@ -12,15 +12,10 @@ import { DuplicateKeyError } from '../store/database/failures.js';
 import { ANY_ISSUER, type Revocation, type TokenRecord } from '../store/records.js';
 import { toRevokedEntry } from '../store/tokens/revoked-entry.js';
 import type { RevokeOutcome } from '../store/tokens/revoke.js';
-import { cutoffSubjectOf, hasExpired, isCutOff, isInScope } from '../tokens/state.js';
 import type { CutoffMarker } from './cutoff-marker.js';
+import { AT_ONCE, createDescendants } from './descendants.js';
 import { createMatchedCount, type Matched, NOTHING_MATCHED } from './matched.js';
 import type { RevocationIndex } from './revocation-index.js';
-
-/** Who revokes, why, and through which door. */
-export interface RevocationContext extends Act {
-  readonly eventInfo?: Readonly<Record<string, unknown>>;
-}
 
 export interface Revoker {
   /**
@@ -80,8 +75,6 @@ function clockBehind(): ServiceError {
   );
 }
 
-/** Records that are revoked side by side. */
-const AT_ONCE = 100;
 /** From a clock that was ahead, and of one scope: as many as can be revoked one by one before the answer. */
 const MOST_AHEAD = 10_000;
 
@@ -96,61 +89,12 @@ export function createRevoker(deps: Dependencies): Revoker {
     return result;
   }
 
-  /**
-   * Only after its own revocation is durable: whoever mints asks for that once more after the child's
-   * record is there (`auth/minting.ts`), so that either of the two sees the other.
-   */
-  async function revokeDescendants(
-    record: TokenRecord,
-    context: RevocationContext,
-    keepMinted: boolean,
-    seen = new Set([record.id]),
-  ): Promise<void> {
-    const { ofSession, minted } = await tokens.descendantsOf(record, ownIssuer);
-    const children = (keepMinted ? ofSession : [...ofSession, ...minted]).filter(
-      ({ id }) => !seen.has(id),
-    );
-    for (const { id } of children) seen.add(id);
-    for (let at = 0; at < children.length; at += AT_ONCE) {
-      await Promise.all(
-        children.slice(at, at + AT_ONCE).map(async (child) => {
-          await revokeUnlessOver(child, context);
-          await revokeDescendants(child, context, keepMinted, seen);
-        }),
-      );
-    }
-  }
-
-  /** What is over already may still have children that aren't. */
-  async function revokeUnlessOver(record: TokenRecord, context: RevocationContext): Promise<void> {
-    if (record.revocation !== null || hasExpired(record.expiresAt, clock())) return;
-    await revokeById(record.id, context);
-  }
-
-  /** A record for whichever issuer means every token with its id, and what came from these. */
-  async function revokeNamesakes(record: TokenRecord, context: RevocationContext): Promise<void> {
-    for (const other of await tokens.findByJti(record.jti)) {
-      if (other.id === record.id) continue;
-      await revokeById(other.id, context);
-      await revokeDescendants(other, context, false);
-    }
-  }
-
-  /** A cut-off for sessions hits none of what was minted with their tokens, but it falls with them. */
-  async function revokeMintedIn(cutoff: Cutoff, context: RevocationContext): Promise<void> {
-    const minted = await tokens.mintedIn(cutoff);
-    const parents = await tokens.findByIds(minted.flatMap(({ parentId }) => parentId ?? []));
-    const hit = new Set(
-      parents
-        .map((parent) => ({ id: parent.id, ...cutoffSubjectOf(parent) }))
-        .filter((parent) => isInScope(cutoff, parent) && isCutOff(parent, cutoff.at.getTime()))
-        .map(({ id }) => id),
-    );
-    for (const child of minted.filter(({ parentId }) => hit.has(parentId ?? ''))) {
-      await revokeUnlessOver(child, context);
-      await revokeDescendants(child, context, false);
-    }
-  }
+  const { revokeDescendants, revokeNamesakes, revokeMintedIn } = createDescendants({
+    tokens,
+    clock,
+    ownIssuer,
+    revokeById,
+  });
 
   /**
    * Not before the newest token recorded, so that a clock that is behind lets nothing through; nor

@@ -21,7 +21,7 @@ import { requestIdOf } from '../../http/request-id.js';
 import { createRouter } from '../../http/router.js';
 import type { Trail } from '../../audit/trail.js';
 import type { Logger } from '../../observability/logger.js';
-import type { RevocationContext } from '../../revocation/revoke.js';
+import type { RevocationContext } from '../../audit/report.js';
 import { DuplicateKeyError } from '../../store/database/failures.js';
 import type { NewUser, UserStore } from '../../store/users/users.js';
 import { revokeBody, toReason } from './reason.js';

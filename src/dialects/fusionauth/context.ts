@@ -1,7 +1,7 @@
 /** Who revokes, and through which door, where it is FusionAuth's. */
 import type { Request } from 'express';
 import { requestIdOf } from '../../http/request-id.js';
-import type { RevocationContext } from '../../revocation/revoke.js';
+import type { RevocationContext } from '../../audit/report.js';
 
 export function contextOf(
   req: Request,
