@@ -94,20 +94,9 @@ export function createCore(options: CoreOptions) {
   const marker = createCutoffMarker(base);
   const revoker = createRevoker({ ...base, marker, index });
   const lowerCutoff = createLowerCutoff({ ...base, index, revoker });
-  const standing = createStanding({
-    ...base,
-    knownUsers: store.knownUsers,
-    revoker,
-    index,
-    forgetVerified,
-  });
-  const accounts = createAccounts({
-    ...base,
-    revoker,
-    standing,
-    forgetVerified,
-    trail: audit.trail,
-  });
+  const revoking = { ...base, index, revoker, forgetVerified };
+  const standing = createStanding({ ...revoking, knownUsers: store.knownUsers });
+  const accounts = createAccounts({ ...revoking, standing, trail: audit.trail });
   const toRecord = (claims: Claims) =>
     recordOfClaims(claims, {
       origin: 'adopted',
@@ -116,8 +105,8 @@ export function createCore(options: CoreOptions) {
       seenAt: clock(),
       retentionSeconds,
     });
-  const keepRefused = createKeepRefused({ ...base, index, revoker, toRecord });
-  const settling = createSettleRecorded({ index, revoker, log });
+  const keepRefused = createKeepRefused({ ...revoking, toRecord });
+  const settling = createSettleRecorded(revoking);
   const insertOfOthers = async (record: NewTokenRecord) => {
     const inserted = await tokens.insert(record);
     report({ what: 'issued', record: inserted });
@@ -174,17 +163,9 @@ export function createCore(options: CoreOptions) {
     issuer: ownIssuer,
     record: tokens.insert,
   });
-  const registrar = createTokenRegistrar({
-    ...base,
-    tokens: { ...tokens, insert: insertOfOthers },
-    identify: verifier.identify,
-  });
-  const confirmCaller = createConfirmCaller({
-    ...base,
-    tokens: { ...tokens, insert: insertOfOthers },
-    toRecord,
-    forgetVerified,
-  });
+  const ofOthers = { ...revoking, tokens: { ...tokens, insert: insertOfOthers } };
+  const registrar = createTokenRegistrar({ ...ofOthers, identify: verifier.identify });
+  const confirmCaller = createConfirmCaller({ ...ofOthers, toRecord });
   const limits = createMintingLimits({
     perMinute: config.mintRate,
     maxEndless: config.maxEndlessTokens,
