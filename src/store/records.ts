@@ -75,6 +75,16 @@ export interface TokenRecord extends NewTokenRecord {
   readonly updatedAt: Date;
 }
 
+/** A secret that was exchanged, and may come again for a while. */
+export interface UsedSecret {
+  readonly secretHash: string;
+  /** Its successor, sealed with it. */
+  readonly sealedSuccessor: string;
+  readonly exchangedAt: Date;
+  /** Until when it leads to its successor; null = no exchange of it was answered yet, as far as is known. */
+  readonly until: Date | null;
+}
+
 export interface User {
   readonly id: string;
   readonly email: string;

@@ -429,7 +429,7 @@ describe('what happens between the record and the answer', () => {
     );
     await expect(minted).rejects.toMatchObject({ status: 401 });
     expect(issued).toEqual([]);
-    expect((await t.store.tokens.count({ userId: user.id, state: 'active' })).count).toBe(
+    expect((await t.store.tokens.count({ userIds: [user.id], state: 'active' })).count).toBe(
       // The token itself, where only the password changed.
       _what === 'the password changes' ? 1 : 0,
     );
@@ -546,10 +546,10 @@ describe('an instance that has not heard of a revoke', () => {
       const disable = t.http().post(`/admin/users/${id}/disable`);
       await disable.set('Authorization', root).send(body).expect(200);
     }
-    const before = await t.store.tokens.count({ userId: id, state: 'active' });
+    const before = await t.store.tokens.count({ userIds: [id], state: 'active' });
     // By its memory it is still good there, unless it looks.
     expect([401, 403]).toContain(await grants[grant]?.(authorization, target));
-    const after = await t.store.tokens.count({ userId: id, state: 'active' });
+    const after = await t.store.tokens.count({ userIds: [id], state: 'active' });
     expect(after.count).toBe(before.count);
     expect((await t.store.users.findById(target))?.status).toBe(100);
   });

@@ -50,7 +50,7 @@ it('survives a restart in the middle: what was marked stays as it is, the rest f
   const unmarked = async () => {
     const [all, revoked] = await Promise.all(
       [{}, { state: 'revoked' as const }].map((more) =>
-        t.store.tokens.count({ userId: null, applicationId: 'app', ...more }),
+        t.store.tokens.count({ userIds: null, applicationId: 'app', ...more }),
       ),
     );
     return (all?.count ?? 0) - (revoked?.count ?? 0);

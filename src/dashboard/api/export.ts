@@ -12,7 +12,7 @@ import { requestIdOf } from '../../http/request-id.js';
 import { createRouter } from '../../http/router.js';
 import type { Trail } from '../../audit/trail.js';
 import type { Logger } from '../../observability/logger.js';
-import type { TokenSearch } from '../../store/tokens/query/search.js';
+import type { TokenFilter } from '../../store/tokens/query/filter.js';
 import type { TokenStore } from '../../store/tokens/tokens.js';
 import type { UserStore } from '../../store/users/users.js';
 import { exportQuery, toTokenSearch } from './tokens-input.js';
@@ -94,7 +94,7 @@ export function createAdminExportRouter(deps: Dependencies): Router {
   async function write(
     req: Request,
     res: Response,
-    { format, filter, signal }: { format: Format; filter: TokenSearch; signal: AbortSignal },
+    { format, filter, signal }: { format: Format; filter: TokenFilter; signal: AbortSignal },
   ): Promise<void> {
     const { tokens, toWire, log, trail } = deps;
     const isCsv = format === 'csv';

@@ -186,7 +186,7 @@ export function createFusionAuthRouter(deps: Dependencies): Router {
     // For somebody else the list is empty, as it is for nobody.
     const found = mayList
       ? await tokens.list(
-          { userId, kind: 'refresh', state: 'active' },
+          { userIds: [userId], kind: 'refresh', state: 'active' },
           { sortField: 'createdAt', direction: -1, skip: 0, limit: MAX_LISTED },
         )
       : [];

@@ -1,26 +1,24 @@
 /** The collection `tokens`: one record for every token the service hands out or has seen. Listing is in `token-list.ts`, searching in `token-search.ts`. */
-import type { SealContext, SearchContext, StoreContext } from '../database/context.js';
+import type { SealContext, StoreContext } from '../database/context.js';
 import { createGrouping } from '../database/grouping.js';
 import { ensureIndexes } from '../database/indexes.js';
 import { ANY_ISSUER, isRecordId, type Revocation, type TokenRecord } from '../records.js';
 import { createDescendantStore, type DescendantStore } from './descendants.js';
 import { createEndlessStore, type EndlessStore } from './endless.js';
 import { createInsertToken, type InsertToken } from './insert.js';
-import { createTokenList, type TokenList } from './query/list.js';
 import { createLookupStore, type LookupStore } from './lookup.js';
 import { createHitStore, type HitStore } from './hits.js';
 import { createMarkingStore, type MarkingStore } from './mark.js';
 import { createTokenModel, JTI_INDEX, toRecord } from './model.js';
 import { createRevokedStore, type RevokedStore } from './revoked-list.js';
 import { createRevoking, type RevokeOutcome } from './revoke.js';
-import { createTokenSearch, type TokenSearches } from './query/search.js';
+import { createTokenSearches, type SearchContext, type TokenSearches } from './query/search.js';
 import { createSecretStore, type SecretStore } from './secrets.js';
 import { createUseStore, type UseStore } from './uses.js';
 
 export interface TokenStore
   extends
     LookupStore,
-    TokenList,
     TokenSearches,
     UseStore,
     SecretStore,
@@ -117,9 +115,8 @@ export function createTokenStore(
   }
 
   return {
-    ...createTokenList(model, context),
     ...createLookupStore(model, context),
-    ...createTokenSearch(model, context),
+    ...createTokenSearches(model, context),
     ...createUseStore(model, context),
     ...createSecretStore(model, context),
     ...createMarkingStore(model, context),
