@@ -103,3 +103,9 @@ export const ACTIVE_STATUS = 100;
 export function isRecordId(id: string): boolean {
   return /^[0-9a-f]{24}$/i.test(id);
 }
+
+/** An empty filter would mean everyone: it is a bug, and it must not get to the database. @throws TypeError */
+export function assertText(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string' || value === '')
+    throw new TypeError(`${name} must be a non-empty string`);
+}

@@ -27,7 +27,7 @@ interface Uses {
 
 interface RevocationTrace {
   readonly recordedAt?: Date;
-  /** Which write set it, where that was `token-revoking.ts`. */
+  /** Which write set it, where that was `revoke.ts`. */
   readonly writtenBy?: Types.ObjectId;
 }
 

@@ -1,24 +1,12 @@
-/** What a cut-off needs of the collection `tokens`: the newest token of its scope, and marking what it revoked. */
+/** Marking the records that a cut-off revoked, so that lists and counts say so too. */
 import { unavailable } from '../../errors.js';
 import type { SealContext, StoreContext } from '../database/context.js';
-import { hitBy, indexOfScope, withinKind } from '../cutoffs/filter.js';
-import type { Cutoff, CutoffScope } from '../cutoffs/cutoffs.js';
-import type { TokenRecord } from '../records.js';
+import { hitBy, indexOfScope } from '../cutoffs/filter.js';
+import type { Cutoff } from '../cutoffs/cutoffs.js';
 import { mayBeForgotten } from '../database/sealed-ids.js';
-import { DATE_INDEXES, type TokenModel, toRecord } from './model.js';
+import type { TokenModel } from './model.js';
 
-export interface MarkingStore {
-  /** The latest `issuedAt` of the scope after `after`, and until `until`; null when there is none. */
-  newestIssuedAt(scope: CutoffScope, after: Date, until: Date): Promise<Date | null>;
-  /**
-   * Those of the scope that say that they were issued more than `aheadMs` after `now`, and aren't
-   * revoked. @param limit at most so many.
-   */
-  issuedAhead(
-    scope: CutoffScope,
-    by: { readonly now: Date; readonly aheadMs: number },
-    limit: number,
-  ): Promise<TokenRecord[]>;
+export interface CutoffMarks {
   /** Marks, in batches, what the cut-off revoked; yields how many each batch marked. It can be repeated. */
   markRevoked(cutoff: Cutoff): AsyncIterable<number>;
 }
@@ -28,41 +16,11 @@ const SCAN_MS = 3_600_000;
 /** Work behind the requests may take its time: on a busy machine, or to pass by a million that are marked already. */
 const PATIENCE_MS = 300_000;
 
-export function createMarkingStore(
+export function createCutoffMarks(
   model: TokenModel,
   { run, writeConcern, sealedSince }: Pick<StoreContext, 'run' | 'writeConcern'> & SealContext,
-): MarkingStore {
+): CutoffMarks {
   return {
-    async newestIssuedAt(scope, after, until) {
-      // Few are from the future, of whichever scope.
-      const found = await run(() =>
-        model
-          .findOne({ ...withinKind(scope), issuedAt: { $gt: after, $lte: until } })
-          .sort(DATE_INDEXES.issuedAt)
-          .hint(DATE_INDEXES.issuedAt)
-          .select({ issuedAt: 1 })
-          .lean(),
-      );
-      return found?.issuedAt ?? null;
-    },
-
-    async issuedAhead(scope, { now, aheadMs }, limit) {
-      const found = await run(() =>
-        model
-          .find({
-            ...withinKind(scope),
-            // Recorded after it was issued, by the same clock: that bounds it by the scope's index.
-            createdAt: { $gt: now },
-            issuedAt: { $gt: new Date(now.getTime() + aheadMs) },
-            revocation: null,
-          })
-          .hint(indexOfScope(scope))
-          .limit(limit)
-          .lean(),
-      );
-      return found.map(toRecord);
-    },
-
     async *markRevoked(cutoff) {
       const { by, reason, via, requestId } = cutoff;
       const at = cutoff.setAt ?? cutoff.at;
