@@ -36,7 +36,7 @@ interface NewApiKey {
 }
 
 interface Dependencies {
-  readonly secrets: SecretStore;
+  readonly secrets: Pick<SecretStore, 'findSecret' | 'insertSecret'>;
   readonly isRevoked: (claims: Claims) => boolean;
   readonly usage: UsageRecorder;
   /** The id of a new token. */

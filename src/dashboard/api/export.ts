@@ -13,14 +13,14 @@ import { createRouter } from '../../http/router.js';
 import type { Trail } from '../../audit/trail.js';
 import type { Logger } from '../../observability/logger.js';
 import type { TokenFilter } from '../../store/tokens/query/filter.js';
-import type { TokenStore } from '../../store/tokens/tokens.js';
+import type { TokenSearches } from '../../store/tokens/query/search.js';
 import type { UserStore } from '../../store/users/users.js';
 import { exportQuery, toTokenSearch } from './tokens-input.js';
 import type { AdminWireRecord, ToAdminWire } from './token-wire.js';
 
 interface Dependencies {
   readonly authenticate: RequestHandler;
-  readonly tokens: TokenStore;
+  readonly tokens: Pick<TokenSearches, 'matching'>;
   readonly users: UserStore;
   readonly toWire: ToAdminWire;
   readonly clock: Clock;

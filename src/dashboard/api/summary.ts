@@ -7,12 +7,12 @@ import { dateField, parseQuery } from '../../http/input.js';
 import { methodNotAllowed } from '../../http/problem.js';
 import { createRouter } from '../../http/router.js';
 import type { TokenFilter } from '../../store/tokens/query/filter.js';
-import type { TokenStore } from '../../store/tokens/tokens.js';
+import type { TokenSearches } from '../../store/tokens/query/search.js';
 import type { UserStore } from '../../store/users/users.js';
 
 interface Dependencies {
   readonly authenticate: RequestHandler;
-  readonly tokens: Pick<TokenStore, 'countMatching'>;
+  readonly tokens: Pick<TokenSearches, 'countMatching'>;
   readonly users: UserStore;
   /** What was revoked just now says so in its record, so that it is counted as revoked. */
   readonly settled: () => Promise<void>;

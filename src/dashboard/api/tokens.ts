@@ -29,7 +29,10 @@ import type { ToAdminWire } from './token-wire.js';
 
 interface Dependencies {
   readonly authenticate: RequestHandler;
-  readonly tokens: TokenStore;
+  readonly tokens: Pick<
+    TokenStore,
+    'findById' | 'findByJti' | 'search' | 'countMatching' | 'mintedWith'
+  >;
   readonly users: UserStore;
   readonly usage: UsageRecorder;
   readonly revoker: Revoker;

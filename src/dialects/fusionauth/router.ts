@@ -30,7 +30,8 @@ import { isFromOwnPage } from '../../http/same-origin.js';
 import type { Logger } from '../../observability/logger.js';
 import { recordVanished, type RevocationContext, type Revoker } from '../../revocation/revoke.js';
 import type { TokenRecord } from '../../store/records.js';
-import type { TokenStore } from '../../store/tokens/tokens.js';
+import type { TokenLookup } from '../../store/tokens/lookup.js';
+import type { TokenSearches } from '../../store/tokens/query/search.js';
 import type { UserStore } from '../../store/users/users.js';
 import type { PublicJwk } from '../../tokens/keys.js';
 import type { Session, Sessions } from '../../tokens/session.js';
@@ -46,7 +47,7 @@ interface Dependencies {
   readonly minting: Minting;
   readonly checkToken: CheckToken;
   readonly sessions: Sessions;
-  readonly tokens: TokenStore;
+  readonly tokens: Pick<TokenLookup & TokenSearches, 'findByJti' | 'hasRecordOf' | 'list'>;
   readonly users: UserStore;
   readonly revoker: Revoker;
   readonly isRevoked: (record: TokenRecord) => boolean;
