@@ -62,6 +62,28 @@ export interface NewTokenRecord {
   readonly purgeAt: Date | null;
 }
 
+type Identity = Pick<NewTokenRecord, 'jti' | 'kind' | 'origin' | 'issuer'>;
+
+const NOTHING_KNOWN: Omit<NewTokenRecord, keyof Identity> = {
+  subject: null,
+  audience: null,
+  userId: null,
+  applicationId: null,
+  sessionId: null,
+  cdata: null,
+  device: null,
+  issuedAt: null,
+  expiresAt: null,
+  lastUsedAt: null,
+  revocation: null,
+  purgeAt: null,
+};
+
+/** A record with what is known of its token; all else is null: nobody's, never expiring, kept for ever. */
+export function newTokenRecord(known: Identity & Partial<NewTokenRecord>): NewTokenRecord {
+  return { ...NOTHING_KNOWN, ...known };
+}
+
 export interface TokenRecord extends NewTokenRecord {
   readonly id: string;
   readonly parentId: string | null;

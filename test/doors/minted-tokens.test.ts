@@ -6,7 +6,7 @@ import { createConfirmCaller } from '../../src/auth/confirm-caller.js';
 import { createMinting } from '../../src/auth/minting.js';
 import type { Principal } from '../../src/auth/principal.js';
 import { hitBy } from '../../src/store/cutoffs/filter.js';
-import type { NewTokenRecord } from '../../src/store/records.js';
+import { newTokenRecord } from '../../src/store/records.js';
 import { createJti } from '../../src/tokens/jti.js';
 import { cutoffSubjectOf, isCutOff, isInScope } from '../../src/tokens/state.js';
 import {
@@ -349,24 +349,16 @@ describe('what happens between the record and the answer', () => {
     });
     return { minting, issued };
   };
-  const child = (userId: string): NewTokenRecord => ({
-    jti: createJti(t.clock.now),
-    kind: 'access',
-    origin: 'woleet',
-    issuer: t.config.tokenIssuer,
-    subject: userId,
-    audience: null,
-    userId,
-    applicationId: null,
-    sessionId: null,
-    cdata: null,
-    device: null,
-    issuedAt: new Date(t.clock.now),
-    expiresAt: null,
-    lastUsedAt: null,
-    revocation: null,
-    purgeAt: null,
-  });
+  const child = (userId: string) =>
+    newTokenRecord({
+      jti: createJti(t.clock.now),
+      kind: 'access',
+      origin: 'woleet',
+      issuer: t.config.tokenIssuer,
+      subject: userId,
+      userId,
+      issuedAt: new Date(t.clock.now),
+    });
 
   const meanwhile = {
     'the token is revoked': (token: string) =>

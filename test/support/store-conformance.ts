@@ -3,37 +3,33 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MAX_AHEAD_MS } from '../../src/clock.js';
 import { openStore, type Store } from '../../src/store/database/connect.js';
 import { DuplicateKeyError } from '../../src/store/database/failures.js';
-import type { NewTokenRecord, Revocation } from '../../src/store/records.js';
+import { type NewTokenRecord, newTokenRecord, type Revocation } from '../../src/store/records.js';
 import { SORT_FIELDS, type TokenFilter } from '../../src/store/tokens/query/filter.js';
 import { createJti } from '../../src/tokens/jti.js';
 import { freshDatabase, START } from './harness.js';
 
-export const newRecord = (jti: string, more: Partial<NewTokenRecord> = {}): NewTokenRecord => ({
-  jti,
-  kind: 'access',
-  origin: 'signin',
-  issuer: 'https://issuer.example',
-  subject: 'user',
-  audience: ['a', 'b'],
-  userId: 'u1',
-  applicationId: null,
-  sessionId: null,
-  cdata: null,
-  device: {
-    name: null,
-    description: null,
-    type: null,
-    userAgent: 'curl',
-    ip: '::1',
-    location: null,
-  },
-  issuedAt: new Date(START),
-  expiresAt: new Date(START + 1000),
-  lastUsedAt: null,
-  revocation: null,
-  purgeAt: new Date(START + 2000),
-  ...more,
-});
+export const newRecord = (jti: string, more: Partial<NewTokenRecord> = {}): NewTokenRecord =>
+  newTokenRecord({
+    jti,
+    kind: 'access',
+    origin: 'signin',
+    issuer: 'https://issuer.example',
+    subject: 'user',
+    audience: ['a', 'b'],
+    userId: 'u1',
+    device: {
+      name: null,
+      description: null,
+      type: null,
+      userAgent: 'curl',
+      ip: '::1',
+      location: null,
+    },
+    issuedAt: new Date(START),
+    expiresAt: new Date(START + 1000),
+    purgeAt: new Date(START + 2000),
+    ...more,
+  });
 
 const revocation = (by: string, at = START): Revocation => ({
   at: new Date(at),
