@@ -5,13 +5,13 @@ import { parseArgs } from 'node:util';
 import { openStore, type Store } from '../src/store/database/connect.js';
 import { startEngine } from '../src/store/embedded/engine.js';
 import { TOKEN_KINDS, TOKEN_ORIGINS } from '../src/store/records.js';
-import { TOKEN_STATES } from '../src/store/tokens/query/list.js';
 import {
   type Position,
   SEARCH_SORT_FIELDS,
   type SearchPage,
-  type TokenSearch,
-} from '../src/store/tokens/query/search.js';
+  TOKEN_STATES,
+  type TokenFilter,
+} from '../src/store/tokens/query/filter.js';
 import { createJti } from '../src/tokens/jti.js';
 import { ms, printHeading, printTable, summarize, verdict } from './figures.js';
 import { applicationId, type Seed, seedFolder, sessionIdOf, userIdOf } from './seed.js';
@@ -24,7 +24,7 @@ the time of each search in every order, its first page and one after some pages,
 
 interface Asked {
   readonly name: string;
-  readonly filter: TokenSearch;
+  readonly filter: TokenFilter;
 }
 
 interface Figures {
@@ -136,7 +136,7 @@ async function measure(store: Store, title: string, searches: readonly Asked[]):
   );
 }
 
-async function measureOne({ tokens }: Store, filter: TokenSearch): Promise<Figures> {
+async function measureOne({ tokens }: Store, filter: TokenFilter): Promise<Figures> {
   const figures: Figures = { first: [], deep: [], counts: [], complete: 0, found: 0, count: '' };
   const timed = async (samples: number[], page: SearchPage) => {
     const startedAt = performance.now();
@@ -166,7 +166,7 @@ async function measureOne({ tokens }: Store, filter: TokenSearch): Promise<Figur
 
 function filters({ seededAt, holderId }: Seed): Asked[] {
   const at = (days: number) => new Date(seededAt + days * DAY_MS);
-  const of = (name: string, filter: Partial<TokenSearch>) => ({
+  const of = (name: string, filter: Partial<TokenFilter>) => ({
     name,
     filter: { ...EVERYONE, ...filter },
   });
@@ -208,7 +208,7 @@ function filters({ seededAt, holderId }: Seed): Asked[] {
 function cards({ seededAt }: Seed): Asked[] {
   const at = (offset: number) => new Date(seededAt + offset);
   const midnight = new Date(seededAt - (seededAt % DAY_MS));
-  const of = (name: string, filter: Partial<TokenSearch>) => ({
+  const of = (name: string, filter: Partial<TokenFilter>) => ({
     name,
     filter: { ...EVERYONE, ...filter },
   });
@@ -224,7 +224,7 @@ function cards({ seededAt }: Seed): Asked[] {
 
 function pairs({ seededAt, holderId }: Seed): Asked[] {
   const at = (days: number) => new Date(seededAt + days * DAY_MS);
-  const of = (name: string, filter: Partial<TokenSearch>) => ({
+  const of = (name: string, filter: Partial<TokenFilter>) => ({
     name,
     filter: { ...EVERYONE, ...filter },
   });

@@ -6,7 +6,13 @@ import { createPasswordHasher } from '../src/auth/password-hash.js';
 import { systemClock } from '../src/clock.js';
 import { openStore } from '../src/store/database/connect.js';
 import { startEngine } from '../src/store/embedded/engine.js';
-import type { Device, Revocation, TokenKind, TokenOrigin } from '../src/store/records.js';
+import {
+  type Device,
+  newTokenRecord,
+  type Revocation,
+  type TokenKind,
+  type TokenOrigin,
+} from '../src/store/records.js';
 import type { TokenDocument } from '../src/store/tokens/model.js';
 import { createJti } from '../src/tokens/jti.js';
 import { purgeTime } from '../src/tokens/record-of-claims.js';
@@ -177,27 +183,28 @@ function tokenDocument(number: number, seed: Seed): Omit<TokenDocument, '_id'> {
   const revocation = Math.random() < SHARES.revoked ? revocationBy(userId, duringUse()) : null;
   const refused = revocation !== null && Math.random() < SHARES.refused;
   return {
-    jti: createJti(createdAt),
-    kind,
-    origin: kind === 'access' ? originOf() : 'fusionauth',
-    issuer: ISSUER,
-    subject: 'user',
-    audience: ISSUER,
-    userId,
-    applicationId: applicationOf(),
-    sessionId:
-      kind === 'access' && Math.random() < SHARES.inSession
-        ? sessionIdOf(Math.floor(number / PER_SESSION))
-        : null,
-    cdata: null,
-    device: deviceOf(number),
-    issuedAt: new Date(createdAt),
-    expiresAt,
-    lastUsedAt,
+    ...newTokenRecord({
+      jti: createJti(createdAt),
+      kind,
+      origin: kind === 'access' ? originOf() : 'fusionauth',
+      issuer: ISSUER,
+      subject: 'user',
+      audience: ISSUER,
+      userId,
+      applicationId: applicationOf(),
+      sessionId:
+        kind === 'access' && Math.random() < SHARES.inSession
+          ? sessionIdOf(Math.floor(number / PER_SESSION))
+          : null,
+      device: deviceOf(number),
+      issuedAt: new Date(createdAt),
+      expiresAt,
+      lastUsedAt,
+      revocation,
+      purgeAt: purgeTime(expiresAt, RETENTION_SECONDS),
+    }),
     ...(lastUsedAt === null ? {} : { firstUsedAt: new Date(createdAt + 1000) }),
     ...(refused ? { lastRefusedAt: refusedAt(revocation.at, seed), refusedCount: 3 } : {}),
-    revocation,
-    purgeAt: purgeTime(expiresAt, RETENTION_SECONDS),
     createdAt: new Date(createdAt),
     updatedAt: revocation?.at ?? new Date(createdAt),
   };

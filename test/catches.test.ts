@@ -18,11 +18,11 @@ const ALLOWED: Record<string, readonly [count: number, reason: string]> = {
   'store/write-behind.ts': [1, 'who asked for that write is told; the next one only waits for its end'],
   'tokens/usage-recorder.ts': [1, 'who asked for that write is told; the next one only waits'],
   'start.ts': [1, 'a wait that ends early is over all the same'],
-  'store/tokens/revoked-list.ts': [
+  'store/tokens/load-revoked.ts': [
     3,
     'the batch fetched ahead is awaited later; what is closed has been read, or has failed already',
   ],
-  'store/tokens/hits.ts': [1, 'what is closed has been read, or has failed already'],
+  'store/tokens/cutoff-scope.ts': [1, 'what is closed has been read, or has failed already'],
   'store/database/connect.ts': [
     2,
     'a connection is closed to be opened anew, which tells whether that works; who asked for it is told',

@@ -3,7 +3,7 @@ import type { Report } from '../audit/report.js';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import { subjectTypeOf } from '../store/ids.js';
-import type { Device, NewTokenRecord, TokenRecord } from '../store/records.js';
+import { type Device, newTokenRecord, type TokenRecord } from '../store/records.js';
 import type { SecretStore } from '../store/tokens/secrets.js';
 import type { Claims } from '../tokens/claims.js';
 import {
@@ -37,7 +37,7 @@ interface NewApiKey {
 }
 
 interface Dependencies {
-  readonly secrets: SecretStore;
+  readonly secrets: Pick<SecretStore, 'findSecret' | 'insertSecret'>;
   readonly isRevoked: (claims: Claims) => boolean;
   readonly usage: UsageRecorder;
   /** The id of a new token. */
@@ -93,25 +93,20 @@ export function createApiKeys(deps: Dependencies): ApiKeys {
     async create({ name, userId, expiresAt, device, parent }) {
       const now = clock();
       const token = createOpaqueToken(deps.createId(now));
-      const record: NewTokenRecord = {
+      const record = newTokenRecord({
         jti: token.jti,
         kind: 'api-key',
         origin: 'registered',
         issuer: ownIssuer,
         subject: userId,
-        audience: null,
         userId,
         applicationId: parent?.applicationId ?? null,
-        sessionId: null,
         ...(parent === null ? {} : { parentId: parent.id }),
-        cdata: null,
         device: { ...device, name },
         issuedAt: new Date(now),
         expiresAt,
-        lastUsedAt: null,
-        revocation: null,
         purgeAt: purgeTime(expiresAt, deps.retentionSeconds),
-      };
+      });
       const inserted = await secrets.insertSecret(record, hashSecret(token.secret));
       return { key: formatOpaqueToken(token), record: inserted, records: [inserted] };
     },

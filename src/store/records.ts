@@ -62,6 +62,28 @@ export interface NewTokenRecord {
   readonly purgeAt: Date | null;
 }
 
+type Identity = Pick<NewTokenRecord, 'jti' | 'kind' | 'origin' | 'issuer'>;
+
+const NOTHING_KNOWN: Omit<NewTokenRecord, keyof Identity> = {
+  subject: null,
+  audience: null,
+  userId: null,
+  applicationId: null,
+  sessionId: null,
+  cdata: null,
+  device: null,
+  issuedAt: null,
+  expiresAt: null,
+  lastUsedAt: null,
+  revocation: null,
+  purgeAt: null,
+};
+
+/** A record with what is known of its token; all else is null: nobody's, never expiring, kept for ever. */
+export function newTokenRecord(known: Identity & Partial<NewTokenRecord>): NewTokenRecord {
+  return { ...NOTHING_KNOWN, ...known };
+}
+
 export interface TokenRecord extends NewTokenRecord {
   readonly id: string;
   readonly parentId: string | null;
@@ -73,6 +95,16 @@ export interface TokenRecord extends NewTokenRecord {
   readonly refusedCount: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
+}
+
+/** A secret that was exchanged, and may come again for a while. */
+export interface UsedSecret {
+  readonly secretHash: string;
+  /** Its successor, sealed with it. */
+  readonly sealedSuccessor: string;
+  readonly exchangedAt: Date;
+  /** Until when it leads to its successor; null = no exchange of it was answered yet, as far as is known. */
+  readonly until: Date | null;
 }
 
 export interface User {
@@ -92,4 +124,10 @@ export const ACTIVE_STATUS = 100;
 /** 24 hexadecimal digits, as printed. Mongoose would also take any 12 characters for an ObjectId. */
 export function isRecordId(id: string): boolean {
   return /^[0-9a-f]{24}$/i.test(id);
+}
+
+/** An empty filter would mean everyone: it is a bug, and it must not get to the database. @throws TypeError */
+export function assertText(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string' || value === '')
+    throw new TypeError(`${name} must be a non-empty string`);
 }

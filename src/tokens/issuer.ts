@@ -5,7 +5,13 @@
 import jwt from 'jsonwebtoken';
 import type { Clock } from '../clock.js';
 import { canonicalId, holderOf } from '../store/ids.js';
-import type { Device, NewTokenRecord, TokenOrigin, TokenRecord } from '../store/records.js';
+import {
+  type Device,
+  type NewTokenRecord,
+  newTokenRecord,
+  type TokenOrigin,
+  type TokenRecord,
+} from '../store/records.js';
 import { parseClaims } from './claims.js';
 import type { SigningKeys } from './keys.js';
 import { purgeTime } from './record-of-claims.js';
@@ -85,25 +91,25 @@ export function createTokenIssuer(deps: Dependencies): TokenIssuer {
         header: { alg: algorithm, ...(keyId === null ? {} : { kid: keyId }), ...sealFor(payload) },
       });
       const expiresAt = exp === null ? null : new Date(exp * 1000);
-      const record = await deps.record({
-        jti,
-        kind: 'access',
-        origin: request.origin,
-        issuer: deps.issuer,
-        subject: request.subject,
-        audience: request.audience,
-        userId,
-        applicationId: applicationId ?? null,
-        sessionId: sessionId ?? null,
-        ...(request.parentId === undefined ? {} : { parentId: request.parentId }),
-        cdata: cdata ?? null,
-        device: request.device,
-        issuedAt: new Date(now),
-        expiresAt,
-        lastUsedAt: null,
-        revocation: null,
-        purgeAt: purgeTime(expiresAt, deps.retentionSeconds),
-      });
+      const record = await deps.record(
+        newTokenRecord({
+          jti,
+          kind: 'access',
+          origin: request.origin,
+          issuer: deps.issuer,
+          subject: request.subject,
+          audience: request.audience,
+          userId,
+          applicationId: applicationId ?? null,
+          sessionId: sessionId ?? null,
+          ...(request.parentId === undefined ? {} : { parentId: request.parentId }),
+          cdata: cdata ?? null,
+          device: request.device,
+          issuedAt: new Date(now),
+          expiresAt,
+          purgeAt: purgeTime(expiresAt, deps.retentionSeconds),
+        }),
+      );
       return { token, record, records: [record] };
     },
   };

@@ -1,5 +1,10 @@
 /** The record of a token that this service did not issue, from its verified claims. */
-import type { Device, NewTokenRecord, TokenOrigin } from '../store/records.js';
+import {
+  type Device,
+  type NewTokenRecord,
+  newTokenRecord,
+  type TokenOrigin,
+} from '../store/records.js';
 import type { Claims } from './claims.js';
 
 interface Circumstances {
@@ -14,7 +19,7 @@ interface Circumstances {
 export function recordOfClaims(claims: Claims, circumstances: Circumstances): NewTokenRecord {
   const { origin, device, lastUsedAt, seenAt, retentionSeconds } = circumstances;
   const expiresAt = claims.expiresAt === null ? null : new Date(claims.expiresAt);
-  return {
+  return newTokenRecord({
     jti: claims.jti,
     kind: 'access',
     origin,
@@ -29,9 +34,8 @@ export function recordOfClaims(claims: Claims, circumstances: Circumstances): Ne
     issuedAt: claims.issuedAt === null ? null : new Date(Math.min(claims.issuedAt, seenAt)),
     expiresAt,
     lastUsedAt,
-    revocation: null,
     purgeAt: purgeTime(expiresAt, retentionSeconds),
-  };
+  });
 }
 
 /** When a record may be deleted: `retentionSeconds` after its token has expired; never, if the token never does. */

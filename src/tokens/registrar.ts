@@ -3,7 +3,12 @@ import type { Clock } from '../clock.js';
 import { invalidInput, ServiceError } from '../errors.js';
 import { DuplicateKeyError } from '../store/database/failures.js';
 import { holderOfRecord } from '../store/ids.js';
-import { ANY_ISSUER, type NewTokenRecord, type TokenRecord } from '../store/records.js';
+import {
+  ANY_ISSUER,
+  type NewTokenRecord,
+  newTokenRecord,
+  type TokenRecord,
+} from '../store/records.js';
 import type { TokenStore } from '../store/tokens/tokens.js';
 import type { Claims } from './claims.js';
 import { isId, MAX_ID_LENGTH } from './jti.js';
@@ -98,7 +103,7 @@ function assertSameUser(existing: TokenRecord, wanted: NewTokenRecord): TokenRec
 function fromFields(given: Exclude<Registration, { token: string }>, now: number): NewTokenRecord {
   // What is known now was issued before now.
   const issuedAt = given.issuedAt ? new Date(Math.min(given.issuedAt.getTime(), now)) : null;
-  return {
+  return newTokenRecord({
     kind: 'access',
     origin: 'registered',
     jti: given.jti,
@@ -112,11 +117,7 @@ function fromFields(given: Exclude<Registration, { token: string }>, now: number
     cdata: given.cdata ?? null,
     issuedAt,
     expiresAt: given.expiresAt ?? null,
-    device: null,
-    lastUsedAt: null,
-    revocation: null,
-    purgeAt: null,
-  };
+  });
 }
 
 /** As the token's claims would name it, so that it is the same holder's. */

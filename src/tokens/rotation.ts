@@ -2,7 +2,8 @@
  * What the secrets of a rotated refresh token are to one another (RFC 9700 section 4.14): which one
  * was presented, and which of the used ones still lead to the current one. Rules only, no store.
  */
-import type { SecretRecord, UsedSecret } from '../store/tokens/secrets.js';
+import type { UsedSecret } from '../store/records.js';
+import type { SecretRecord } from '../store/tokens/secrets.js';
 import { createSuccessor, hashFamily, hashSecret, openSuccessor, sealSuccessor } from './opaque.js';
 
 export type Standing =

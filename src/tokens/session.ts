@@ -4,7 +4,13 @@
  */
 import type { Report } from '../audit/report.js';
 import type { Clock } from '../clock.js';
-import type { Device, NewTokenRecord, TokenRecord, User } from '../store/records.js';
+import {
+  type Device,
+  type NewTokenRecord,
+  newTokenRecord,
+  type TokenRecord,
+  type User,
+} from '../store/records.js';
 import type { SecretStore } from '../store/tokens/secrets.js';
 import { createAnswerNotes } from './answers.js';
 import { createExchange, type IssuedAccess, type Presented } from './exchange.js';
@@ -186,7 +192,7 @@ export function createSessions(deps: Dependencies): Sessions {
     now: number;
     expiresAt: Date;
   }): NewTokenRecord {
-    return {
+    return newTokenRecord({
       jti: given.jti,
       kind: 'refresh',
       origin: 'fusionauth',
@@ -195,14 +201,11 @@ export function createSessions(deps: Dependencies): Sessions {
       audience: given.applicationId ?? deps.defaultAudience,
       userId: given.user.id,
       applicationId: given.applicationId,
-      sessionId: null,
-      cdata: null,
       device: given.device,
       issuedAt: new Date(given.now),
       expiresAt: given.expiresAt,
       lastUsedAt: new Date(given.now),
-      revocation: null,
       purgeAt: purgeTime(given.expiresAt, deps.retentionSeconds),
-    };
+    });
   }
 }

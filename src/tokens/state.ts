@@ -6,7 +6,7 @@ import { MAX_AHEAD_MS } from '../clock.js';
 import type { CutoffScope } from '../store/cutoffs/cutoffs.js';
 import { bareIdOf } from '../store/ids.js';
 import type { TokenRecord } from '../store/records.js';
-import type { TokenState } from '../store/tokens/query/list.js';
+import type { TokenState } from '../store/tokens/query/filter.js';
 import { timeOfJti } from './jti.js';
 
 /** What a cut-off asks of a token. */

@@ -1,6 +1,6 @@
 /** A token record as every JSON answer shows it: ISO dates, the derived state, never a hash or a token. */
 import type { TokenRecord } from '../store/records.js';
-import type { TokenState } from '../store/tokens/query/list.js';
+import type { TokenState } from '../store/tokens/query/filter.js';
 
 /** @param state as `tokens/state.ts` says: what the check would answer. */
 export function toWireRecord(record: TokenRecord, state: TokenState) {

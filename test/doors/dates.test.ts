@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { unavailable } from '../../src/errors.js';
+import { newTokenRecord } from '../../src/store/records.js';
 import {
   freshDatabase,
   jtiOf,
@@ -120,24 +121,17 @@ describe('a date from outside', () => {
 describe('a record from the future', () => {
   /** As versions stored it that took any date. */
   const storeRecord = () =>
-    t.store.tokens.insert({
-      jti: randomUUID(),
-      kind: 'access',
-      origin: 'registered',
-      issuer: 'elsewhere',
-      subject: null,
-      audience: null,
-      userId: bob,
-      applicationId: 'app',
-      sessionId: null,
-      cdata: null,
-      device: null,
-      issuedAt: new Date(FUTURE),
-      expiresAt: null,
-      lastUsedAt: null,
-      revocation: null,
-      purgeAt: null,
-    });
+    t.store.tokens.insert(
+      newTokenRecord({
+        jti: randomUUID(),
+        kind: 'access',
+        origin: 'registered',
+        issuer: 'elsewhere',
+        userId: bob,
+        applicationId: 'app',
+        issuedAt: new Date(FUTURE),
+      }),
+    );
 
   it.each(SCOPES)('locks nobody out with a cut-off %s', async (_name, scope) => {
     await storeRecord();

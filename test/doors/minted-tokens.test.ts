@@ -6,7 +6,7 @@ import { createConfirmCaller } from '../../src/auth/confirm-caller.js';
 import { createMinting } from '../../src/auth/minting.js';
 import type { Principal } from '../../src/auth/principal.js';
 import { hitBy } from '../../src/store/cutoffs/filter.js';
-import type { NewTokenRecord } from '../../src/store/records.js';
+import { newTokenRecord } from '../../src/store/records.js';
 import { createJti } from '../../src/tokens/jti.js';
 import { cutoffSubjectOf, isCutOff, isInScope } from '../../src/tokens/state.js';
 import {
@@ -349,24 +349,16 @@ describe('what happens between the record and the answer', () => {
     });
     return { minting, issued };
   };
-  const child = (userId: string): NewTokenRecord => ({
-    jti: createJti(t.clock.now),
-    kind: 'access',
-    origin: 'woleet',
-    issuer: t.config.tokenIssuer,
-    subject: userId,
-    audience: null,
-    userId,
-    applicationId: null,
-    sessionId: null,
-    cdata: null,
-    device: null,
-    issuedAt: new Date(t.clock.now),
-    expiresAt: null,
-    lastUsedAt: null,
-    revocation: null,
-    purgeAt: null,
-  });
+  const child = (userId: string) =>
+    newTokenRecord({
+      jti: createJti(t.clock.now),
+      kind: 'access',
+      origin: 'woleet',
+      issuer: t.config.tokenIssuer,
+      subject: userId,
+      userId,
+      issuedAt: new Date(t.clock.now),
+    });
 
   const meanwhile = {
     'the token is revoked': (token: string) =>
@@ -429,7 +421,7 @@ describe('what happens between the record and the answer', () => {
     );
     await expect(minted).rejects.toMatchObject({ status: 401 });
     expect(issued).toEqual([]);
-    expect((await t.store.tokens.count({ userId: user.id, state: 'active' })).count).toBe(
+    expect((await t.store.tokens.count({ userIds: [user.id], state: 'active' })).count).toBe(
       // The token itself, where only the password changed.
       _what === 'the password changes' ? 1 : 0,
     );
@@ -546,10 +538,10 @@ describe('an instance that has not heard of a revoke', () => {
       const disable = t.http().post(`/admin/users/${id}/disable`);
       await disable.set('Authorization', root).send(body).expect(200);
     }
-    const before = await t.store.tokens.count({ userId: id, state: 'active' });
+    const before = await t.store.tokens.count({ userIds: [id], state: 'active' });
     // By its memory it is still good there, unless it looks.
     expect([401, 403]).toContain(await grants[grant]?.(authorization, target));
-    const after = await t.store.tokens.count({ userId: id, state: 'active' });
+    const after = await t.store.tokens.count({ userIds: [id], state: 'active' });
     expect(after.count).toBe(before.count);
     expect((await t.store.users.findById(target))?.status).toBe(100);
   });

@@ -85,7 +85,7 @@ async function login(t: TestService, email: string) {
 }
 
 const countOf = async (t: TestService, userId: string) =>
-  (await t.store.tokens.count({ userId })).count;
+  (await t.store.tokens.count({ userIds: [userId] })).count;
 const isGood = ({ status }: Response) => status === 200 || status === 201;
 
 describe('the rate', () => {

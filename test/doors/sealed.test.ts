@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import jwt from 'jsonwebtoken';
 import mongoose from 'mongoose';
 import { MAX_AHEAD_MS } from '../../src/clock.js';
+import { newTokenRecord } from '../../src/store/records.js';
 import { createJti } from '../../src/tokens/jti.js';
 import { createSeal } from '../../src/tokens/seal.js';
 import {
@@ -209,24 +210,18 @@ describe('what no seal vouches for', () => {
     const [iat, exp] = [Math.floor(at / 1000), Math.floor(at / 1000) + 3600];
     const jti = createJti(at);
     const token = mint({ jti, iss: OWN, sub: 'bob', applicationId: 'app', iat, exp });
-    const record = {
+    const record = newTokenRecord({
       jti,
       kind: 'access',
       origin: 'signin',
       issuer: OWN,
       subject: 'bob',
-      audience: null,
       userId: 'bob',
       applicationId: 'app',
-      sessionId: null,
-      cdata: null,
-      device: null,
       issuedAt: new Date(at),
       expiresAt: new Date(exp * 1000),
-      lastUsedAt: null,
-      revocation: null,
       purgeAt: new Date(exp * 1000 + DAY_MS),
-    } as const;
+    });
     return { token, record };
   };
   const REVOKE: Record<string, (jti: string) => Promise<unknown>> = {

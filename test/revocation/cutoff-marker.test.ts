@@ -5,7 +5,7 @@ import { unavailable } from '../../src/errors.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { createCutoffMarker } from '../../src/revocation/cutoff-marker.js';
 import type { Cutoff } from '../../src/store/cutoffs/cutoffs.js';
-import type { NewTokenRecord } from '../../src/store/records.js';
+import { type NewTokenRecord, newTokenRecord } from '../../src/store/records.js';
 import { jtiOf, START, startTestService } from '../support/harness.js';
 
 const cutoff: Cutoff = {
@@ -20,25 +20,20 @@ const cutoff: Cutoff = {
 
 it('survives a restart in the middle: what was marked stays as it is, the rest follows', async () => {
   const t = await startTestService();
-  const session = (i: number, more: Partial<NewTokenRecord> = {}): NewTokenRecord => ({
-    jti: `session-${i}`,
-    kind: 'refresh',
-    origin: 'fusionauth',
-    issuer: t.config.tokenIssuer,
-    subject: 'u',
-    audience: 'app',
-    userId: `user-${i % 7}`,
-    applicationId: 'app',
-    sessionId: null,
-    cdata: null,
-    device: null,
-    issuedAt: new Date(START - 1000 + (i % 1000)),
-    expiresAt: new Date(START + 3_600_000),
-    lastUsedAt: null,
-    revocation: null,
-    purgeAt: null,
-    ...more,
-  });
+  const session = (i: number, more: Partial<NewTokenRecord> = {}) =>
+    newTokenRecord({
+      jti: `session-${i}`,
+      kind: 'refresh',
+      origin: 'fusionauth',
+      issuer: t.config.tokenIssuer,
+      subject: 'u',
+      audience: 'app',
+      userId: `user-${i % 7}`,
+      applicationId: 'app',
+      issuedAt: new Date(START - 1000 + (i % 1000)),
+      expiresAt: new Date(START + 3_600_000),
+      ...more,
+    });
   const count = 1700;
   await Promise.all(Array.from({ length: count }, (_, i) => t.store.tokens.insert(session(i))));
   const others = [
@@ -51,7 +46,7 @@ it('survives a restart in the middle: what was marked stays as it is, the rest f
   const unmarked = async () => {
     const [all, revoked] = await Promise.all(
       [{}, { state: 'revoked' as const }].map((more) =>
-        t.store.tokens.count({ userId: null, applicationId: 'app', ...more }),
+        t.store.tokens.count({ userIds: null, applicationId: 'app', ...more }),
       ),
     );
     return (all?.count ?? 0) - (revoked?.count ?? 0);

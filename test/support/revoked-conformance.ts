@@ -6,7 +6,7 @@ import { openStore, type Store } from '../../src/store/database/connect.js';
 import type { NewTokenRecord } from '../../src/store/records.js';
 import type { RevokedEntry } from '../../src/store/tokens/revoked-entry.js';
 import { createJti } from '../../src/tokens/jti.js';
-import { revokedQuery } from '../../src/store/tokens/revoked-list.js';
+import { revokedQuery } from '../../src/store/tokens/load-revoked.js';
 import { freshDatabase, START } from './harness.js';
 import { newRecord } from './store-conformance.js';
 

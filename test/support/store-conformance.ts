@@ -3,37 +3,33 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MAX_AHEAD_MS } from '../../src/clock.js';
 import { openStore, type Store } from '../../src/store/database/connect.js';
 import { DuplicateKeyError } from '../../src/store/database/failures.js';
-import type { NewTokenRecord, Revocation } from '../../src/store/records.js';
-import { SORT_FIELDS, type TokenFilter } from '../../src/store/tokens/query/list.js';
+import { type NewTokenRecord, newTokenRecord, type Revocation } from '../../src/store/records.js';
+import { SORT_FIELDS, type TokenFilter } from '../../src/store/tokens/query/filter.js';
 import { createJti } from '../../src/tokens/jti.js';
 import { freshDatabase, START } from './harness.js';
 
-export const newRecord = (jti: string, more: Partial<NewTokenRecord> = {}): NewTokenRecord => ({
-  jti,
-  kind: 'access',
-  origin: 'signin',
-  issuer: 'https://issuer.example',
-  subject: 'user',
-  audience: ['a', 'b'],
-  userId: 'u1',
-  applicationId: null,
-  sessionId: null,
-  cdata: null,
-  device: {
-    name: null,
-    description: null,
-    type: null,
-    userAgent: 'curl',
-    ip: '::1',
-    location: null,
-  },
-  issuedAt: new Date(START),
-  expiresAt: new Date(START + 1000),
-  lastUsedAt: null,
-  revocation: null,
-  purgeAt: new Date(START + 2000),
-  ...more,
-});
+export const newRecord = (jti: string, more: Partial<NewTokenRecord> = {}): NewTokenRecord =>
+  newTokenRecord({
+    jti,
+    kind: 'access',
+    origin: 'signin',
+    issuer: 'https://issuer.example',
+    subject: 'user',
+    audience: ['a', 'b'],
+    userId: 'u1',
+    device: {
+      name: null,
+      description: null,
+      type: null,
+      userAgent: 'curl',
+      ip: '::1',
+      location: null,
+    },
+    issuedAt: new Date(START),
+    expiresAt: new Date(START + 1000),
+    purgeAt: new Date(START + 2000),
+    ...more,
+  });
 
 const revocation = (by: string, at = START): Revocation => ({
   at: new Date(at),
@@ -392,22 +388,26 @@ export function describeStore(name: string, uri: () => string): void {
       await of('e', { userId: 'someone', applicationId: 'lister' });
       const names = (records: { jti: string }[]) =>
         records.map(({ jti }) => jti.replace('listed-', '')).join('');
+      const textOf = (value: string) => ({ value, userIds: [], minJtiPrefix: 8 });
       for (const sortField of SORT_FIELDS) {
         for (const direction of [1, -1] as const) {
           const page = { sortField, direction, skip: 0, limit: 100 };
           const rows: [TokenFilter, string][] = [
-            [{ userId: 'lister' }, 'abcd'],
-            [{ userId: 'lister', state: 'active' }, 'ad'],
-            [{ userId: 'lister', state: 'expired' }, 'b'],
-            [{ userId: 'lister', state: 'revoked', kind: 'access' }, 'c'],
-            [{ userId: null, kind: 'api-key' }, 'a'],
-            [{ userId: null, applicationId: 'app' }, 'abc'],
-            [{ userId: null, applicationId: 'app', state: 'revoked', kind: 'access' }, 'c'],
-            [{ userId: null, search: 'lister' }, 'abcde'],
-            [{ userId: null, search: 'lister', state: 'active', applicationId: 'lister' }, 'de'],
-            [{ userId: null, search: 'listed-d' }, 'd'],
-            [{ userId: 'lister', search: 'listed-e' }, ''],
-            [{ userId: null, search: 'listed' }, ''],
+            [{ userIds: ['lister'] }, 'abcd'],
+            [{ userIds: ['lister'], state: 'active' }, 'ad'],
+            [{ userIds: ['lister'], state: 'expired' }, 'b'],
+            [{ userIds: ['lister'], state: 'revoked', kind: 'access' }, 'c'],
+            [{ userIds: null, kind: 'api-key' }, 'a'],
+            [{ userIds: null, applicationId: 'app' }, 'abc'],
+            [{ userIds: null, applicationId: 'app', state: 'revoked', kind: 'access' }, 'c'],
+            [{ userIds: null, text: textOf('lister') }, 'abcde'],
+            [
+              { userIds: null, text: textOf('lister'), state: 'active', applicationId: 'lister' },
+              'de',
+            ],
+            [{ userIds: null, text: textOf('listed-d') }, 'd'],
+            [{ userIds: ['lister'], text: textOf('listed-e') }, ''],
+            [{ userIds: null, text: textOf('listed') }, ''],
           ];
           for (const [filter, expected] of rows) {
             const found = names(await store.tokens.list(filter, page));

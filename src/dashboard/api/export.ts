@@ -12,15 +12,15 @@ import { requestIdOf } from '../../http/request-id.js';
 import { createRouter } from '../../http/router.js';
 import type { Trail } from '../../audit/trail.js';
 import type { Logger } from '../../observability/logger.js';
-import type { TokenSearch } from '../../store/tokens/query/search.js';
-import type { TokenStore } from '../../store/tokens/tokens.js';
+import type { TokenFilter } from '../../store/tokens/query/filter.js';
+import type { TokenSearches } from '../../store/tokens/query/search.js';
 import type { UserStore } from '../../store/users/users.js';
 import { exportQuery, toTokenSearch } from './tokens-input.js';
 import type { AdminWireRecord, ToAdminWire } from './token-wire.js';
 
 interface Dependencies {
   readonly authenticate: RequestHandler;
-  readonly tokens: TokenStore;
+  readonly tokens: Pick<TokenSearches, 'matching'>;
   readonly users: UserStore;
   readonly toWire: ToAdminWire;
   readonly clock: Clock;
@@ -94,7 +94,7 @@ export function createAdminExportRouter(deps: Dependencies): Router {
   async function write(
     req: Request,
     res: Response,
-    { format, filter, signal }: { format: Format; filter: TokenSearch; signal: AbortSignal },
+    { format, filter, signal }: { format: Format; filter: TokenFilter; signal: AbortSignal },
   ): Promise<void> {
     const { tokens, toWire, log, trail } = deps;
     const isCsv = format === 'csv';

@@ -29,7 +29,7 @@ import { filterBody, toTokenSearch } from './tokens-input.js';
 
 interface Dependencies {
   readonly authenticate: RequestHandler;
-  readonly tokens: TokenStore;
+  readonly tokens: Pick<TokenStore, 'findByIds' | 'matching'>;
   readonly users: UserStore;
   readonly revoker: Revoker;
   readonly clock: Clock;

@@ -15,7 +15,7 @@ import { requestIdOf } from '../../http/request-id.js';
 import { createRouter } from '../../http/router.js';
 import { recordVanished, type Revoker } from '../../revocation/revoke.js';
 import { ACTIVE_STATUS, type TokenRecord, type User } from '../../store/records.js';
-import type { TokenStore } from '../../store/tokens/tokens.js';
+import type { TokenLookup } from '../../store/tokens/lookup.js';
 import type { UserStore } from '../../store/users/users.js';
 import type { Claims } from '../../tokens/claims.js';
 import type { TokenIssuer } from '../../tokens/issuer.js';
@@ -29,7 +29,7 @@ interface Dependencies {
   readonly issuer: TokenIssuer;
   readonly minting: Minting;
   readonly users: UserStore;
-  readonly tokens: TokenStore;
+  readonly tokens: Pick<TokenLookup, 'findByJti'>;
   readonly revoker: Revoker;
   readonly registrar: TokenRegistrar;
   readonly config: {

@@ -6,13 +6,13 @@ import type { Clock } from '../../clock.js';
 import { dateField, parseQuery } from '../../http/input.js';
 import { methodNotAllowed } from '../../http/problem.js';
 import { createRouter } from '../../http/router.js';
-import type { TokenSearch } from '../../store/tokens/query/search.js';
-import type { TokenStore } from '../../store/tokens/tokens.js';
+import type { TokenFilter } from '../../store/tokens/query/filter.js';
+import type { TokenSearches } from '../../store/tokens/query/search.js';
 import type { UserStore } from '../../store/users/users.js';
 
 interface Dependencies {
   readonly authenticate: RequestHandler;
-  readonly tokens: Pick<TokenStore, 'countMatching'>;
+  readonly tokens: Pick<TokenSearches, 'countMatching'>;
   readonly users: UserStore;
   /** What was revoked just now says so in its record, so that it is counted as revoked. */
   readonly settled: () => Promise<void>;
@@ -43,7 +43,7 @@ export function createAdminSummaryRouter({
     const now = clock();
     const ago = (ms: number) => new Date(now - ms);
     const startOfDay = today ?? new Date(now - (now % DAY_MS));
-    const count = (filter: Omit<TokenSearch, 'userIds'>) =>
+    const count = (filter: Omit<TokenFilter, 'userIds'>) =>
       tokens.countMatching({
         userIds: caller.isAdministrator ? null : [caller.userId],
         ...filter,

@@ -2,7 +2,7 @@
 import { deviceLabel } from '../../http/device-label.js';
 import type { Clock } from '../../clock.js';
 import type { TokenRecord, User } from '../../store/records.js';
-import type { TokenState } from '../../store/tokens/query/list.js';
+import type { TokenState } from '../../store/tokens/query/filter.js';
 import type { UserStore } from '../../store/users/users.js';
 import { stateOf } from '../../tokens/state.js';
 import { toWireRecord } from '../../tokens/wire.js';

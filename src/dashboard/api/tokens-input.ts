@@ -12,13 +12,13 @@ import {
 } from '../../http/input.js';
 import { TOKEN_KINDS, TOKEN_ORIGINS } from '../../store/records.js';
 import { isRecordId } from '../../store/records.js';
-import { TOKEN_STATES } from '../../store/tokens/query/list.js';
 import {
   type Position,
   SEARCH_SORT_FIELDS,
   type SearchPage,
-  type TokenSearch,
-} from '../../store/tokens/query/search.js';
+  TOKEN_STATES,
+  type TokenFilter,
+} from '../../store/tokens/query/filter.js';
 import type { UserStore } from '../../store/users/users.js';
 
 export const filterFields = {
@@ -79,7 +79,7 @@ export async function toTokenSearch(
   input: FilterInput,
   caller: { readonly userId: string; readonly isAdministrator: boolean },
   users: Pick<UserStore, 'idsByText'>,
-): Promise<TokenSearch> {
+): Promise<TokenFilter> {
   const { q, userId, neverExpires } = input;
   const named =
     q === undefined || !caller.isAdministrator ? [] : await users.idsByText(q, FREE_TEXT_USERS + 1);

@@ -19,7 +19,7 @@ import type { CutoffStore } from '../../store/cutoffs/cutoffs.js';
 import type { TokenRecord } from '../../store/records.js';
 import { isRecordId } from '../../store/records.js';
 import type { TokenStore } from '../../store/tokens/tokens.js';
-import type { Position } from '../../store/tokens/query/search.js';
+import type { Position } from '../../store/tokens/query/filter.js';
 import type { UserStore } from '../../store/users/users.js';
 import type { UsageRecorder } from '../../tokens/usage-recorder.js';
 import { revokeBody, toReason } from './reason.js';
@@ -29,7 +29,10 @@ import type { ToAdminWire } from './token-wire.js';
 
 interface Dependencies {
   readonly authenticate: RequestHandler;
-  readonly tokens: TokenStore;
+  readonly tokens: Pick<
+    TokenStore,
+    'findById' | 'findByJti' | 'search' | 'countMatching' | 'mintedWith'
+  >;
   readonly users: UserStore;
   readonly usage: UsageRecorder;
   readonly revoker: Revoker;

@@ -1,5 +1,5 @@
 /** Whom and what FusionAuth's dialect knows: a revoke of anything else is its 404, and revokes nothing. */
-import type { TokenStore } from '../../store/tokens/tokens.js';
+import type { TokenLookup } from '../../store/tokens/lookup.js';
 import type { UserStore } from '../../store/users/users.js';
 
 export interface Named {
@@ -9,7 +9,7 @@ export interface Named {
 
 interface Dependencies {
   readonly users: Pick<UserStore, 'findById'>;
-  readonly tokens: Pick<TokenStore, 'hasRecordOf'>;
+  readonly tokens: Pick<TokenLookup, 'hasRecordOf'>;
 }
 
 /**

@@ -7,7 +7,8 @@ import { parseIdParameter } from '../../http/input.js';
 import type { RevocationContext } from '../../audit/report.js';
 import type { Revoker } from '../../revocation/revoke.js';
 import type { TokenRecord } from '../../store/records.js';
-import type { TokenStore } from '../../store/tokens/tokens.js';
+import type { TokenLookup } from '../../store/tokens/lookup.js';
+import type { TokenSearches } from '../../store/tokens/query/search.js';
 import type { UserStore } from '../../store/users/users.js';
 import type { Sessions } from '../../tokens/session.js';
 import { stateOf } from '../../tokens/state.js';
@@ -18,7 +19,7 @@ import { toFusionAuthToken } from './shape.js';
 
 export interface RefreshTokenDependencies {
   readonly sessions: Pick<Sessions, 'recognize'>;
-  readonly tokens: Pick<TokenStore, 'findByJti' | 'list' | 'hasRecordOf'>;
+  readonly tokens: Pick<TokenLookup & TokenSearches, 'findByJti' | 'list' | 'hasRecordOf'>;
   readonly users: UserStore;
   readonly revoker: Revoker;
   readonly isRevoked: (record: TokenRecord) => boolean;
@@ -67,7 +68,7 @@ export function createRefreshTokenHandlers(
     // For somebody else the list is empty, as it is for nobody.
     const found = mayList
       ? await tokens.list(
-          { userId, kind: 'refresh', state: 'active' },
+          { userIds: [userId], kind: 'refresh', state: 'active' },
           { sortField: 'createdAt', direction: -1, skip: 0, limit: MAX_LISTED },
         )
       : [];

@@ -17,7 +17,8 @@ import type { Trail } from '../../audit/trail.js';
 import { recordVanished, type Revoker } from '../../revocation/revoke.js';
 import type { TokenRecord } from '../../store/records.js';
 import { isRecordId } from '../../store/records.js';
-import type { TokenStore } from '../../store/tokens/tokens.js';
+import type { TokenLookup } from '../../store/tokens/lookup.js';
+import type { TokenSearches } from '../../store/tokens/query/search.js';
 import type { UserStore } from '../../store/users/users.js';
 import { stateOf } from '../../tokens/state.js';
 import type { TokenRegistrar } from '../../tokens/registrar.js';
@@ -27,7 +28,7 @@ import { toWireRecord } from '../../tokens/wire.js';
 
 interface Dependencies {
   readonly authenticate: RequestHandler;
-  readonly tokens: TokenStore;
+  readonly tokens: Pick<TokenLookup & TokenSearches, 'findById' | 'findByJti' | 'list' | 'count'>;
   readonly users: UserStore;
   readonly usage: UsageRecorder;
   readonly revoker: Revoker;

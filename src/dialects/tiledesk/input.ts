@@ -13,9 +13,11 @@ import {
   wholeNumberField,
 } from '../../http/input.js';
 import { ANY_ISSUER, TOKEN_KINDS } from '../../store/records.js';
-import { SORT_FIELDS, TOKEN_STATES, type TokenFilter } from '../../store/tokens/query/list.js';
+import { SORT_FIELDS, TOKEN_STATES, type TokenFilter } from '../../store/tokens/query/filter.js';
 import type { Registration } from '../../tokens/registrar.js';
 
+/** Of a jti, for `search` to find it: what users' and applications' ids seldom have in common. */
+const MIN_JTI_PREFIX = 8;
 /** Pages are found by counting from the start: that has to end somewhere. */
 const MAX_SKIP = 100_000;
 
@@ -62,11 +64,14 @@ export type HistoryQuery = z.output<ReturnType<typeof historyQuery>>;
 export function toTokenFilter(query: HistoryQuery, callerId: string): TokenFilter {
   const { userId, state, kind, applicationId, search } = query;
   return {
-    userId: userId === '*' ? null : (userId ?? callerId),
+    userIds: userId === '*' ? null : [userId ?? callerId],
     state,
     kind,
     applicationId,
-    search,
+    text:
+      search === undefined
+        ? undefined
+        : { value: search, userIds: [], minJtiPrefix: MIN_JTI_PREFIX },
   };
 }
 

@@ -4,6 +4,7 @@ import { MAX_AHEAD_MS } from '../../clock.js';
 import type { StoreContext } from '../database/context.js';
 import { bareIdOf } from '../ids.js';
 import type { WriteConcern } from '../database/write-concern.js';
+import { loweredTo, raisedTo } from './moves.js';
 
 /** Whose tokens: null = whichever. Both null = all; both given = that user in that application. */
 export interface CutoffScope {
@@ -127,18 +128,11 @@ export function createCutoffStore({
         model
           .findOneAndUpdate(
             { _id: scopeKey(cutoff) },
-            [
-              {
-                $set: {
-                  ...literals({ userId, applicationId, sessionsOnly, everyKind: false }),
-                  // One that moves nothing has revoked nothing: who did stays as it was.
-                  ...ifMoved(at, { by, reason, via, requestId: requestId ?? null, setAt }),
-                  markedUntil: { $ifNull: ['$markedUntil', null] },
-                  at: { $max: ['$at', at] },
-                  askedAt: asked(at, clock() + MAX_AHEAD_MS),
-                },
-              },
-            ],
+            raisedTo(at, {
+              scope: { userId, applicationId, sessionsOnly, everyKind: false },
+              cause: { by, reason, via, requestId: requestId ?? null, setAt },
+              latest: clock() + MAX_AHEAD_MS,
+            }),
             { upsert: true, returnDocument: 'after', updatePipeline: true, writeConcern },
           )
           .lean(),
@@ -156,17 +150,7 @@ export function createCutoffStore({
       await run(() =>
         model.updateMany(
           { _id: { $in: keys }, at: { $gt: beyond } },
-          [
-            {
-              $set: {
-                loweredFrom: { $max: ['$loweredFrom', '$at'] },
-                loweredBy,
-                // What is raised later is to be marked again; null stays null.
-                markedUntil: { $cond: [{ $gt: ['$markedUntil', at] }, at, '$markedUntil'] },
-                at: { $max: [at, { $cond: [{ $gt: ['$askedAt', beyond] }, at, '$askedAt'] }] },
-              },
-            },
-          ],
+          loweredTo(at, { beyond, loweredBy }),
           { hint: { _id: 1 }, updatePipeline: true, writeConcern },
         ),
       );
@@ -227,28 +211,6 @@ export function createCutoffStore({
 
 function isUnmarked({ at, markedUntil }: CutoffDocument): boolean {
   return (markedUntil?.getTime() ?? -Infinity) < at.getTime();
-}
-
-function literals(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(values).map(([name, value]) => [name, { $literal: value }]),
-  );
-}
-
-function ifMoved(at: Date, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(values).map(([name, value]) => [
-      name,
-      // A new document has no `at`, which comes before every date.
-      { $cond: [{ $gt: [at, '$at'] }, { $literal: value }, `$${name}`] },
-    ]),
-  );
-}
-
-/** The later of the two, of those that aren't beyond `latest` (ms). */
-function asked(at: Date, latest: number): unknown {
-  const before = { $cond: [{ $gt: ['$askedAt', new Date(latest)] }, null, '$askedAt'] };
-  return at.getTime() > latest ? before : { $max: [before, at] };
 }
 
 function toCutoff({

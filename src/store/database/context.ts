@@ -1,7 +1,6 @@
 /** What each collection of the store is made from. */
 import type { Connection } from 'mongoose';
 import type { Clock } from '../../clock.js';
-import type { Cutoff } from '../cutoffs/cutoffs.js';
 import type { Report } from './indexes.js';
 import type { Run } from './operations.js';
 import type { WriteConcern } from './write-concern.js';
@@ -18,10 +17,4 @@ export interface StoreContext {
 export interface SealContext {
   /** Ids of tokens issued here before (ms) are never forgotten. */
   readonly sealedSince: () => number;
-}
-
-/** What lists and searches are made from. */
-export interface SearchContext extends Pick<StoreContext, 'clock' | 'run'> {
-  /** Cut-offs whose records don't all say yet that they are revoked; none when absent. */
-  readonly unmarked?: () => readonly Cutoff[];
 }

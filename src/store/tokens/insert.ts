@@ -6,15 +6,19 @@ import { createGrouping } from '../database/grouping.js';
 import type { NewTokenRecord, TokenRecord } from '../records.js';
 import { type TokenDocument, type TokenModel, toRecord } from './model.js';
 
-/** Durable when it resolves. @throws DuplicateKeyError */
-export type InsertToken = (record: NewTokenRecord) => Promise<TokenRecord>;
+export interface TokenInsert {
+  /** Durable when it resolves. @throws DuplicateKeyError, ServiceError 503 */
+  insert(record: NewTokenRecord): Promise<TokenRecord>;
+  /** Deletes the record of a token that was never handed out; one that was revoked meanwhile stays. */
+  discard(record: Pick<TokenRecord, 'id'>): Promise<void>;
+}
 
 const MOST = 100;
 
-export function createInsertToken(
+export function createTokenInsert(
   model: TokenModel,
   { clock, run, writeConcern }: StoreContext,
-): InsertToken {
+): TokenInsert {
   const fields = new Set(Object.keys(model.schema.paths));
 
   /** Each document's own failure, or null. */
@@ -40,19 +44,27 @@ export function createInsertToken(
     { most: MOST },
   );
 
-  return async (record) => {
-    for (const field of Object.keys(record)) {
-      if (!fields.has(field)) throw new mongoose.Error.StrictModeError(field);
-    }
-    const now = new Date(clock());
-    const document: TokenDocument = {
-      _id: new mongoose.Types.ObjectId(),
-      ...record,
-      createdAt: now,
-      updatedAt: now,
-    };
-    const failure = await run(() => insertOne(document));
-    if (failure !== null) throw failure;
-    return toRecord(document);
+  return {
+    async insert(record) {
+      for (const field of Object.keys(record)) {
+        if (!fields.has(field)) throw new mongoose.Error.StrictModeError(field);
+      }
+      const now = new Date(clock());
+      const document: TokenDocument = {
+        _id: new mongoose.Types.ObjectId(),
+        ...record,
+        createdAt: now,
+        updatedAt: now,
+      };
+      const failure = await run(() => insertOne(document));
+      if (failure !== null) throw failure;
+      return toRecord(document);
+    },
+
+    async discard({ id }) {
+      await run(() =>
+        model.deleteOne({ _id: id, revocation: null }, { hint: { _id: 1 }, writeConcern }),
+      );
+    },
   };
 }

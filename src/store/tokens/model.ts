@@ -1,7 +1,12 @@
 /** The Mongoose schema of the collection `tokens`, with its indexes, and the way from a document to a plain record. */
 import { type Connection, type Model, Schema, type Types } from 'mongoose';
-import { type Revocation, TOKEN_KINDS, TOKEN_ORIGINS, type TokenRecord } from '../records.js';
-import type { UsedSecret } from './secrets.js';
+import {
+  type Revocation,
+  TOKEN_KINDS,
+  TOKEN_ORIGINS,
+  type TokenRecord,
+  type UsedSecret,
+} from '../records.js';
 import type { WriteConcern } from '../database/write-concern.js';
 
 /** A document as it is stored: a record, and what must not leave the store. */
@@ -22,7 +27,7 @@ interface Uses {
 
 interface RevocationTrace {
   readonly recordedAt?: Date;
-  /** Which write set it, where that was `token-revoking.ts`. */
+  /** Which write set it, where that was `revoke.ts`. */
   readonly writtenBy?: Types.ObjectId;
 }
 
@@ -77,14 +82,25 @@ const ENDLESS = { expiresAt: null, revocation: null } as const;
 /** Only of records that were refused, so that it costs nothing elsewhere. */
 const REFUSED_INDEX = { lastRefusedAt: -1, _id: -1 } as const;
 
+/** Those that find the fewest records first, as a rule. */
 export const DATE_INDEXES = {
-  createdAt: { createdAt: -1, _id: -1 },
-  issuedAt: { issuedAt: -1, _id: -1 },
-  expiresAt: { expiresAt: -1, _id: -1 },
+  lastRefusedAt: REFUSED_INDEX,
   lastUsedAt: { lastUsedAt: -1, _id: -1 },
   'revocation.at': REVOKED_INDEX,
-  lastRefusedAt: REFUSED_INDEX,
+  expiresAt: { expiresAt: -1, _id: -1 },
+  issuedAt: { issuedAt: -1, _id: -1 },
+  createdAt: { createdAt: -1, _id: -1 },
 } as const;
+export type DateField = keyof typeof DATE_INDEXES;
+export const DATE_FIELDS = Object.keys(DATE_INDEXES) as DateField[];
+
+/** Whatever records are sorted by, with the index that has them in that order. */
+export const ORDER_INDEXES = {
+  ...DATE_INDEXES,
+  updatedAt: { updatedAt: -1, _id: -1 },
+  jti: JTI_INDEX,
+} as const;
+export type OrderField = keyof typeof ORDER_INDEXES;
 
 export function createTokenModel(connection: Connection, writeConcern: WriteConcern): TokenModel {
   return connection.model('Token', tokenSchema(writeConcern)) as unknown as TokenModel;
@@ -196,9 +212,8 @@ function tokenSchema(writeConcern: WriteConcern) {
     },
   );
   schema.index(JTI_INDEX, { unique: true });
-  for (const field of ['createdAt', 'updatedAt', 'issuedAt', 'expiresAt', 'lastUsedAt']) {
-    schema.index({ [field]: -1, _id: -1 });
-  }
+  const { createdAt, updatedAt, issuedAt, expiresAt, lastUsedAt } = ORDER_INDEXES;
+  for (const index of [createdAt, updatedAt, issuedAt, expiresAt, lastUsedAt]) schema.index(index);
   // Covers the loading of the revocation list.
   schema.index(REVOKED_INDEX);
   schema.index(RECORDED_INDEX);

@@ -1,8 +1,8 @@
-/** Setting the revocation of records: concurrent calls share one journaled write, so that the disk is waited for once. */
+/** Revoking single records: concurrent calls share one journaled write, so that the disk is waited for once. */
 import mongoose from 'mongoose';
 import type { SealContext, StoreContext } from '../database/context.js';
 import { createGrouping } from '../database/grouping.js';
-import type { Revocation, TokenRecord } from '../records.js';
+import { assertText, isRecordId, type Revocation, type TokenRecord } from '../records.js';
 import { mayBeForgotten } from '../database/sealed-ids.js';
 import { type TokenDocument, type TokenModel, toRecord } from './model.js';
 
@@ -17,10 +17,19 @@ interface Wanted {
   readonly revocation: Revocation;
 }
 
-export function createRevoking(
+export interface TokenRevoke {
+  /**
+   * Sets the revocation unless there is one: one atomic, durable write, so that of two concurrent
+   * calls exactly one says `revoked`. The first revocation's values are kept; repeated, it is read
+   * once more by all who follow. null = no such record.
+   */
+  revoke(id: string, revocation: Revocation): Promise<RevokeOutcome | null>;
+}
+
+export function createTokenRevoke(
   model: TokenModel,
   { run, writeConcern, sealedSince }: Pick<StoreContext, 'run' | 'writeConcern'> & SealContext,
-): (id: string, revocation: Revocation) => Promise<RevokeOutcome | null> {
+): TokenRevoke {
   async function revokeAll(wanted: readonly Wanted[]): Promise<(RevokeOutcome | null)[]> {
     // The first one of a record is the one that is written.
     const firstOf = new Map<string, Wanted>();
@@ -72,12 +81,16 @@ export function createRevoking(
   // is the wait when there are many of these.
   const revokeAlone = createGrouping(revokeAll, { most: 1, atOnce: 2 });
 
-  // The limit is for the wait as well: behind a database that hangs, nobody waits twice.
-  return (id, revocation) => {
-    const wanted = { id: mongoose.mongo.ObjectId.createFromHexString(id), revocation };
-    return run(() =>
-      revocation.eventInfo === undefined ? revokeTogether(wanted) : revokeAlone(wanted),
-    );
+  return {
+    async revoke(id, revocation) {
+      assertText('id', id);
+      if (!isRecordId(id)) return null;
+      const wanted = { id: mongoose.mongo.ObjectId.createFromHexString(id), revocation };
+      // The limit is for the wait as well: behind a database that hangs, nobody waits twice.
+      return run(() =>
+        revocation.eventInfo === undefined ? revokeTogether(wanted) : revokeAlone(wanted),
+      );
+    },
   };
 }
 

@@ -3,7 +3,7 @@ import mongoose from 'mongoose';
 import type { StoreContext } from '../database/context.js';
 import { createGrouping } from '../database/grouping.js';
 import { MAX_TIME_MS } from '../database/operations.js';
-import type { NewTokenRecord, TokenRecord } from '../records.js';
+import type { NewTokenRecord, TokenRecord, UsedSecret } from '../records.js';
 import { JTI_INDEX, type TokenDocument, type TokenModel, toRecord } from './model.js';
 
 export interface SecretRecord {
@@ -13,16 +13,6 @@ export interface SecretRecord {
   readonly familyHash: string | null;
   /** The last exchanges, oldest first, for clients that lost the answer. */
   readonly grace: readonly UsedSecret[];
-}
-
-/** A secret that was exchanged, and may come again for a while. */
-export interface UsedSecret {
-  readonly secretHash: string;
-  /** Its successor, sealed with it. */
-  readonly sealedSuccessor: string;
-  readonly exchangedAt: Date;
-  /** Until when it leads to its successor; null = no exchange of it was answered yet, as far as is known. */
-  readonly until: Date | null;
 }
 
 export interface Exchange {

@@ -2,7 +2,7 @@
 import type { StoreContext } from '../database/context.js';
 import { DuplicateKeyError } from '../database/failures.js';
 import { ANY_ISSUER, type NewTokenRecord, type TokenRecord } from '../records.js';
-import { JTI_INDEX, type TokenModel } from './model.js';
+import { JTI_INDEX, type TokenModel, toRecord } from './model.js';
 
 /** A token that was seen in use. */
 export interface SeenToken {
@@ -61,17 +61,8 @@ export function createUseStore(
           const adopted = seen[Number(at)];
           if (adopted === undefined) return [];
           const { record, lastUsedAt } = adopted;
-          return {
-            ...record,
-            id: String(id),
-            parentId: null,
-            firstUsedAt: lastUsedAt,
-            lastUsedAt,
-            lastRefusedAt: null,
-            refusedCount: 0,
-            createdAt: now,
-            updatedAt: now,
-          };
+          const used = { firstUsedAt: lastUsedAt, lastUsedAt };
+          return toRecord({ _id: id, ...record, ...used, createdAt: now, updatedAt: now });
         });
       } catch (error) {
         // Two instances adopting one token at once: the other one's record is as good.

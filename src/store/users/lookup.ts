@@ -3,15 +3,9 @@ import type { Model, Types } from 'mongoose';
 import type { StoreContext } from '../database/context.js';
 import { createGrouping } from '../database/grouping.js';
 import { MAX_TIME_MS } from '../database/operations.js';
-import type { User } from '../records.js';
 import { canonicalId } from '../ids.js';
-import { isSameId, type StoredId, storedIdsOf, textOfId } from './ids.js';
-
-export type UserDocument = Omit<User, 'id'> & {
-  readonly _id: StoredId;
-  readonly password: string;
-  readonly updatedAt: Date;
-};
+import { isSameId, storedIdsOf, textOfId } from './ids.js';
+import type { UserDocument } from './model.js';
 
 export interface UserLookup {
   /** In the order of the ids; null for those that there are not. */

@@ -1,7 +1,7 @@
 /** Tiledesk's JWT history, end to end over HTTP: sign in, list, revoke, refused; and who may do what. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import mongoose from 'mongoose';
-import { COUNT_CAP } from '../../../src/store/tokens/query/plan.js';
+import { COUNT_CAP } from '../../../src/store/tokens/query/filter.js';
 import type { User } from '../../../src/store/records.js';
 import { createJti } from '../../../src/tokens/jti.js';
 import {
@@ -410,8 +410,8 @@ describe('pages', () => {
 
   it('serves the default sort from its index: no collection scan, no sort in memory', async () => {
     const page = { sortField: 'createdAt', direction: -1, skip: 0, limit: 40 } as const;
-    for (const userId of [alice.id, null]) {
-      const plan = JSON.stringify(await t.store.tokens.explain({ userId }, page));
+    for (const userIds of [[alice.id], null]) {
+      const plan = JSON.stringify(await t.store.tokens.explain({ userIds }, page));
       expect(plan).toContain('IXSCAN');
       expect(plan).not.toContain('COLLSCAN');
       expect(plan).not.toMatch(/"stage":"SORT"/);

@@ -1,24 +1,17 @@
 /**
- * A filter of token records as a list of conditions, each with the index that finds by it. Shared
- * by the search and by the lists; which of the indexes to use is decided in `token-plan.ts`.
+ * A filter of token records as a list of conditions, each with the indexes that find by it. Which of
+ * them is used is decided in `plan.ts`.
  */
 import type { QueryFilter } from 'mongoose';
 import { hitBy } from '../../cutoffs/filter.js';
 import type { Cutoff } from '../../cutoffs/cutoffs.js';
 import { canonicalBeginning, canonicalId } from '../../ids.js';
 import {
-  type Times,
-  ALL_TIMES,
-  both,
-  DATE_FIELDS,
-  type DateField,
-  isEmpty,
-  whereTimes,
-} from './times.js';
-import {
   ADDRESS_INDEX,
   APPLICATION_INDEX,
+  DATE_FIELDS,
   DATE_INDEXES,
+  type DateField,
   type Index,
   JTI_INDEX,
   KIND_INDEX,
@@ -27,10 +20,12 @@ import {
   type TokenDocument,
   USER_INDEX,
 } from '../model.js';
-import type { DateRange, TokenSearch } from './search.js';
+import type { DateRange, TextFilter, TokenFilter } from './filter.js';
+import { ALL_TIMES, intersect, isEmpty, type Times, whereTimes } from './times.js';
 
 /** More are marked within moments, unless their scopes are large, and of these there are few. */
 const MAX_UNMARKED = 50;
+const MIN_JTI_PREFIX = 4;
 
 export type Where = QueryFilter<TokenDocument>;
 
@@ -38,60 +33,56 @@ export type Where = QueryFilter<TokenDocument>;
 export interface Branch {
   readonly where: Where;
   readonly index: Index;
-  readonly prefix: Prefix | null;
-}
-
-/** One value of the first field of an index that goes on with `createdAt`: it finds in that order. */
-export interface Prefix {
-  readonly field: string;
-  readonly value: string;
-  readonly index: Index;
+  /** The one value that it finds of the index's first field. What follows is `createdAt`: it finds in that order. */
+  readonly prefix: Readonly<Record<string, string>> | null;
 }
 
 export interface Condition {
   readonly where: Where;
-  /** Together they find all that meets the condition, and with `exact` nothing else. None = no index helps. */
+  /** Together they find all that meets the condition, and nothing else. None = no index helps. */
   readonly branches: readonly Branch[];
-  readonly exact: boolean;
 }
 
 export interface Conditions {
   /** The ones that tend to find fewer first. */
   readonly all: readonly Condition[];
   readonly times: ReadonlyMap<DateField, Times>;
-  /** They contradict each other: nothing meets them. */
-  readonly impossible: boolean;
 }
 
-/** @param unmarked cut-offs whose records don't all say yet that they are revoked. */
+/**
+ * @param unmarked cut-offs whose records don't all say yet that they are revoked.
+ * @returns null when they contradict each other: nothing meets them.
+ */
 export function conditionsOf(
-  filter: TokenSearch,
+  filter: TokenFilter,
   now: number,
-  minJtiPrefix: number,
   unmarked: readonly Cutoff[] = [],
-): Conditions {
-  const { userIds, kind, origin, applicationId, sessionId, address, device, text } = filter;
-  const times = timesOf(filter, now);
-  const dated = [...times].filter(([, { nulls }]) => !nulls);
-  const open = [...times].filter(([, { nulls }]) => nulls);
+): Conditions | null {
+  const { userIds, kind, origin, applicationId, sessionId, address, device, text, ...rest } =
+    filter;
+  const times = timesOf(rest, now);
+  if (userIds?.length === 0 || [...times.values()].some(isEmpty)) return null;
+  const during = (nulls: boolean) =>
+    [...times]
+      .filter(([, each]) => each.nulls === nulls)
+      .map(([field, each]) =>
+        found({ where: whereTimes(field, each), index: DATE_INDEXES[field] }),
+      );
   const all = [
-    ...(sessionId === undefined ? [] : [equal('sessionId', sessionId, SESSION_INDEX)]),
-    ...(address === undefined ? [] : [equal('device.ip', address, ADDRESS_INDEX)]),
-    ...(userIds === null ? [] : [one(ofUsers(userIds))]),
-    ...(text === undefined ? [] : [withText(text, minJtiPrefix)]),
-    ...dated.map(([field, each]) => during(field, each)),
-    ...(applicationId === undefined
-      ? []
-      : [equal('applicationId', applicationId, APPLICATION_INDEX)]),
-    ...(origin === undefined ? [] : [equal('origin', origin, ORIGIN_INDEX)]),
-    ...(kind === undefined ? [] : [equal('kind', kind, KIND_INDEX)]),
-    ...open.map(([field, each]) => during(field, each)),
-    ...(filter.idleSince === undefined ? [] : [idle(filter.idleSince)]),
-    ...(device === undefined ? [] : [withDevice(device)]),
+    ...given(sessionId, (id) => found(equal('sessionId', id, SESSION_INDEX))),
+    ...given(address, (ip) => found(equal('device.ip', ip, ADDRESS_INDEX))),
+    ...given(userIds ?? undefined, (ids) => found(ofUsers(ids))),
+    ...given(text, withText),
+    ...during(false),
+    ...given(applicationId, (id) => found(equal('applicationId', id, APPLICATION_INDEX))),
+    ...given(origin, (one) => found(equal('origin', one, ORIGIN_INDEX))),
+    ...given(kind, (one) => found(equal('kind', one, KIND_INDEX))),
+    ...during(true),
+    ...given(rest.idleSince, idle),
+    ...given(device, withDevice),
     ...(filter.state === 'active' && unmarked.length > 0 ? [unhit(unmarked)] : []),
   ];
-  const impossible = userIds?.length === 0 || [...times.values()].some(isEmpty);
-  return { all, times, impossible };
+  return { all, times };
 }
 
 /** All of these at once. */
@@ -99,53 +90,45 @@ export function allOf(wheres: readonly Where[]): Where {
   return wheres.length === 0 ? {} : { $and: [...wheres] };
 }
 
-function equal(field: string, value: string, index: Index): Condition {
-  return one(prefixed(field, value, index));
+function given<T>(value: T | undefined, toCondition: (value: T) => Condition): Condition[] {
+  return value === undefined ? [] : [toCondition(value)];
 }
 
-function one(branch: Branch): Condition {
-  return { where: branch.where, branches: [branch], exact: true };
+function found(branch: Omit<Branch, 'prefix'> & Partial<Branch>): Condition {
+  return { where: branch.where, branches: [{ prefix: null, ...branch }] };
 }
 
-function prefixed(field: string, value: string, index: Index): Branch {
+function unindexed(where: Where): Condition {
+  return { where, branches: [] };
+}
+
+function equal(field: string, value: string, index: Index): Branch {
   // `$eq`, so that nothing but a value can be meant.
-  return { where: { [field]: { $eq: value } }, index, prefix: { field, value, index } };
+  return { where: { [field]: { $eq: value } }, index, prefix: { [field]: value } };
 }
 
 function ofUsers(userIds: readonly string[]): Branch {
   const [only, ...others] = new Set(userIds);
   return only !== undefined && others.length === 0
-    ? prefixed('userId', only, USER_INDEX)
+    ? equal('userId', only, USER_INDEX)
     : { where: { userId: { $in: [...userIds] } }, index: USER_INDEX, prefix: null };
 }
 
 /** One query for each meaning: with `$or` it would take several indexes at once, or none. */
-function withText(
-  { value, userIds }: NonNullable<TokenSearch['text']>,
-  minJtiPrefix: number,
-): Condition {
+function withText({ value, userIds, minJtiPrefix = MIN_JTI_PREFIX }: TextFilter): Condition {
   const id = canonicalId(value);
   // What begins like a UUID may begin another id, in which the case of letters counts.
   const beginnings = new Set(value.length < minJtiPrefix ? [] : [id, canonicalBeginning(value)]);
   const branches: Branch[] = [
     ofUsers([id, ...userIds]),
-    prefixed('applicationId', id, APPLICATION_INDEX),
+    equal('applicationId', id, APPLICATION_INDEX),
     ...[...beginnings].map((begin) => ({
       where: { jti: { $gte: begin, $lt: `${begin}\u{10ffff}` } },
       index: JTI_INDEX,
       prefix: null,
     })),
   ];
-  return { where: { $or: branches.map(({ where }) => where) }, branches, exact: true };
-}
-
-function during(field: DateField, times: Times): Condition {
-  const where = whereTimes(field, times);
-  return one({ where, index: DATE_INDEXES[field], prefix: null });
-}
-
-function unindexed(where: Where): Condition {
-  return { where, branches: [], exact: false };
+  return { where: { $or: branches.map(({ where }) => where) }, branches };
 }
 
 /** Beside the range of `lastUsedAt`, which is a condition of its own: never used, it must be old itself. */
@@ -173,37 +156,48 @@ function literal(text: string): string {
   );
 }
 
-/** The times that every field of the filter leaves, without the fields it leaves alone. */
-function timesOf(filter: TokenSearch, now: number): Map<DateField, Times> {
-  const times = new Map<DateField, Times>();
-  const narrow = (field: DateField, { from = -Infinity, to = Infinity, nulls = false }) =>
-    times.set(field, both(times.get(field) ?? ALL_TIMES, { from, to, nulls }));
-  const within = (field: DateField, range: DateRange | undefined) => {
-    if (range?.from === undefined && range?.to === undefined) return;
-    narrow(field, {
-      from: range.from?.getTime() ?? -Infinity,
-      to: range.to?.getTime() ?? Infinity,
-    });
+/** What is left of a filter: all that speaks of dates. */
+type DateFilter = Omit<
+  TokenFilter,
+  'userIds' | 'kind' | 'origin' | 'applicationId' | 'sessionId' | 'address' | 'device' | 'text'
+>;
+
+/** The times that the filter leaves of each date that it speaks of. */
+function timesOf(
+  { state, neverExpires, idleSince, created, issued, lastUsed, expires, ...rest }: DateFilter,
+  now: number,
+): Map<DateField, Times> {
+  const { revoked, refused, ...others } = rest;
+  // A field of the filter that nothing is made of would let everything through.
+  others satisfies Record<string, never>;
+  const within = ({ from, to }: DateRange = {}) =>
+    from === undefined && to === undefined
+      ? []
+      : [{ from: from?.getTime() ?? -Infinity, to: to?.getTime() ?? Infinity, nulls: false }];
+  const any = { ...ALL_TIMES, nulls: false };
+  const none = { from: -Infinity, to: -Infinity, nulls: true };
+  const wanted: Record<DateField, Times[]> = {
+    lastRefusedAt: within(refused),
+    lastUsedAt: [
+      ...within(lastUsed),
+      ...(idleSince === undefined ? [] : [{ ...ALL_TIMES, to: idleSince.getTime() }]),
+    ],
+    'revocation.at': [
+      ...within(revoked),
+      ...(state === undefined ? [] : [state === 'revoked' ? any : none]),
+    ],
+    expiresAt: [
+      ...within(expires),
+      ...(state === 'expired' ? [{ ...any, to: now + 1 }] : []),
+      ...(state === 'active' ? [{ ...ALL_TIMES, from: now + 1 }] : []),
+      ...(neverExpires === undefined ? [] : [neverExpires ? none : any]),
+    ],
+    issuedAt: within(issued),
+    createdAt: within(created),
   };
-  within('revocation.at', filter.revoked);
-  within('lastRefusedAt', filter.refused);
-  within('lastUsedAt', filter.lastUsed);
-  within('expiresAt', filter.expires);
-  within('issuedAt', filter.issued);
-  within('createdAt', filter.created);
-  if (filter.state === 'revoked') narrow('revocation.at', {});
-  else if (filter.state !== undefined) narrow('revocation.at', { to: -Infinity, nulls: true });
-  if (filter.state === 'expired') narrow('expiresAt', { to: now + 1 });
-  if (filter.state === 'active') narrow('expiresAt', { from: now + 1, nulls: true });
-  if (filter.neverExpires === true) narrow('expiresAt', { to: -Infinity, nulls: true });
-  if (filter.neverExpires === false) narrow('expiresAt', {});
-  if (filter.idleSince !== undefined) {
-    narrow('lastUsedAt', { to: filter.idleSince.getTime(), nulls: true });
-  }
   return new Map(
-    DATE_FIELDS.flatMap((field) => {
-      const found = times.get(field);
-      return found === undefined ? [] : [[field, found] as const];
-    }),
+    DATE_FIELDS.flatMap((field) =>
+      wanted[field].length === 0 ? [] : [[field, wanted[field].reduce(intersect)] as const],
+    ),
   );
 }

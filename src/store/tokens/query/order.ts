@@ -1,20 +1,18 @@
-/** The order of records by one of their dates, and positions in it. What has no date comes before every date. */
+/** The order of records by one field, and positions in it. What has no date comes before every date. */
 import { Types } from 'mongoose';
+import type { DateField, OrderField, TokenDocument } from '../model.js';
 import type { Where } from './conditions.js';
-import type { TokenDocument } from '../model.js';
-import type { Position } from './search.js';
-import { type DateField, LAST_MS } from './times.js';
+import type { Direction, Position } from './filter.js';
+import { LAST_MS } from './times.js';
 
-export interface Order {
-  readonly field: DateField;
-  readonly direction: 1 | -1;
+export interface Order<Field extends OrderField = OrderField> {
+  readonly field: Field;
+  readonly direction: Direction;
 }
 
-/** In the form of a sort; its last field is unique. */
-export type Sort = Readonly<Record<string, 1 | -1>>;
-
-export function sortOf({ field, direction }: Order): Sort {
-  return { [field]: direction, _id: direction };
+/** As a sort of the database; its last field decides. (jti, issuer) is unique, and has an index. */
+export function sortOf({ field, direction }: Order): Readonly<Record<string, Direction>> {
+  return { [field]: direction, [field === 'jti' ? 'issuer' : '_id']: direction };
 }
 
 export function positionOf(document: TokenDocument, field: DateField): Position {
@@ -22,12 +20,8 @@ export function positionOf(document: TokenDocument, field: DateField): Position 
   return { value: date instanceof Date ? date.getTime() : null, id: document._id.toHexString() };
 }
 
-export function opposite(direction: 1 | -1): 1 | -1 {
-  return direction === 1 ? -1 : 1;
-}
-
 /** After every record. */
-export function endOf({ direction }: Order): Position {
+export function endOf(direction: Direction): Position {
   return direction === 1
     ? { value: LAST_MS, id: 'f'.repeat(24) }
     : { value: null, id: '0'.repeat(24) };
@@ -47,11 +41,11 @@ export function after({ field, direction }: Order, { value, id }: Position): Whe
   return { $and: [{ [field]: onwards }, passed] };
 }
 
-/** The order of a sort, for records in memory. */
-export function compareBy(sort: Sort) {
-  const order = Object.entries(sort);
+/** For records in memory. */
+export function compareBy(order: Order) {
+  const sort = Object.entries(sortOf(order));
   return (a: TokenDocument, b: TokenDocument): number => {
-    for (const [path, direction] of order) {
+    for (const [path, direction] of sort) {
       const [one, other] = [comparable(valueAt(a, path)), comparable(valueAt(b, path))];
       if (one !== other) return one < other ? -direction : direction;
     }

@@ -2,62 +2,32 @@
  * Which index answers a filter. Every query names its index: left to itself the planner may read
  * everyone's records in the order of the sort; and where several indexes compete, the embedded
  * engine can fail altogether ("the slot-based execution engine is not part of this build").
+ * The whole of it is explained in `docs/decisions/0016-how-a-search-is-answered.md`.
  */
 import type { Run } from '../../database/operations.js';
-import { allOf, type Branch, type Condition, type Prefix, type Where } from './conditions.js';
-import { DATE_INDEXES, type TokenDocument, type TokenModel } from '../model.js';
-import { compareBy, type Sort } from './order.js';
+import { ORDER_INDEXES, type OrderField, type TokenDocument, type TokenModel } from '../model.js';
+import { allOf, type Branch, type Condition, type Where } from './conditions.js';
+import { type Count, COUNT_CAP } from './filter.js';
+import { compareBy, type Order, sortOf } from './order.js';
 
-/** Counting stops here, so that a list of millions costs no more than a list of thousands. */
-export const COUNT_CAP = 10_000;
-
-export interface Count {
-  readonly count: number;
-  /** `estimate`: from the collection's own statistics; `at-least`: counting stopped before the end. */
-  readonly countIs: 'exact' | 'estimate' | 'at-least';
-}
-
-export const NONE: Count = { count: 0, countIs: 'exact' };
-
-/** A condition with the branches that find anything at all. */
-export interface Counted extends Condition {
-  /** How many keys they have together: anything above the cap only says so. */
-  readonly total: number;
-}
-
-/** The condition that finds the fewest; of those above the cap the first. */
-export function fewestOf(counted: readonly Counted[], cap: number): Counted {
-  return counted.reduce((a, b) => (Math.min(b.total, cap + 1) < a.total ? b : a));
-}
-
-/** The index of the first condition that finds in this order: of those there are, in that of `createdAt`. */
-export function prefixFor(
-  { field }: { readonly field: string },
-  conditions: readonly Condition[],
-): Prefix | null {
-  if (field !== 'createdAt') return null;
-  const single = conditions.filter(({ branches }) => branches.length === 1);
-  return single.flatMap(({ branches }) => branches[0]?.prefix ?? [])[0] ?? null;
-}
-
-/** All but one: what it asks for twice, the planner would plan for twice. */
-export function whereOf(counted: readonly Counted[], without: Counted | null): Where {
-  return allOf(counted.filter((each) => each !== without).map(({ where }) => where));
+/** All that matches is found by the branches, where the rest holds. */
+export interface Plan {
+  readonly branches: readonly Branch[];
+  readonly where: Where;
+  /** Whether the branches find few; else there is one, which may find everything. */
+  readonly findsFew: boolean;
+  /** The one branch, where its index has the order that was asked for. */
+  readonly ordered: Branch | null;
 }
 
 export interface Plans {
-  /**
-   * Counts the keys of each condition that an index helps with, up to `cap` and one. Where none
-   * does, there is one more condition in the end: that there is a record.
-   */
-  count(conditions: readonly Condition[], cap: number): Promise<Counted[]>;
-  /** The first records of all that the branches find, in order. */
+  /** Counts keys, up to the cap, and takes the index that finds the fewest; or the one that has the order. */
+  choose(conditions: readonly Condition[], field: OrderField, cap: number): Promise<Plan>;
+  /** The first records of a plan. */
   find(
-    branches: readonly Branch[],
-    where: Where,
-    sort: Sort,
-    limit: number,
-    skip?: number,
+    plan: Pick<Plan, 'branches' | 'where'>,
+    order: Order,
+    page: { readonly limit: number; readonly skip?: number },
   ): Promise<TokenDocument[]>;
   /**
    * How many records meet all conditions, exact up to the cap. When no index finds `indexed` keys
@@ -69,8 +39,41 @@ export interface Plans {
   ): Promise<Count>;
 }
 
-const EVERY_RECORD: Branch = { where: {}, index: DATE_INDEXES.createdAt, prefix: null };
-const EVERYTHING: Condition = { where: {}, branches: [EVERY_RECORD], exact: true };
+/**
+ * Without counting: the index that has the order, of one value where a condition asks for one (what
+ * begins with a value goes on with `createdAt`).
+ */
+export function inOrder(
+  conditions: readonly Condition[],
+  field: OrderField,
+): Plan & { readonly ordered: Branch } {
+  const ofOneValue = conditions
+    .map(onlyBranchOf)
+    .find((branch) => branch !== null && branch.prefix !== null && hasOrder(branch, field));
+  const ordered: Branch = {
+    ...(ofOneValue ?? { index: ORDER_INDEXES[field], prefix: null }),
+    where: {},
+  };
+  const where = allOf(conditions.map((each) => each.where));
+  return { branches: [ordered], where, findsFew: false, ordered };
+}
+
+function onlyBranchOf({ branches: [only, ...others] }: Condition): Branch | null {
+  return only === undefined || others.length > 0 ? null : only;
+}
+
+function hasOrder({ index, prefix }: Branch, field: OrderField): boolean {
+  return index === ORDER_INDEXES[field] || (field === 'createdAt' && prefix !== null);
+}
+
+/** A condition with the branches that find anything at all. */
+interface Counted extends Condition {
+  /** How many keys they have together: anything above the cap only says so. */
+  readonly total: number;
+}
+
+const EVERY_RECORD: Branch = { where: {}, index: ORDER_INDEXES.createdAt, prefix: null };
+const EVERYTHING: Condition = { where: {}, branches: [EVERY_RECORD] };
 
 export function createPlans(model: TokenModel, run: Run, maxTimeMS: number): Plans {
   async function keys({ where, index }: Branch, cap: number): Promise<number> {
@@ -83,38 +86,41 @@ export function createPlans(model: TokenModel, run: Run, maxTimeMS: number): Pla
     return answer['n'];
   }
 
-  async function count(conditions: readonly Condition[], cap: number): Promise<Counted[]> {
+  /** Where no index helps, one more condition is counted: that there is a record. */
+  async function count(conditions: readonly Condition[], cap: number) {
     const helped = conditions.some(({ branches }) => branches.length > 0);
-    return Promise.all(
-      [...conditions, ...(helped ? [] : [EVERYTHING])].map(async (condition) => {
+    const counted = await Promise.all(
+      [...conditions, ...(helped ? [] : [EVERYTHING])].map(async (condition): Promise<Counted> => {
         if (condition.branches.length === 0) return { ...condition, total: Infinity };
         const counts = await Promise.all(condition.branches.map((branch) => keys(branch, cap)));
         const branches = condition.branches.filter((_, i) => counts[i] !== 0);
         const total = counts.reduce((sum, each) => sum + each, 0);
-        const [only, ...others] = branches;
-        const where = only && others.length === 0 ? only.where : condition.where;
-        return { ...condition, where, branches, total };
+        const where = onlyBranchOf({ ...condition, branches })?.where ?? condition.where;
+        return { where, branches, total };
       }),
     );
+    // Of those above the cap the first.
+    const fewest = counted.reduce((a, b) => (Math.min(b.total, cap + 1) < a.total ? b : a));
+    return { counted, fewest };
   }
 
   /** How many of the first records that the branch finds meet all of it. */
   async function sample(branch: Branch, where: Where, among: number): Promise<number> {
-    const { collection } = model;
     const stages = [
       { $match: branch.where },
       { $limit: among },
       { $match: where },
       { $count: 'n' },
     ];
+    const options = { hint: branch.index, maxTimeMS };
     const [answer] = await run(() =>
-      collection.aggregate<{ n: number }>(stages, { hint: branch.index, maxTimeMS }).toArray(),
+      model.collection.aggregate<{ n: number }>(stages, options).toArray(),
     );
     return answer?.n ?? 0;
   }
 
-  /** How many records the branches find, each counted once, up to the cap and one. */
-  async function sizeOf(branches: readonly Branch[], where: Where): Promise<number> {
+  /** How many records the branches find, each counted once, up to the cap. */
+  async function sizeOf(branches: readonly Branch[], where: Where): Promise<Count> {
     const sizes = await Promise.all(
       branches.map(({ where: own, index }, i) => {
         const earlier = branches.slice(0, i).map((each) => ({ $nor: [each.where] }));
@@ -122,60 +128,63 @@ export function createPlans(model: TokenModel, run: Run, maxTimeMS: number): Pla
         return run(() => model.countDocuments(allOf([own, where, ...earlier]), options));
       }),
     );
-    return sizes.reduce((sum, each) => sum + each, 0);
+    return upTo(
+      COUNT_CAP,
+      sizes.reduce((sum, each) => sum + each, 0),
+    );
   }
 
   return {
-    count,
+    async choose(conditions, field, cap) {
+      const { counted, fewest } = await count(conditions, cap);
+      if (fewest.total > cap) return inOrder(counted, field);
+      const only = onlyBranchOf(fewest);
+      const ordered = only !== null && hasOrder(only, field) ? only : null;
+      const where = without(fewest, counted);
+      return { branches: fewest.branches, where, findsFew: true, ordered };
+    },
 
-    async find(branches, where, sort, limit, skip = 0) {
-      const [only, ...others] = branches;
-      if (only === undefined) return [];
+    async find({ branches, where }, order, { limit, skip = 0 }) {
       const query = (branch: Branch) =>
         model
           .find(allOf([branch.where, where]))
-          .sort(sort)
+          .sort(sortOf(order))
           .hint(branch.index)
-          .maxTimeMS(maxTimeMS);
-      if (others.length === 0) return run(() => query(only).skip(skip).limit(limit).lean());
+          .maxTimeMS(maxTimeMS)
+          .lean();
+      const [only, ...others] = branches;
+      if (only === undefined) return [];
+      if (others.length === 0) return run(() => query(only).skip(skip).limit(limit));
       const found = await Promise.all(
-        branches.map((branch) =>
-          run(() =>
-            query(branch)
-              .limit(skip + limit)
-              .lean(),
-          ),
-        ),
+        branches.map((branch) => run(() => query(branch).limit(skip + limit))),
       );
       const unique = new Map(found.flat().map((each) => [each._id.toHexString(), each]));
-      return [...unique.values()].toSorted(compareBy(sort)).slice(skip, skip + limit);
+      return [...unique.values()].toSorted(compareBy(order)).slice(skip, skip + limit);
     },
 
     async total(conditions, { indexed, bounded }) {
       if (conditions.length === 0) {
         return { count: await run(() => model.estimatedDocumentCount()), countIs: 'estimate' };
       }
-      const counted = await count(conditions, indexed);
-      const fewest = fewestOf(counted, indexed);
-      const { branches, total, exact } = fewest;
+      const { counted, fewest } = await count(conditions, indexed);
+      const { branches, total } = fewest;
       const [branch = EVERY_RECORD, ...others] = branches;
-      if (counted.length === 1 && exact && others.length === 0) {
-        return total > indexed
-          ? { count: indexed, countIs: 'at-least' }
-          : { count: total, countIs: 'exact' };
-      }
-      if (total <= indexed) return upToCap(await sizeOf(branches, whereOf(counted, fewest)));
-      const single = others.length === 0;
-      const widest = single ? branch : EVERY_RECORD;
-      const where = whereOf(counted, single ? fewest : null);
-      if (!bounded) return upToCap(await sizeOf([widest], where));
+      const isOne = others.length === 0;
+      if (isOne && counted.length === 1) return upTo(indexed, total);
+      if (total <= indexed) return sizeOf(branches, without(fewest, counted));
+      const widest = isOne ? branch : EVERY_RECORD;
+      const where = without(isOne ? fewest : null, counted);
+      if (!bounded) return sizeOf([widest], where);
       return { count: await sample(widest, where, indexed), countIs: 'at-least' };
     },
   };
 }
 
-function upToCap(count: number): Count {
-  return count > COUNT_CAP
-    ? { count: COUNT_CAP, countIs: 'at-least' }
-    : { count, countIs: 'exact' };
+/** What it asks for twice, the planner would plan for twice. */
+function without(one: Condition | null, conditions: readonly Condition[]): Where {
+  return allOf(conditions.filter((each) => each !== one).map(({ where }) => where));
+}
+
+function upTo(cap: number, count: number): Count {
+  return count > cap ? { count: cap, countIs: 'at-least' } : { count, countIs: 'exact' };
 }

@@ -1,120 +1,55 @@
-/** The search over all token records: any filter in any order, page by page from a position, each answer with bounded work. */
-import type { SearchContext } from '../../database/context.js';
-import type { TokenKind, TokenOrigin, TokenRecord } from '../../records.js';
-import { allOf, type Condition, type Conditions, conditionsOf } from './conditions.js';
-import type { TokenState } from './list.js';
-import { DATE_INDEXES, type TokenModel, toRecord } from '../model.js';
-import { after, endOf, opposite, type Order, positionOf, sortOf } from './order.js';
+/**
+ * Finding token records: any filter, in any order, by pages that are counted off from the beginning
+ * or that begin at a position; and how many there are. Each answer's work is bounded.
+ */
+import type { Cutoff } from '../../cutoffs/cutoffs.js';
+import type { StoreContext } from '../../database/context.js';
+import type { TokenRecord } from '../../records.js';
+import { type DateField, type TokenModel, toRecord } from '../model.js';
+import { allOf, type Branch, type Conditions, conditionsOf, type Where } from './conditions.js';
 import {
   type Count,
   COUNT_CAP,
-  type Counted,
-  createPlans,
-  fewestOf,
-  NONE,
-  prefixFor,
-  whereOf,
-} from './plan.js';
-import { ALL_TIMES, type DateField } from './times.js';
+  type Direction,
+  type Found,
+  type Position,
+  type SearchPage,
+  SORTS,
+  type TokenFilter,
+  type TokenPage,
+} from './filter.js';
+import { after, endOf, type Order, positionOf, sortOf } from './order.js';
+import { createPlans, inOrder, type Plan } from './plan.js';
+import { ALL_TIMES } from './times.js';
 import { type Allowance, type Walk, type Walked, walkIndex } from './walk.js';
 
-/** Half-open: from ≤ time < to. */
-export interface DateRange {
-  readonly from?: Date | undefined;
-  readonly to?: Date | undefined;
-}
-
-export interface TokenSearch {
-  /** null = everyone. Spelled out, so that forgetting it can't mean everyone. A list = any of these; [] matches nothing. */
-  readonly userIds: readonly string[] | null;
-  readonly state?: TokenState | undefined;
-  readonly kind?: TokenKind | undefined;
-  readonly origin?: TokenOrigin | undefined;
-  readonly applicationId?: string | undefined;
-  readonly sessionId?: string | undefined;
-  /** Exactly this `device.ip`. */
-  readonly address?: string | undefined;
-  /** A part of the device's name, description or user agent, in any case; literal text, never a pattern. */
-  readonly device?: string | undefined;
-  readonly created?: DateRange | undefined;
-  readonly issued?: DateRange | undefined;
-  readonly lastUsed?: DateRange | undefined;
-  readonly expires?: DateRange | undefined;
-  readonly revoked?: DateRange | undefined;
-  readonly refused?: DateRange | undefined;
-  /** Only those without an expiry; false = only those with one. */
-  readonly neverExpires?: boolean | undefined;
-  /** Not used since then; never used and issued before then counts too. */
-  readonly idleSince?: Date | undefined;
-  /** Any of: one of these users (found by e-mail), this user id, this application id, a jti that begins with it. */
-  readonly text?: { readonly value: string; readonly userIds: readonly string[] } | undefined;
-}
-
-export const SEARCH_SORT_FIELDS = [
-  'createdAt',
-  'issuedAt',
-  'expiresAt',
-  'lastUsedAt',
-  'revokedAt',
-  'refusedAt',
-] as const;
-export type SearchSortField = (typeof SEARCH_SORT_FIELDS)[number];
-
-/** Between two records: the sort's value of one of them (ms; null where it has none) and its id. */
-export interface Position {
-  readonly value: number | null;
-  readonly id: string;
-}
-
-export interface SearchPage {
-  readonly sortField: SearchSortField;
-  readonly direction: 1 | -1;
-  readonly limit: number;
-  /** null = from the beginning; backwards, from the end. */
-  readonly from: Position | null;
-  /** The page before `from` instead of the one after it; its records come in the order of the sort all the same. */
-  readonly backwards: boolean;
-}
-
-export interface Found {
-  readonly records: TokenRecord[];
-  /** Where the following page begins; null = nothing follows. */
-  readonly next: Position | null;
-  /** Where the page before ends; null = nothing comes before. */
-  readonly previous: Position | null;
-  /**
-   * False when the work allowed for one answer ended first: there may be fewer records than asked
-   * for, or none, and the search goes on from `next` (backwards: from `previous`).
-   */
-  readonly complete: boolean;
-}
-
 export interface TokenSearches {
-  search(filter: TokenSearch, page: SearchPage): Promise<Found>;
-  /** Exact up to 10,000. */
-  countMatching(filter: TokenSearch): Promise<Count>;
+  /** A page by counting: what it skips is read all the same. */
+  list(filter: TokenFilter, page: TokenPage): Promise<TokenRecord[]>;
+  /** Exact up to 10,000, however many records must be looked at for it. */
+  count(filter: TokenFilter): Promise<Count>;
+  /** A page from a position, wherever it is at the same cost. */
+  search(filter: TokenFilter, page: SearchPage): Promise<Found>;
+  /** Exact up to 10,000, or what so many records say: it is on a page that is drawn often. */
+  countMatching(filter: TokenFilter): Promise<Count>;
   /**
    * Every match, oldest first, in batches, for as long as the consumer goes on.
    * @param options.signal ends it, by throwing its reason, also where nothing matches for long.
    */
   matching(
-    filter: TokenSearch,
+    filter: TokenFilter,
     options: { batch: number; signal?: AbortSignal },
   ): AsyncIterable<TokenRecord[]>;
+  /** The database's plan for a list; for tests that it uses an index. */
+  explain(filter: TokenFilter, page: TokenPage): Promise<unknown>;
 }
 
-const FIELDS = {
-  createdAt: 'createdAt',
-  issuedAt: 'issuedAt',
-  expiresAt: 'expiresAt',
-  lastUsedAt: 'lastUsedAt',
-  revokedAt: 'revocation.at',
-  refusedAt: 'lastRefusedAt',
-} as const satisfies Record<SearchSortField, DateField>;
+export interface SearchContext extends Pick<StoreContext, 'clock' | 'run'> {
+  /** Cut-offs whose records don't all say yet that they are revoked; none when absent. */
+  readonly unmarked?: () => readonly Cutoff[];
+}
 
-const MIN_JTI_PREFIX = 4;
-
-/** The work for one answer. */
+/** The work for one answer from a position. */
 export interface SearchLimits {
   /** Records to look at before any index is counted: enough when many of them match. */
   readonly firstWindow: number;
@@ -136,70 +71,85 @@ const LIMITS: SearchLimits = {
   indexed: COUNT_CAP,
 };
 const MAX_TIME_MS = 5000;
+const NONE: Count = { count: 0, countIs: 'exact' };
 
-export function createTokenSearch(
+export function createTokenSearches(
   model: TokenModel,
   { clock, run, unmarked }: SearchContext,
   limits: SearchLimits = LIMITS,
 ): TokenSearches {
   const plans = createPlans(model, run, MAX_TIME_MS);
+  const toConditions = (filter: TokenFilter) => conditionsOf(filter, clock(), unmarked?.());
+
+  async function total(filter: TokenFilter, indexed: number, bounded: boolean): Promise<Count> {
+    const conditions = toConditions(filter);
+    return conditions === null ? NONE : plans.total(conditions.all, { indexed, bounded });
+  }
+
+  /** An index that finds few records, which are sorted in memory; or else the one that has them in order. */
+  async function planFor(filter: TokenFilter, sortField: TokenPage['sortField']): Promise<Plan> {
+    const conditions = toConditions(filter);
+    if (conditions === null) return { branches: [], where: {}, findsFew: true, ordered: null };
+    const { all } = conditions;
+    const field = SORTS[sortField];
+    // Nothing can be better than a single condition whose index has the order.
+    const isServed = all.length === 0 || (all.length === 1 && inOrder(all, field).ordered.prefix);
+    return isServed ? inOrder(all, field) : plans.choose(all, field, COUNT_CAP);
+  }
+
+  const orderOf = ({ sortField, direction }: TokenPage) => ({ field: SORTS[sortField], direction });
 
   /** Walks the index of the order; when that finds too little at first, takes another one that finds few. */
   async function collect(
     { all, times }: Conditions,
-    order: Order,
+    order: Order<DateField>,
     from: Position | null,
     limit: number,
   ): Promise<Walked> {
+    const { field } = order;
     const allowances = allowancesOf(limits);
     const walk = (
-      conditions: readonly Condition[],
-      asked: Pick<Walk, 'from' | 'limit' | 'prefix'>,
+      through: Branch,
+      where: Where,
+      asked: Pick<Walk, 'from' | 'limit'>,
       allowance: Allowance,
     ) => {
-      const where = allOf(conditions.map((each) => each.where));
-      const range = times.get(order.field) ?? ALL_TIMES;
-      const whole = { ...asked, order, times: range, where, maxTimeMS: MAX_TIME_MS };
-      return walkIndex(model, run, whole, allowance);
+      const range = times.get(field) ?? ALL_TIMES;
+      const whole = { order, times: range, through, where: allOf([through.where, where]) };
+      return walkIndex(model, run, { ...whole, ...asked, maxTimeMS: MAX_TIME_MS }, allowance);
     };
 
-    const first = await walk(all, { from, limit, prefix: prefixFor(order, all) }, allowances.first);
+    const { ordered, where } = inOrder(all, field);
+    const first = await walk(ordered, where, { from, limit }, allowances.first);
     if (first.stoppedAt === null) return first;
     const rest = { from: first.stoppedAt, limit: limit - first.documents.length };
-    const counted = await plans.count(all, limits.indexed);
-    const fewest = fewestOf(counted, limits.indexed);
-    const more =
-      fewest.total > limits.indexed
-        ? await walk(counted, { ...rest, prefix: prefixFor(order, counted) }, allowances.others)
-        : await few(fewest);
+    const more = await collectRest(await plans.choose(all, field, limits.indexed));
     return { ...more, documents: [...first.documents, ...more.documents] };
 
-    async function few({ branches }: Counted): Promise<Walked> {
-      const prefix = prefixFor(order, [fewest]);
-      const [only, ...others] = branches;
-      const isOrdered = only?.index === DATE_INDEXES[order.field] && others.length === 0;
-      if (prefix !== null || isOrdered) {
-        return walk(counted, { ...rest, prefix }, () => limits.indexed + 1);
+    async function collectRest(plan: Plan): Promise<Walked> {
+      if (plan.ordered !== null) {
+        const allowance = plan.findsFew ? () => limits.indexed + 1 : allowances.others;
+        return walk(plan.ordered, plan.where, rest, allowance);
       }
-      const where = allOf([whereOf(counted, fewest), after(order, rest.from)]);
-      const documents = await plans.find(branches, where, sortOf(order), rest.limit);
-      return { documents, stoppedAt: null };
+      const beyond = { ...plan, where: allOf([plan.where, after(order, rest.from)]) };
+      return { documents: await plans.find(beyond, order, rest), stoppedAt: null };
     }
   }
 
-  async function search(filter: TokenSearch, page: SearchPage): Promise<Found> {
+  async function search(filter: TokenFilter, page: SearchPage): Promise<Found> {
     const { limit, from, backwards } = page;
-    const field = FIELDS[page.sortField];
-    const direction = backwards ? opposite(page.direction) : page.direction;
-    const conditions = conditionsOf(filter, clock(), MIN_JTI_PREFIX, unmarked?.());
-    const { documents, stoppedAt }: Walked = conditions.impossible
-      ? { documents: [], stoppedAt: null }
-      : await collect(conditions, { field, direction }, from, limit + 1);
+    const field = SORTS[page.sortField];
+    const direction = backwards ? (-page.direction as Direction) : page.direction;
+    const conditions = toConditions(filter);
+    const { documents, stoppedAt }: Walked =
+      conditions === null
+        ? { documents: [], stoppedAt: null }
+        : await collect(conditions, { field, direction }, from, limit + 1);
     const shown = documents.slice(0, limit);
     const [first, last] = [shown[0], shown.at(-1)].map((each) => each && positionOf(each, field));
     // Beyond what was looked at: where nothing was found, nothing is between it and `from`.
     const onwards = documents.length > limit ? (last ?? null) : stoppedAt;
-    const back = from && (first ?? stoppedAt ?? endOf({ field, direction }));
+    const back = from && (first ?? stoppedAt ?? endOf(direction));
     return {
       records: (backwards ? shown.toReversed() : shown).map(toRecord),
       next: backwards ? back : onwards,
@@ -209,12 +159,16 @@ export function createTokenSearch(
   }
 
   return {
+    async list(filter, page) {
+      const plan = await planFor(filter, page.sortField);
+      return (await plans.find(plan, orderOf(page), page)).map(toRecord);
+    },
+
+    count: (filter) => total(filter, COUNT_CAP, false),
+
     search,
 
-    async countMatching(filter) {
-      const { all, impossible } = conditionsOf(filter, clock(), MIN_JTI_PREFIX, unmarked?.());
-      return impossible ? NONE : plans.total(all, { indexed: limits.indexed, bounded: true });
-    },
+    countMatching: (filter) => total(filter, limits.indexed, true),
 
     async *matching(filter, { batch, signal }) {
       const page = {
@@ -230,6 +184,21 @@ export function createTokenSearch(
         if (found.records.length > 0) yield found.records;
         from = found.next;
       } while (from !== null);
+    },
+
+    async explain(filter, page) {
+      const { branches, where } = await planFor(filter, page.sortField);
+      const [branch] = branches;
+      if (!branch) throw new TypeError('there is nothing to explain');
+      return run(() =>
+        model
+          .find(allOf([branch.where, where]))
+          .sort(sortOf(orderOf(page)))
+          .hint(branch.index)
+          .skip(page.skip)
+          .limit(page.limit)
+          .explain('executionStats'),
+      );
     },
   };
 }

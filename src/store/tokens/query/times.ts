@@ -1,17 +1,6 @@
 /** The dates that a filter leaves of one field: a range, and whether records without the date count. */
 import type { QueryFilter } from 'mongoose';
-import type { TokenDocument } from '../model.js';
-
-/** Those with the fewest records first, as a rule. */
-export const DATE_FIELDS = [
-  'lastRefusedAt',
-  'lastUsedAt',
-  'revocation.at',
-  'expiresAt',
-  'issuedAt',
-  'createdAt',
-] as const;
-export type DateField = (typeof DATE_FIELDS)[number];
+import type { DateField, TokenDocument } from '../model.js';
 
 /** from ≤ date < to, in ms, or no date at all where `nulls`. */
 export interface Times {
@@ -26,7 +15,7 @@ export const ALL_TIMES: Times = { from: -Infinity, to: Infinity, nulls: true };
 export const FIRST_MS = -8.64e15;
 export const LAST_MS = 8.64e15;
 
-export function both(a: Times, b: Times): Times {
+export function intersect(a: Times, b: Times): Times {
   return {
     from: Math.max(a.from, b.from),
     to: Math.min(a.to, b.to),

@@ -1,20 +1,22 @@
 /** Walks an index from a position, window by window, so that the work can end between two of them. */
 import mongoose, { Types } from 'mongoose';
 import type { Run } from '../../database/operations.js';
-import { allOf, type Prefix, type Where } from './conditions.js';
-import { DATE_INDEXES, type Index, type TokenDocument, type TokenModel } from '../model.js';
-import { type Order, positionOf } from './order.js';
-import type { Position } from './search.js';
+import type { DateField, Index, TokenDocument, TokenModel } from '../model.js';
+import { allOf, type Branch, type Where } from './conditions.js';
+import type { Position } from './filter.js';
+import { type Order as AnyOrder, positionOf } from './order.js';
 import { FIRST_MS, hasDates, LAST_MS, type Times } from './times.js';
 
 const { MinKey, MaxKey } = mongoose.mongo;
+
+type Order = AnyOrder<DateField>;
 
 export interface Walk {
   readonly order: Order;
   /** The dates to walk through. */
   readonly times: Times;
-  /** Only records with this value, through an index that begins with it. */
-  readonly prefix: Prefix | null;
+  /** The index to walk through, which has the order: all of it, or what begins with a value. */
+  readonly through: Pick<Branch, 'index' | 'prefix'>;
   readonly where: Where;
   readonly from: Position | null;
   /** So many are enough. */
@@ -93,7 +95,7 @@ export async function walkIndex(
 /** The part of an index that holds the dates from `low` to `high`, both included; or the records without a date. */
 interface Stretch {
   readonly index: Index;
-  readonly prefix: Prefix | null;
+  readonly prefix: Branch['prefix'];
   readonly where: readonly Where[];
   readonly dates: { readonly low: number; readonly high: number } | null;
 }
@@ -101,8 +103,8 @@ interface Stretch {
 const ID_INDEX = { _id: 1 } as const;
 
 /** In the order of the walk: what is missing comes before every date. */
-function stretchesOf({ order: { field, direction }, times, prefix }: Walk): Stretch[] {
-  const index = prefix?.index ?? DATE_INDEXES[field];
+function stretchesOf({ order: { field, direction }, times, through }: Walk): Stretch[] {
+  const { index, prefix } = through;
   const stretches: Stretch[] = [];
   // Every record has a `createdAt`; and records that were never refused are not in that index.
   if (times.nulls && field === 'lastRefusedAt') {
@@ -177,11 +179,7 @@ function sideOf({ dates }: Stretch, { value }: Position): -1 | 0 | 1 {
 
 function keyOf({ index, prefix }: Stretch, field: string, value: number | null, id: unknown): Key {
   const date = value === null ? null : new Date(value);
-  const known: Key = {
-    ...(prefix === null ? {} : { [prefix.field]: prefix.value }),
-    [field]: date,
-    _id: id,
-  };
+  const known: Key = { ...prefix, [field]: date, _id: id };
   // What comes after `_id` decides nothing: the least value keeps `min` in the range and `max` out.
   return Object.fromEntries(
     Object.keys(index).map((name) => [name, name in known ? known[name] : new MinKey()]),

@@ -11,16 +11,18 @@ import {
   TOKEN_ORIGINS,
   type TokenRecord,
 } from '../../../../src/store/records.js';
-import { createTokenList, TOKEN_STATES } from '../../../../src/store/tokens/query/list.js';
 import {
-  createTokenSearch,
   type DateRange,
   type Found,
   type Position,
   SEARCH_SORT_FIELDS,
-  type SearchLimits,
   type SearchPage,
-  type TokenSearch,
+  TOKEN_STATES,
+  type TokenFilter,
+} from '../../../../src/store/tokens/query/filter.js';
+import {
+  createTokenSearches,
+  type SearchLimits,
   type TokenSearches,
 } from '../../../../src/store/tokens/query/search.js';
 import { freshDatabase, START, testMongodbUri } from '../../../support/harness.js';
@@ -56,7 +58,11 @@ afterAll(async () => {
 
 function searchesWithin(limits: SearchLimits): TokenSearches {
   const model = createTokenModel(connection.useDb(database), { w: 1, j: true });
-  return createTokenSearch(model, { clock: () => clock.now, run: createOperations().run }, limits);
+  return createTokenSearches(
+    model,
+    { clock: () => clock.now, run: createOperations().run },
+    limits,
+  );
 }
 
 const range = (from?: number, to?: number): DateRange => ({
@@ -64,7 +70,7 @@ const range = (from?: number, to?: number): DateRange => ({
   ...(to === undefined ? {} : { to: new Date(START + to * HOUR) }),
 });
 
-const FILTERS: Partial<TokenSearch>[] = [
+const FILTERS: Partial<TokenFilter>[] = [
   {},
   { userIds: [] },
   { userIds: ['u1'] },
@@ -181,8 +187,7 @@ it('leaves the planner no choice, which the embedded engine could not make on ma
   try {
     const model = createTokenModel(watched, { w: 1, j: true });
     const { run } = createOperations();
-    const searches = createTokenSearch(model, { clock: () => clock.now, run }, WAYS[1]?.[1]);
-    const list = createTokenList(model, { clock: () => clock.now, run });
+    const searches = createTokenSearches(model, { clock: () => clock.now, run }, WAYS[1]?.[1]);
     for (const [i, one] of FILTERS.entries()) {
       const asked = { ...EVERYONE, ...one, ...FILTERS[(i * 7 + 3) % FILTERS.length] };
       for (const filter of [{ ...EVERYONE, ...one }, asked]) {
@@ -194,11 +199,15 @@ it('leaves the planner no choice, which the embedded engine could not make on ma
       }
     }
     for (const state of TOKEN_STATES) {
-      for (const more of [{}, { kind: 'api-key' }, { search: 'app-1' }] as const) {
-        const filter = { userId: null, state, ...more };
-        await list.list(filter, { sortField: 'createdAt', direction: -1, skip: 10, limit: 10 });
-        await list.list(filter, { sortField: 'expiresAt', direction: 1, skip: 10, limit: 10 });
-        await list.count(filter);
+      for (const more of [
+        {},
+        { kind: 'api-key' },
+        { text: { value: 'app-1', userIds: [] } },
+      ] as const) {
+        const filter = { ...EVERYONE, state, ...more };
+        await searches.list(filter, { sortField: 'createdAt', direction: -1, skip: 10, limit: 10 });
+        await searches.list(filter, { sortField: 'expiresAt', direction: 1, skip: 10, limit: 10 });
+        await searches.count(filter);
       }
     }
     expect(commands.length).toBeGreaterThan(200);
@@ -417,7 +426,7 @@ function seededRandom(seed: number): () => number {
 
 async function forwards(
   searches: TokenSearches,
-  filter: TokenSearch,
+  filter: TokenFilter,
   order: SearchOrder,
   limit: number,
 ) {
@@ -441,7 +450,7 @@ async function forwards(
 /** All ids before the position; null = before the end. */
 async function backwards(
   searches: TokenSearches,
-  filter: TokenSearch,
+  filter: TokenFilter,
   order: SearchOrder,
   limit: number,
   before: Position | null,
@@ -474,7 +483,7 @@ function idsOf(found: readonly TokenRecord[]): string[] {
   return found.map(({ id }) => id);
 }
 
-function matches(filter: TokenSearch, { sortField, direction }: SearchOrder): TokenRecord[] {
+function matches(filter: TokenFilter, { sortField, direction }: SearchOrder): TokenRecord[] {
   const value = (record: TokenRecord) =>
     ({
       ...record,
@@ -490,7 +499,7 @@ function matches(filter: TokenSearch, { sortField, direction }: SearchOrder): To
     );
 }
 
-function meets(record: TokenRecord, filter: TokenSearch): boolean {
+function meets(record: TokenRecord, filter: TokenFilter): boolean {
   const { device } = record;
   const now = START;
   const expired = record.expiresAt !== null && record.expiresAt.getTime() <= now;

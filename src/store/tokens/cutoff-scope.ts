@@ -1,10 +1,11 @@
-/** What a cut-off may hit, for saying how much it does; and whether there is anything of a scope at all. */
+/** Which records there are in a cut-off's scope: for choosing its time, and for saying how much it hits. */
 import { unavailable } from '../../errors.js';
-import { MAX_TIME_MS } from '../database/operations.js';
 import type { StoreContext } from '../database/context.js';
-import type { Cutoff } from '../cutoffs/cutoffs.js';
-import { indexOfScope, within } from '../cutoffs/filter.js';
-import type { TokenDocument, TokenModel } from './model.js';
+import type { Cutoff, CutoffScope } from '../cutoffs/cutoffs.js';
+import { indexOfScope, within, withinKind } from '../cutoffs/filter.js';
+import type { TokenRecord } from '../records.js';
+import { readBatches } from './batches.js';
+import { DATE_INDEXES, type TokenDocument, type TokenModel, toRecord } from './model.js';
 
 /** As much of a record as tells whether a cut-off hits it, and whom it hits. */
 export type HitCandidate = Pick<
@@ -12,7 +13,20 @@ export type HitCandidate = Pick<
   'kind' | 'userId' | 'applicationId' | 'sessionId' | 'issuedAt'
 >;
 
-export interface HitStore {
+export interface CutoffScopeStore {
+  /** The latest `issuedAt` of the scope after `after`, and until `until`; null when there is none. */
+  newestIssuedAt(scope: CutoffScope, after: Date, until: Date): Promise<Date | null>;
+  /**
+   * Those of the scope that say that they were issued more than `aheadMs` after `now`, and aren't
+   * revoked. @param limit at most so many.
+   */
+  issuedAhead(
+    scope: CutoffScope,
+    by: { readonly now: Date; readonly aheadMs: number },
+    limit: number,
+  ): Promise<TokenRecord[]>;
+  /** In batches, those of the scope that say that they were issued after `after`, and until `until`; revoked or not. */
+  issuedBetween(scope: CutoffScope, after: Date, until: Date): AsyncIterable<TokenRecord[]>;
   /**
    * Everything that the cut-off may hit, newest first, in batches: of its scope, not expired, and
    * neither revoked nor certainly younger. What this very cut-off has marked meanwhile is among it.
@@ -22,19 +36,52 @@ export interface HitStore {
     cutoff: Cutoff,
     limits: { readonly withinMs: number },
   ): AsyncIterable<readonly HitCandidate[]>;
-  /** Whether there is a record of this user or of this application, in whatever state. */
-  hasRecordOf(
-    whose: { readonly userId: string } | { readonly applicationId: string },
-  ): Promise<boolean>;
 }
 
 const BATCH = 1000;
 
-export function createHitStore(
+export function createCutoffScopeStore(
   model: TokenModel,
   { run, clock }: Pick<StoreContext, 'run' | 'clock'>,
-): HitStore {
+): CutoffScopeStore {
   return {
+    async newestIssuedAt(scope, after, until) {
+      // Few are from the future, of whichever scope.
+      const found = await run(() =>
+        model
+          .findOne({ ...withinKind(scope), issuedAt: { $gt: after, $lte: until } })
+          .sort(DATE_INDEXES.issuedAt)
+          .hint(DATE_INDEXES.issuedAt)
+          .select({ issuedAt: 1 })
+          .lean(),
+      );
+      return found?.issuedAt ?? null;
+    },
+
+    async issuedAhead(scope, { now, aheadMs }, limit) {
+      const found = await run(() =>
+        model
+          .find({
+            ...withinKind(scope),
+            // Recorded after it was issued, by the same clock: that bounds it by the scope's index.
+            createdAt: { $gt: now },
+            issuedAt: { $gt: new Date(now.getTime() + aheadMs) },
+            revocation: null,
+          })
+          .hint(indexOfScope(scope))
+          .limit(limit)
+          .lean(),
+      );
+      return found.map(toRecord);
+    },
+
+    async *issuedBetween(scope, after, until) {
+      const wanted = { ...withinKind(scope), issuedAt: { $gt: after, $lte: until } };
+      // Few are from the future, of whichever scope.
+      const found = readBatches<TokenDocument>(model, run, wanted, { hint: DATE_INDEXES.issuedAt });
+      for await (const batch of found) yield batch.map(toRecord);
+    },
+
     async *hitCandidates(cutoff, { withinMs }) {
       const endAt = performance.now() + withinMs;
       const cursor = model.collection.find<HitCandidate>(mayHit(cutoff, new Date(clock())), {
@@ -57,19 +104,6 @@ export function createHitStore(
         // Nobody waits for it: an answer is waiting to go out.
         void run(() => cursor.close()).catch(() => undefined);
       }
-    },
-
-    async hasRecordOf(whose) {
-      const scope = { userId: null, applicationId: null, sessionsOnly: false, ...whose };
-      const found = await run(() =>
-        model
-          .findOne(within(scope))
-          .hint(indexOfScope(scope))
-          .select({ _id: 1 })
-          .maxTimeMS(MAX_TIME_MS)
-          .lean(),
-      );
-      return found !== null;
     },
   };
 }

@@ -1,10 +1,11 @@
-/** The revoked records of the collection `tokens`, as every instance keeps them in memory: read from an index alone. */
+/** Loading the revoked records into the memory of an instance: read from an index alone. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SealContext, StoreContext } from '../database/context.js';
-import { readRevokedEntries, type RevokedEntry } from './revoked-entry.js';
 import { RECORDED_INDEX, REVOKED_INDEX, type TokenModel } from './model.js';
+import { readRevokedEntries } from './revoked-bson.js';
+import type { RevokedEntry } from './revoked-entry.js';
 
-export interface RevokedStore {
+export interface RevokedLoad {
   /**
    * Batches of revoked records: all, or those whose revocation was recorded since, by the database's
    * clock; without those whose token, issued here, expired before.
@@ -17,10 +18,10 @@ export interface RevokedStore {
 const BATCH = 1000;
 const LOAD_MS = 600_000;
 
-export function createRevokedStore(
+export function createRevokedLoad(
   model: TokenModel,
   { run, sealedSince }: Pick<StoreContext, 'run'> & SealContext,
-): RevokedStore {
+): RevokedLoad {
   return {
     async *revoked(since, expiredBefore) {
       const { filter, options } = revokedQuery(since);

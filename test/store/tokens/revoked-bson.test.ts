@@ -3,11 +3,8 @@ import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import mongoose from 'mongoose';
 import { isIssuedHere, TOKEN_ORIGINS, type TokenRecord } from '../../../src/store/records.js';
-import {
-  readRevokedEntries,
-  type RevokedEntry,
-  toRevokedEntry,
-} from '../../../src/store/tokens/revoked-entry.js';
+import { readRevokedEntries } from '../../../src/store/tokens/revoked-bson.js';
+import { type RevokedEntry, toRevokedEntry } from '../../../src/store/tokens/revoked-entry.js';
 
 const { BSON } = mongoose.mongo;
 type Fields = Pick<TokenRecord, 'jti' | 'issuer' | 'origin' | 'expiresAt'>;
