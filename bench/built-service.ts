@@ -1,5 +1,6 @@
 /** The built service in a process of its own: started on a folder and a free port, asked over HTTP, stopped with SIGTERM. */
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -13,9 +14,10 @@ import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import type { Engine } from '../src/store/embedded/engine.js';
+import { built, DIST } from './built-parts.js';
 
-export const DIST = fileURLToPath(new URL('../dist', import.meta.url));
+export const ADMIN = { email: 'admin@bench.example', password: 'administrator of the bench' };
 
 const START_WITHIN_MS = 60_000;
 const REQUEST_WITHIN_MS = 30_000;
@@ -24,8 +26,7 @@ const POLL_EVERY_MS = 5;
 export interface BuiltService {
   readonly address: string;
   readonly pid: number | null;
-  /** From spawn to the line on stderr that says where it listens, and to the first 200 of `/readyz`. */
-  readonly listeningAfterMs: number;
+  /** From spawn to the first 200 of `/readyz`. */
   readonly readyAfterMs: number;
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
   /** @throws when it doesn't end with code 0. */
@@ -100,7 +101,6 @@ export async function startBuiltService(
         fail(`The service did not start within ${START_WITHIN_MS} ms. ${stderr}`),
       ),
     ]);
-    const listeningAfterMs = performance.now() - startedAt;
     const call: BuiltService['call'] = (method, path, options) =>
       send(agent, method, new URL(path, address), options);
     while ((await call('GET', '/readyz')).status !== 200) await delay(POLL_EVERY_MS);
@@ -108,7 +108,6 @@ export async function startBuiltService(
     return {
       address,
       pid: child.pid ?? null,
-      listeningAfterMs,
       readyAfterMs,
       call,
       stop,
@@ -178,6 +177,53 @@ export async function using<T>(
   }
   await service.stop();
   return result;
+}
+
+/** Runs `use` with the embedded engine on the folder. */
+export async function withEngine<T>(
+  dataDir: string,
+  use: (engine: Engine) => Promise<T>,
+): Promise<T> {
+  const { startEngine } = await built('store/embedded/engine.js');
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const engine = await startEngine({ dataDir });
+  try {
+    return await use(engine);
+  } finally {
+    await engine.stop();
+  }
+}
+
+export interface SharedEngine {
+  readonly service: BuiltService;
+  readonly engine: Engine;
+  /** What the service was started with. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** An administrator's. */
+  readonly authorization: string;
+}
+
+/** Runs `use` with the service on an engine that the caller can use too. */
+export async function withSharedEngine<T>(
+  given: Readonly<Record<string, string>>,
+  use: (shared: SharedEngine) => Promise<T>,
+): Promise<T> {
+  return withTemporaryFolder((folder) =>
+    withEngine(join(folder, 'engine'), async (engine) => {
+      const settings = {
+        MONGODB_URI: engine.uri,
+        GLOBAL_SECRET: randomBytes(48).toString('base64'),
+        ADMIN_EMAIL: ADMIN.email,
+        ADMIN_PASSWORD: ADMIN.password,
+        LOG_LEVEL: 'warn',
+        ...given,
+      };
+      return using(await startBuiltService(join(folder, 'service'), settings), async (service) => {
+        const authorization = await signIn(service, ADMIN.email, ADMIN.password);
+        return use({ service, engine, settings, authorization });
+      });
+    }),
+  );
 }
 
 /** Runs `use` with an empty folder, and removes it whatever happens. */

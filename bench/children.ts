@@ -1,6 +1,7 @@
 /** Processes of the bench itself: each measures, or is measured, without the others' heap and event loop. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 interface Options {
@@ -59,6 +60,13 @@ export async function runChild<T>(file: string, task: unknown, options?: Options
   }
 }
 
+/** At the end of a file that starts itself as its child: there, and only there, runs `use` and sends what it returns. */
+export async function asChild(url: string, use: (task: never) => unknown): Promise<void> {
+  if (process.argv[1] !== fileURLToPath(url)) return;
+  const result = await use(taskOf() as never);
+  if (result !== undefined) send(result);
+}
+
 /** In a child: what it was started with. */
 export function taskOf(): unknown {
   return JSON.parse(process.argv[2] ?? 'null');
@@ -72,4 +80,17 @@ export function send(message: unknown): void {
 /** In a child that serves: ends it together with the bench. */
 export function endWithParent(): void {
   process.once('disconnect', () => process.exit(0));
+}
+
+const TICKS_PER_SECOND = 100;
+
+/** The processor time of a process since its start, NaN where it can't be had: on a busy machine it says more than the clock. */
+export function cpuMicrosOf(pid: number | null): number {
+  try {
+    // Behind the name in parentheses, which may hold anything: utime and stime are fields 14 and 15.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+    return ((Number(fields[11]) + Number(fields[12])) * 1e6) / TICKS_PER_SECOND;
+  } catch {
+    return NaN;
+  }
 }

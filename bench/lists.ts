@@ -1,10 +1,4 @@
-/** How long the built service takes to answer lists of a million records, over HTTP, one request at a time. */
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { systemClock } from '../src/clock.js';
-import { openStore, type Store } from '../src/store/database/connect.js';
-import { startEngine } from '../src/store/embedded/engine.js';
+/** Part `lists`: how long the built service takes to answer every kind of list, over HTTP, one request at a time. */
 import { TOKEN_KINDS } from '../src/store/records.js';
 import {
   SORT_FIELDS,
@@ -13,9 +7,26 @@ import {
   type TokenPage,
 } from '../src/store/tokens/query/filter.js';
 import { createJti } from '../src/tokens/jti.js';
-import { type BuiltService, signIn, startBuiltService, using } from './built-service.js';
-import { ms, printHeading, printTable, summarize, verdict } from './figures.js';
-import { ADMIN, applicationId, HOLDER, seedFolder, userIdOf } from './seed.js';
+import { openBuiltStore } from './built-parts.js';
+import {
+  ADMIN,
+  type BuiltService,
+  signIn,
+  startBuiltService,
+  using,
+  withEngine,
+} from './built-service.js';
+import {
+  atMost,
+  type Effort,
+  figure,
+  type PartResult,
+  progress,
+  summarize,
+  summaryTable,
+} from './results.js';
+import { applicationId, HOLDER, OF_HOLDER, type Seed, seedFolder } from './seed.js';
+import { DAY_MS, userIdOf } from './token-documents.js';
 
 /** As the route takes it: null = everyone. */
 type Filter = Pick<TokenFilter, 'state' | 'kind' | 'applicationId'> & {
@@ -24,10 +35,9 @@ type Filter = Pick<TokenFilter, 'state' | 'kind' | 'applicationId'> & {
 };
 
 interface Request {
-  readonly filter: Filter;
-  readonly page: TokenPage;
-  /** Whether the filter is the caller's own id, which is then left out of the address. */
-  readonly own: boolean;
+  readonly path: string;
+  /** What the store is asked, where it can say how it finds that. */
+  readonly asked?: readonly [Filter, TokenPage];
 }
 
 /** What is reported together, in one line. */
@@ -37,284 +47,207 @@ interface Group {
   readonly rounds: number;
 }
 
-interface Measured {
-  readonly request: Request;
-  readonly status: number;
-  readonly ms: number;
+interface Chapter {
+  readonly title: string;
+  readonly caller: typeof HOLDER;
+  readonly groups: readonly Group[];
 }
 
 const TARGET_P99_MS = 150;
-const OF_HOLDER = 1000;
+const HISTORY = '/v3/jwt/history';
 const PER_PAGE = 40;
+const FIRST_PAGES = 40;
 /** A group that takes longer ends after the request that did: it has missed its target by then. */
 const GROUP_WITHIN_MS = 10_000;
-const DAY_MS = 86_400_000;
-const DIRECTIONS = [-1, 1] as const;
 const EVERYONE = { userId: null } as const;
+const ORDERS = SORT_FIELDS.flatMap((sortField) =>
+  ([-1, 1] as const).map((direction) => ({ sortField, direction })),
+);
 
-const { values } = parseArgs({
-  options: {
-    records: { type: 'string', default: '1000000' },
-    users: { type: 'string', default: '20000' },
-    rounds: { type: 'string', default: '20' },
-    dir: { type: 'string' },
-    explain: { type: 'boolean', default: false },
-  },
-});
-const records = Math.max(OF_HOLDER, Number(values.records));
-const rounds = Math.max(1, Number(values.rounds));
-const folder = values.dir ?? join(tmpdir(), `jwt-history-bench-lists-${records}`);
-
-printHeading(`Lists of ${records} records`);
-const seed = await seedFolder(folder, {
-  records,
-  ofHolder: OF_HOLDER,
-  otherUsers: Number(values.users),
-});
-const slow = await measureService();
-if (values.explain) await explain(slow);
-
-/** @returns the slowest request of every group that missed the target. */
-async function measureService(): Promise<Request[]> {
-  const service = await startBuiltService(folder);
-  console.log(`ready ${ms(service.readyAfterMs)} ms after the start, with this database\n`);
-  return using(service, async () => {
-    const holder = await signIn(service, HOLDER.email, HOLDER.password);
-    const admin = await signIn(service, ADMIN.email, ADMIN.password);
-    return [
-      ...(await measureGroups(
-        service,
-        holder,
-        `A user with ${OF_HOLDER} tokens: every page of ${PER_PAGE}`,
-        ownGroups(),
-      )),
-      ...(await measureGroups(
-        service,
-        admin,
-        'An administrator, everyone: pages 0 to 4',
-        everyoneGroups(),
-      )),
-      ...(await measureGroups(
-        service,
-        admin,
-        'An administrator, with a filter (and its count): page 0 in every order',
-        filteredGroups(),
-      )),
-    ];
+export async function measureLists(effort: Effort): Promise<PartResult> {
+  const seed = await seedFolder(effort);
+  const chapters = chaptersOf(seed, effort.rounds);
+  const found: Record<string, Record<string, number[]>> = {};
+  const slow: Request[] = [];
+  await using(await startBuiltService(seed.folder, { LOG_LEVEL: 'warn' }), async (service) => {
+    progress(`lists: ready ${figure(service.readyAfterMs)} ms after the start`);
+    for (const { title, caller, groups } of chapters) {
+      const authorization = await signIn(service, caller.email, caller.password);
+      const samples = (found[title] = {} as Record<string, number[]>);
+      for (const group of groups) {
+        const { took, slowest } = await measure(service, authorization, group);
+        samples[group.name] = took;
+        if (summarize(took).p99 > TARGET_P99_MS) slow.push(slowest);
+      }
+      progress(`lists: ${title}`);
+    }
   });
+  if (effort.explain) await explain(seed, slow);
+  const entries = Object.entries(found);
+  const groups = entries.flatMap(([, samples]) => Object.entries(samples));
+  const summaries = groups.map(([name, took]) => ({ name, ...summarize(took) }));
+  return {
+    tables: entries.map(([title, samples]) => {
+      const all = Object.values(samples).flat();
+      return summaryTable(`${title}, ms`, { ...samples, 'all of these': all });
+    }),
+    figures: { records: seed.records, lists: summaries },
+    targets: summaries.map(({ name, p99 }) => atMost(`p99 of ${name}, ms`, p99, TARGET_P99_MS)),
+  };
 }
 
-async function measureGroups(
-  service: BuiltService,
-  authorization: string,
-  title: string,
-  groups: readonly Group[],
-): Promise<Request[]> {
-  const slowest: Request[] = [];
-  const everything: number[] = [];
-  const rows: (string | number)[][] = [];
-  for (const group of groups) {
-    const measured = await measureGroup(service, authorization, group);
-    const samples = measured.map((sample) => sample.ms);
-    everything.push(...samples);
-    const worst = measured.reduce((a, b) => (b.ms > a.ms ? b : a));
-    const missed = verdict(summarize(samples).p99, TARGET_P99_MS) === 'MISSED';
-    if (missed) slowest.push(worst.request);
-    rows.push([...row(group.name, samples), missed ? orderOf(worst.request) : '']);
-  }
-  rows.push(row('all of these', everything));
-  printTable([`${title}, ms`, 'n', 'p50', 'p99', 'max', 'p99 < 150', 'slowest'], rows);
-  return slowest;
-}
-
-function row(name: string, samples: readonly number[]) {
-  const { n, p50, p99, max } = summarize(samples);
-  return [name, n, ms(p50), ms(p99), ms(max), verdict(p99, TARGET_P99_MS)];
-}
-
-async function measureGroup(
-  service: BuiltService,
-  authorization: string,
-  group: Group,
-): Promise<Measured[]> {
-  const measured: Measured[] = [];
+/** Round after round; the first request warms up and isn't counted. */
+async function measure(service: BuiltService, authorization: string, group: Group) {
+  const took: number[] = [];
+  let slowest: { ms: number; request: Request } = { ms: 0, request: { path: '' } };
   const endAt = performance.now() + GROUP_WITHIN_MS;
+  const ask = async (request: Request) => {
+    const answer = await service.call('GET', request.path, { authorization });
+    // A list that is refused because it would take too long is as slow as it took, and worth a line.
+    if (answer.status !== 200) progress(`GET ${request.path} was answered ${answer.status}`);
+    if (answer.status !== 200 && answer.status !== 503) throw new Error(answer.text);
+    return answer.ms;
+  };
+  for (const request of group.requests.slice(0, 1)) await ask(request);
   for (let round = 0; round < group.rounds; round += 1) {
     for (const request of group.requests) {
-      if (performance.now() > endAt) return measured;
-      const path = pathOf(request);
-      const answer = await service.call('GET', path, { authorization });
-      // A list that is refused because it would take too long is as slow as it took, and worth a line.
-      if (answer.status !== 200) console.log(`GET ${path} was answered ${answer.status}`);
-      if (answer.status !== 200 && answer.status !== 503) throw new Error(answer.text);
-      measured.push({ request, status: answer.status, ms: answer.ms });
+      if (performance.now() > endAt) return { took, slowest: slowest.request };
+      const ms = await ask(request);
+      took.push(ms);
+      if (ms > slowest.ms) slowest = { ms, request };
     }
   }
-  return measured;
+  return { took, slowest: slowest.request };
 }
 
-function pathOf({ filter, page, own }: Request): string {
+/** @param own whether the filter is the caller's own id, which is then left out of the address. */
+function history(filter: Filter, page: TokenPage, own = false): Request {
   const { userId, ...conditions } = filter;
-  const parameters = Object.entries({
-    userId: own ? undefined : (userId ?? '*'),
+  const parameters = {
+    ...(own ? {} : { userId: userId ?? '*' }),
     ...conditions,
     sortField: page.sortField,
     direction: String(page.direction),
     page: String(page.skip / page.limit),
     limit: String(page.limit),
-  });
-  const query = new URLSearchParams(
-    parameters.filter((parameter): parameter is [string, string] => parameter[1] !== undefined),
-  );
-  return `/v3/jwt/history?${query.toString()}`;
+  };
+  const path = `${HISTORY}?${new URLSearchParams(parameters as Record<string, string>).toString()}`;
+  return { path, asked: [filter, page] };
 }
 
-function orderOf({ page }: Request): string {
-  return `${page.sortField} ${page.direction} from ${page.skip}`;
-}
-
-/** One group for each sort and direction. */
-function inEveryOrder(toGroup: (order: Pick<TokenPage, 'sortField' | 'direction'>) => Group) {
-  return SORT_FIELDS.flatMap((sortField) =>
-    DIRECTIONS.map((direction) => toGroup({ sortField, direction })),
+function pages(filter: Filter, order: (typeof ORDERS)[number], count: number, own = false) {
+  return Array.from({ length: count }, (_, i) =>
+    history(filter, { ...order, skip: i * PER_PAGE, limit: PER_PAGE }, own),
   );
 }
 
-function pages(
-  filter: Filter,
-  order: Pick<TokenPage, 'sortField' | 'direction'>,
-  count: number,
-  own = false,
-): Request[] {
-  return Array.from({ length: count }, (_, i) => ({
-    filter,
-    own,
-    page: { ...order, skip: i * PER_PAGE, limit: PER_PAGE },
-  }));
-}
-
-function ownGroups(): Group[] {
-  const count = Math.ceil(OF_HOLDER / PER_PAGE);
-  return inEveryOrder((order) => ({
-    name: `${order.sortField} ${order.direction}`,
-    requests: pages({ userId: seed.holderId }, order, count, true),
-    rounds: Math.ceil(rounds / 4),
-  }));
-}
-
-function everyoneGroups(): Group[] {
-  return inEveryOrder((order) => ({
-    name: `${order.sortField} ${order.direction}`,
-    requests: pages(EVERYONE, order, 5),
-    rounds,
-  }));
-}
-
-/** Few rounds: what is slow here is slow each time. */
-function filteredGroups(): Group[] {
-  const firstPages = (name: string, filter: Filter): Group => ({
-    name,
-    requests: inEveryOrder((order) => ({
+/** Few rounds of what takes its time: what is slow there is slow each time. */
+function chaptersOf({ holderId, records, seededAt }: Seed, rounds: number): Chapter[] {
+  const fewRounds = Math.ceil(rounds / 4);
+  const firstPages = (paths: Readonly<Record<string, string>>) =>
+    Object.entries(paths).map(([name, path]) => ({
       name,
-      requests: pages(filter, order, 1),
-      rounds: 1,
-    })).flatMap(({ requests }) => requests),
-    rounds: Math.ceil(rounds / 4),
-  });
-  const largest = applicationId(0);
+      requests: [{ path }],
+      rounds: rounds * FIRST_PAGES,
+    }));
+  const inEveryOrder = (whose: string, requestsIn: (order: (typeof ORDERS)[number]) => Request[]) =>
+    ORDERS.map((order) => ({
+      name: `${whose}, ${order.sortField} ${order.direction}`,
+      requests: requestsIn(order),
+      rounds: fewRounds,
+    }));
+  const filters: Readonly<Record<string, Partial<Filter>>> = {
+    ...Object.fromEntries(TOKEN_STATES.map((state) => [`state=${state}`, { state }])),
+    ...Object.fromEntries(TOKEN_KINDS.map((kind) => [`kind=${kind}`, { kind }])),
+    'kind=api-key&state=expired (none)': { kind: 'api-key', state: 'expired' },
+    'the largest application': { applicationId: applicationId(0) },
+    'an average application': { applicationId: applicationId(1) },
+    'the largest application, revoked': { applicationId: applicationId(0), state: 'revoked' },
+    'an unknown application': { applicationId: 'none' },
+    'search: a user': { search: userIdOf(7) },
+    'search: the largest application': { search: applicationId(0) },
+    'search: beginning of every jti': { search: '01' },
+    'search: beginning of the oldest jtis': {
+      search: createJti(seededAt - 100 * DAY_MS).slice(0, 4),
+    },
+    'search: nothing found': { search: 'nobody' },
+    [`the user with ${OF_HOLDER}, revoked`]: { userId: holderId, state: 'revoked' },
+  };
   const last = { skip: 100_000 - 100, limit: 100, sortField: 'createdAt', direction: -1 } as const;
+  const revokedOfLargest = `state=revoked&applicationId=${applicationId(0)}`;
   return [
-    ...TOKEN_STATES.map((state) => firstPages(`state=${state}`, { ...EVERYONE, state })),
-    ...TOKEN_KINDS.map((kind) => firstPages(`kind=${kind}`, { ...EVERYONE, kind })),
-    firstPages('kind=api-key&state=expired (none)', {
-      ...EVERYONE,
-      kind: 'api-key',
-      state: 'expired',
-    }),
-    firstPages('the largest application', { ...EVERYONE, applicationId: largest }),
-    firstPages('an average application', { ...EVERYONE, applicationId: applicationId(1) }),
-    firstPages('the largest application, revoked', {
-      ...EVERYONE,
-      applicationId: largest,
-      state: 'revoked',
-    }),
-    firstPages('an unknown application', { ...EVERYONE, applicationId: 'none' }),
-    firstPages('search: a user', { ...EVERYONE, search: userIdOf(7) }),
-    firstPages('search: the largest application', { ...EVERYONE, search: largest }),
-    firstPages('search: beginning of every jti', { ...EVERYONE, search: '01' }),
-    firstPages('search: beginning of the oldest jtis', {
-      ...EVERYONE,
-      search: createJti(seed.seededAt - 100 * DAY_MS).slice(0, 4),
-    }),
-    firstPages('search: nothing found', { ...EVERYONE, search: 'nobody' }),
-    firstPages(`the user with ${OF_HOLDER}, revoked`, { userId: seed.holderId, state: 'revoked' }),
     {
-      name: 'the last page allowed',
-      requests: [{ filter: EVERYONE, page: last, own: false }],
-      rounds,
+      title: `one's own of ${records.toLocaleString('en')} records, ${PER_PAGE} to a page`,
+      caller: HOLDER,
+      groups: [
+        ...firstPages({
+          "one's own, newest first": HISTORY,
+          "one's own, last used first, page 10": `${HISTORY}?sortField=lastUsedAt&page=10`,
+        }),
+        ...inEveryOrder("one's own, every page", (order) =>
+          pages({ userId: holderId }, order, Math.ceil(OF_HOLDER / PER_PAGE), true),
+        ),
+      ],
+    },
+    {
+      title: "an administrator's lists",
+      caller: ADMIN,
+      groups: [
+        ...firstPages({
+          "everyone's, newest first": `${HISTORY}?userId=*`,
+          "everyone's, revoked": `${HISTORY}?userId=*&state=revoked`,
+          'of the largest application': `${HISTORY}?userId=*&applicationId=${applicationId(0)}`,
+          "FusionAuth: a user's refresh tokens": `/api/jwt/refresh?userId=${holderId}`,
+          'dashboard: newest first': '/admin/tokens',
+          'dashboard: revoked, of the largest application': `/admin/tokens?${revokedOfLargest}`,
+        }),
+        ...inEveryOrder("everyone's, pages 0 to 4", (order) => pages(EVERYONE, order, 5)),
+      ],
+    },
+    {
+      title: 'an administrator, with a filter (and its count), page 0 in every order',
+      caller: ADMIN,
+      groups: [
+        ...Object.entries(filters).map(([name, filter]) => ({
+          name,
+          requests: ORDERS.flatMap((order) => pages({ ...EVERYONE, ...filter }, order, 1)),
+          rounds: fewRounds,
+        })),
+        { name: 'the last page allowed', requests: [history(EVERYONE, last)], rounds },
+      ],
     },
   ];
 }
 
 /** Each half of a slow list by itself, straight from the store, with the database's plan. */
-async function explain(requests: readonly Request[]): Promise<void> {
-  const engine = await startEngine({ dataDir: folder });
-  try {
-    const store = await openStore({ uri: engine.uri, clock: systemClock });
-    for (const request of requests) await explainOne(store, request);
-    await store.close();
-  } finally {
-    await engine.stop();
-  }
+async function explain({ folder }: Seed, requests: readonly Request[]): Promise<void> {
+  await withEngine(folder, async ({ uri }) => {
+    const { tokens, close } = await openBuiltStore(uri);
+    const took = async (work: Promise<unknown>) => {
+      const startedAt = performance.now();
+      const outcome = await work.then(() => '', String);
+      return `${figure(performance.now() - startedAt)} ms ${outcome}`;
+    };
+    for (const { path, asked } of requests) {
+      if (asked === undefined) continue;
+      const filter = storeFilterOf(asked[0]);
+      const list = await took(tokens.list(filter, asked[1]));
+      const count = await took(tokens.count(filter));
+      const plan = JSON.stringify(await tokens.explain(filter, asked[1]).catch(String));
+      const stages = [
+        ...plan.matchAll(/"(?:stage|indexName|total\w+Examined|nReturned)":"?([\w.-]+)/g),
+      ];
+      const shown = stages.map(([, value]) => value).join(' ');
+      console.log(`${path}\n  list:  ${list}\n  count: ${count}\n  plan:  ${shown}\n`);
+    }
+    await close();
+  });
 }
 
-async function explainOne({ tokens }: Store, { filter, page, own }: Request): Promise<void> {
-  console.log(pathOf({ filter, page, own }));
-  const { userId, search, ...rest } = filter;
-  const asked: TokenFilter = {
+function storeFilterOf({ userId, search, ...rest }: Filter): TokenFilter {
+  return {
     ...rest,
     userIds: userId === null ? null : [userId],
     text: search === undefined ? undefined : { value: search, userIds: [], minJtiPrefix: 8 },
   };
-  console.log(`  list:  ${await outcomeOf(() => tokens.list(asked, page))}`);
-  console.log(`  count: ${await outcomeOf(() => tokens.count(asked))}`);
-  const plan = (await tokens.explain(asked, page).catch(String)) as Plan | string;
-  if (typeof plan === 'string') return console.log(`  plan:  ${plan}\n`);
-  const { totalKeysExamined, totalDocsExamined, nReturned } = plan.executionStats ?? {};
-  const stages = stagesOf(plan.queryPlanner?.winningPlan ?? {});
-  console.log(`  plan:  ${stages.join(' < ')}`);
-  console.log(
-    `         ${totalKeysExamined} keys and ${totalDocsExamined} documents for ${nReturned} results\n`,
-  );
-}
-
-async function outcomeOf(operation: () => Promise<unknown>): Promise<string> {
-  const startedAt = performance.now();
-  const outcome = await operation().then(
-    () => '',
-    (error: unknown) => ` (${String(error)})`,
-  );
-  return `${ms(performance.now() - startedAt)} ms${outcome}`;
-}
-
-interface Stage {
-  readonly stage?: string;
-  readonly indexName?: string;
-  readonly inputStage?: Stage;
-  readonly inputStages?: readonly Stage[];
-  readonly queryPlan?: Stage;
-}
-
-interface Plan {
-  readonly queryPlanner?: { readonly winningPlan?: Stage };
-  readonly executionStats?: Readonly<
-    Record<'totalKeysExamined' | 'totalDocsExamined' | 'nReturned', number>
-  >;
-}
-
-function stagesOf({ stage, indexName, inputStage, inputStages, queryPlan }: Stage): string[] {
-  if (queryPlan) return stagesOf(queryPlan);
-  const own = stage === undefined ? [] : [indexName ? `${stage} ${indexName}` : stage];
-  const inputs = [...(inputStage ? [inputStage] : []), ...(inputStages ?? [])];
-  return [...own, ...inputs.flatMap(stagesOf)];
 }

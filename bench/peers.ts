@@ -1,6 +1,6 @@
 /** The servers that are compared, one in a process: `./http.ts` starts them and asks each what it spent. */
 import { createSecretKey } from 'node:crypto';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import express, { type Express, type Request, type Response } from 'express';
@@ -10,8 +10,8 @@ import mongoose from 'mongoose';
 import passport from 'passport';
 import { ExtractJwt, Strategy as JwtStrategy } from 'passport-jwt';
 import { createJti } from '../src/tokens/jti.js';
-import { endWithParent, send, taskOf } from './children.js';
-import { built } from './dist.js';
+import { built, openCore } from './built-parts.js';
+import { asChild, endWithParent, send } from './children.js';
 
 export interface PeerTask {
   readonly peer: PeerName;
@@ -29,7 +29,6 @@ export interface PeerTask {
 export interface Spent {
   readonly activeMs: number;
   readonly cpuMs: number;
-  readonly atMs: number;
 }
 
 export type PeerName =
@@ -45,7 +44,7 @@ export type PeerName =
 
 /** The other servers' revoked ids: few, which is in their favour. */
 const OTHERS_REVOKED = 1000;
-const PEERS_DATABASE = 'bench-peers';
+export const PEERS_DATABASE = 'bench-peers';
 
 const answer = (_req: Request, res: Response) => {
   res.status(204).end();
@@ -57,39 +56,23 @@ const peers: Record<PeerName, (task: PeerTask) => RequestListener | Promise<Requ
   },
 
   'node:http + jsonwebtoken + Set': ({ secret }) => {
-    const key = createSecretKey(secret, 'utf8');
+    const verify = verifierWith(secret);
     const revoked = revokedSet();
-    const options = { algorithms: ['HS256' as const] };
     return (req, res) => {
-      try {
-        const { jti } = jwt.verify((req.headers.authorization ?? '').slice(4), key, options) as {
-          jti: string;
-        };
-        res.writeHead(revoked.has(jti) ? 401 : 204).end();
-      } catch {
-        res.writeHead(401).end();
-      }
+      const claims = verify(req);
+      res.writeHead(claims === null || revoked.has(claims.jti) ? 401 : 204).end();
     };
   },
 
   Express: () => express().get('/', answer),
 
   'Express + jsonwebtoken': ({ secret }) => {
-    const key = createSecretKey(secret, 'utf8');
-    const options = { algorithms: ['HS256' as const] };
-    return express().get(
-      '/',
-      (req, res, next) => {
-        try {
-          jwt.verify((req.headers.authorization ?? '').slice(4), key, options);
-        } catch {
-          res.status(401).end();
-          return;
-        }
-        next();
-      },
-      answer,
-    );
+    const verify = verifierWith(secret);
+    const authenticate: express.Handler = (req, res, next) => {
+      if (verify(req) === null) res.status(401).end();
+      else next();
+    };
+    return express().get('/', authenticate, answer);
   },
 
   'Express + passport-jwt + Set': ({ secret }) => {
@@ -134,7 +117,7 @@ const peers: Record<PeerName, (task: PeerTask) => RequestListener | Promise<Requ
       expressjwt({
         secret: createSecretKey(secret, 'utf8'),
         algorithms: ['HS256'],
-        getToken: (req) => (req.headers.authorization ?? '').slice(4),
+        getToken: tokenOf,
         isRevoked: async (_req, token) => {
           const { payload } = token as { payload: { jti: string } };
           return (await history.exists({ jti: payload.jti, state: 100 })) !== null;
@@ -144,15 +127,40 @@ const peers: Record<PeerName, (task: PeerTask) => RequestListener | Promise<Requ
     );
   },
 
-  'GET /auth/verify': async (task) => (await serviceOf(task)).handler,
+  'GET /auth/verify': async (task) => (await coreOf(task)).service.handler,
 
   'Express + our passport middleware': async (task) => {
-    const { checkCredentials, keys } = await serviceOf(task);
+    const { service, keys } = await coreOf(task);
     const { createAuthenticate } = await built('auth/authenticate.js');
-    const signIn = () => Promise.resolve(null);
-    return express().get('/', createAuthenticate({ signIn, checkCredentials, keys }), answer);
+    const { checkCredentials } = service;
+    return express().get(
+      '/',
+      createAuthenticate({ signIn: refuse, checkCredentials, keys }),
+      answer,
+    );
   },
 };
+
+function refuse(): never {
+  throw new Error('only tokens are expected');
+}
+
+/** One look at the token for two servers: whether jsonwebtoken takes it, and what it says. */
+function verifierWith(secret: string): (req: IncomingMessage) => { jti: string } | null {
+  const key = createSecretKey(secret, 'utf8');
+  const options = { algorithms: ['HS256' as const] };
+  return (req) => {
+    try {
+      return jwt.verify(tokenOf(req), key, options) as { jti: string };
+    } catch {
+      return null;
+    }
+  };
+}
+
+function tokenOf(req: IncomingMessage): string {
+  return (req.headers.authorization ?? '').slice(4);
+}
 
 function revokedSet(): Set<string> {
   return new Set(Array.from({ length: OTHERS_REVOKED }, () => createJti(Date.now())));
@@ -167,9 +175,8 @@ function behindPassport(strategy: JwtStrategy): Express {
 
 /** As in Tiledesk's server: the user and the token's history record, by Mongoose. */
 async function tiledeskModels(uri: string) {
-  const connection = await mongoose
-    .createConnection(uri, { dbName: PEERS_DATABASE, maxPoolSize: 100 })
-    .asPromise();
+  const options = { dbName: PEERS_DATABASE, maxPoolSize: 100 };
+  const connection = await mongoose.createConnection(uri, options).asPromise();
   const user = new mongoose.Schema({
     email: { type: String, index: true },
     firstname: String,
@@ -183,49 +190,31 @@ async function tiledeskModels(uri: string) {
   };
 }
 
-/** The service's check, as `createService` wires it, with its revocation list loaded as at every start. */
-async function serviceOf({ algorithm, secret, privateKey, uri, database, revoked }: PeerTask) {
-  const { parseConfig } = await built('config/config.js');
-  const { createLogger } = await built('observability/logger.js');
-  const { createSecretKeys, createRsaKeys } = await built('tokens/keys.js');
-  const { openStore } = await built('store/database/connect.js');
-  const { createService } = await built('service.js');
-  const config = parseConfig({
-    MONGODB_URI: uri,
-    LOG_LEVEL: 'warn',
-    GLOBAL_SECRET_ALGORITHM: algorithm,
-    ...(algorithm === 'HS256'
+/** The service with its revocation list loaded, as at every start. */
+async function coreOf(task: PeerTask) {
+  const { algorithm, secret, privateKey, uri, database, revoked } = task;
+  const signing =
+    algorithm === 'HS256'
       ? { GLOBAL_SECRET: secret }
-      : { GLOBAL_SECRET_OR_PRIVATE_KEY: privateKey }),
-  });
-  const { signing } = config;
-  const keys =
-    signing.algorithm === 'HS256'
-      ? createSecretKeys(secret)
-      : createRsaKeys(signing.privateKey, signing.publicKey);
-  const clock = Date.now;
-  const store = await openStore({ uri, database, clock });
-  const log = createLogger({ level: config.logLevel });
-  const service = createService({ config, keys, store, clock, log });
-  await service.sync.load();
-  if (service.index.size !== revoked) throw new Error(`${service.index.size} entries were loaded`);
-  service.sync.start();
-  const { handler, checkCredentials } = service;
-  return { handler, keys, checkCredentials };
+      : { GLOBAL_SECRET_OR_PRIVATE_KEY: privateKey };
+  const settings = { MONGODB_URI: uri, GLOBAL_SECRET_ALGORITHM: algorithm, ...signing };
+  const core = await openCore(settings, database);
+  const { sync, index } = core.service;
+  await sync.load();
+  if (index.size !== revoked) throw new Error(`${index.size} entries were loaded`);
+  sync.start();
+  return core;
 }
 
-const task = taskOf() as PeerTask;
-const server = createServer(await peers[task.peer](task));
-endWithParent();
-server.listen(0, '127.0.0.1', () => {
-  send({ port: (server.address() as AddressInfo).port });
-});
-process.on('message', () => {
-  const { user, system } = process.cpuUsage();
-  const spent: Spent = {
-    activeMs: performance.eventLoopUtilization().active,
-    cpuMs: (user + system) / 1000,
-    atMs: performance.now(),
-  };
-  send(spent);
+await asChild(import.meta.url, async (task: PeerTask) => {
+  const server = createServer(await peers[task.peer](task));
+  endWithParent();
+  server.listen(0, '127.0.0.1', () => {
+    send({ port: (server.address() as AddressInfo).port });
+  });
+  process.on('message', () => {
+    const { user, system } = process.cpuUsage();
+    const activeMs = performance.eventLoopUtilization().active;
+    send({ activeMs, cpuMs: (user + system) / 1000 } satisfies Spent);
+  });
 });

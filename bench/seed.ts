@@ -1,32 +1,29 @@
 /** A folder with a large embedded database: made once, used again by later runs. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import mongoose from 'mongoose';
-import { createPasswordHasher } from '../src/auth/password-hash.js';
-import { systemClock } from '../src/clock.js';
-import { openStore } from '../src/store/database/connect.js';
-import { startEngine } from '../src/store/embedded/engine.js';
-import {
-  type Device,
-  newTokenRecord,
-  type Revocation,
-  type TokenKind,
-  type TokenOrigin,
-} from '../src/store/records.js';
+import type { Device, TokenKind, TokenOrigin } from '../src/store/records.js';
 import type { TokenDocument } from '../src/store/tokens/model.js';
-import { createJti } from '../src/tokens/jti.js';
-import { purgeTime } from '../src/tokens/record-of-claims.js';
-import { progress } from './results.js';
+import { built, openBuiltStore } from './built-parts.js';
+import { ADMIN, withEngine } from './built-service.js';
+import { type Effort, progress } from './results.js';
+import {
+  connectDirectly,
+  DAY_MS,
+  insertDocuments,
+  tokenDocument,
+  userIdOf,
+} from './token-documents.js';
 
-export const ADMIN = { email: 'admin@bench.example', password: 'administrator of the bench' };
 export const HOLDER = { email: 'holder@bench.example', password: 'holder of many tokens' };
+/** How many of the records belong to the holder. */
+export const OF_HOLDER = 1000;
+const OTHER_USERS = 20_000;
 
 export interface Seed {
+  readonly folder: string;
   readonly records: number;
-  /** How many of them belong to the holder. */
-  readonly ofHolder: number;
   readonly holderId: string;
-  readonly otherUsers: number;
   /** Of what the records look like: a folder of another version is made anew. */
   readonly version: typeof VERSION;
   /** The folder is used again for some days after it. */
@@ -34,15 +31,10 @@ export interface Seed {
 }
 
 const SEED_FILE = 'bench-seed.json';
-const VERSION = 2;
-const DAY_MS = 86_400_000;
+const VERSION = 3;
 /** Short enough that no record is due to be purged while the folder is used again. */
 const SPAN_MS = 110 * DAY_MS;
 const USABLE_FOR_MS = 5 * DAY_MS;
-const RETENTION_SECONDS = (90 * DAY_MS) / 1000;
-const ISSUER = 'https://tiledesk.com';
-const BATCH = 5000;
-const AT_ONCE = 2;
 
 /** One in 100 is an API key; a third of the rest are refresh tokens. */
 const LIFETIMES_MS = { access: 30 * DAY_MS, refresh: 60 * DAY_MS, 'api-key': null } as const;
@@ -66,153 +58,98 @@ const ORIGINS = [
   ['adopted', 0.1],
 ] as const satisfies readonly (readonly [TokenOrigin, number])[];
 
-/** The folder holds such a database when it resolves; what else was in it is removed. */
-export async function seedFolder(
-  folder: string,
-  given: Pick<Seed, 'records' | 'ofHolder' | 'otherUsers'>,
-): Promise<Seed> {
-  const wanted = { ...given, version: VERSION } as const;
-  const found = readSeed(folder);
+/**
+ * The database that `lists` and `searches` ask, in `dir` or in the system's temporary folder; what
+ * else was in the folder of an older one is removed.
+ * @throws when the folder is another's.
+ */
+export async function seedFolder(effort: Effort): Promise<Seed> {
+  const records = Math.max(OF_HOLDER, effort.records / effort.divisor);
+  const folder = effort.dir ?? join(tmpdir(), `jwt-history-bench-lists-${records}`);
+  const file = join(folder, SEED_FILE);
+  const found = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Seed) : null;
   if (
     found?.version === VERSION &&
-    found.records === wanted.records &&
-    found.ofHolder === wanted.ofHolder &&
-    found.otherUsers === wanted.otherUsers &&
+    found.records === records &&
     Date.now() - found.seededAt < USABLE_FOR_MS
   ) {
-    progress(`${folder} holds ${found.records} records already.`);
-    return found;
+    progress(`${folder} holds ${records} records already.`);
+    return { ...found, folder };
   }
   if (found === null && existsSync(folder) && readdirSync(folder).length > 0)
     throw new Error(`${folder} is not empty and not made by this bench. Give another --dir.`);
+  progress(`${folder} gets ${records} records.`);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const write = (seed: Seed) => writeFileSync(file, `${JSON.stringify(seed)}\n`);
+  const unfinished = { folder, records, version: VERSION, holderId: '', seededAt: 0 } as const;
   // First, so that a folder left half done is known as ours; the date says that it isn't complete.
-  writeSeed(folder, { ...wanted, holderId: '', seededAt: 0 });
-  const engine = await startEngine({ dataDir: folder });
-  try {
-    const seed = { ...wanted, holderId: await makeUsers(engine.uri), seededAt: Date.now() };
-    await insertTokens(engine.uri, seed);
-    writeSeed(folder, seed);
+  write(unfinished);
+  return withEngine(folder, async ({ uri }) => {
+    const holderId = await makeUsers(uri);
+    const seed = { ...unfinished, holderId, seededAt: Date.now() };
+    const connection = await connectDirectly(uri);
+    await insertDocuments(connection, records, (number) => documentOf(number, seed));
+    await connection.close();
+    write(seed);
     return seed;
-  } finally {
-    await engine.stop();
-  }
+  });
 }
 
-function readSeed(folder: string): Seed | null {
-  const path = join(folder, SEED_FILE);
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Seed) : null;
-}
-
-function writeSeed(folder: string, seed: Seed): void {
-  writeFileSync(join(folder, SEED_FILE), `${JSON.stringify(seed)}\n`);
-}
-
-/** Makes the indexes too, as every start of the service does. @returns the holder's id. */
+/** @returns the holder's id. */
 async function makeUsers(uri: string): Promise<string> {
-  const store = await openStore({ uri, clock: systemClock });
+  const { createPasswordHasher } = await built('auth/password-hash.js');
+  const { hash } = createPasswordHasher();
+  const store = await openBuiltStore(uri);
+  const insert = async ({ email, password }: typeof HOLDER, role: 'admin' | null) => {
+    const passwordHash = await hash(password);
+    return store.users.insert({ email, passwordHash, role, firstname: null, lastname: null });
+  };
   try {
-    const { hash } = createPasswordHasher();
-    const rest = { firstname: null, lastname: null };
-    const adminHash = await hash(ADMIN.password);
-    await store.users.insert({
-      email: ADMIN.email,
-      passwordHash: adminHash,
-      role: 'admin',
-      ...rest,
-    });
-    const holderHash = await hash(HOLDER.password);
-    const holder = await store.users.insert({
-      email: HOLDER.email,
-      passwordHash: holderHash,
-      role: null,
-      ...rest,
-    });
-    return holder.id;
+    await insert(ADMIN, 'admin');
+    return (await insert(HOLDER, null)).id;
   } finally {
     await store.close();
   }
 }
 
-async function insertTokens(uri: string, seed: Seed): Promise<void> {
-  const connection = await mongoose
-    .createConnection(uri, { dbName: 'jwt-history', maxPoolSize: AT_ONCE })
-    .asPromise();
-  try {
-    const tokens = connection.collection('tokens');
-    const startedAt = performance.now();
-    let next = 0;
-    let done = 0;
-    let printed = 0;
-    const insertBatches = async () => {
-      while (next < seed.records) {
-        const from = next;
-        next = Math.min(seed.records, from + BATCH);
-        const batch = Array.from({ length: next - from }, (_, i) => tokenDocument(from + i, seed));
-        await tokens.insertMany(batch, { ordered: false, writeConcern: { w: 1 } });
-        done += batch.length;
-        if (done - printed >= seed.records / 20 || done === seed.records) {
-          printed = done;
-          const seconds = (performance.now() - startedAt) / 1000;
-          progress(`seeded ${done} of ${seed.records} records, ${seconds.toFixed(0)} s`);
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, insertBatches));
-  } finally {
-    await connection.close();
-  }
-}
-
-/** The `number`th record in the order of time, with every field that the store writes. */
-function tokenDocument(number: number, seed: Seed): Omit<TokenDocument, '_id'> {
-  const createdAt = seed.seededAt - Math.floor(SPAN_MS * (1 - number / seed.records)) - 1000;
-  const isHolders = number % Math.floor(seed.records / seed.ofHolder) === 0;
-  const userId =
-    isHolders && number < Math.floor(seed.records / seed.ofHolder) * seed.ofHolder
-      ? seed.holderId
-      : userIdOf(Math.floor(Math.random() * seed.otherUsers));
+/** The `number`th record in the order of time. */
+function documentOf(number: number, { records, holderId, seededAt }: Seed): TokenDocument {
+  const createdMs = seededAt - Math.floor(SPAN_MS * (1 - number / records)) - 1000;
+  const every = Math.floor(records / OF_HOLDER);
+  const isHolders = number % every === 0 && number < every * OF_HOLDER;
+  const userId = isHolders ? holderId : userIdOf(Math.floor(Math.random() * OTHER_USERS));
   const kind = kindOf();
   const lifetimeMs = LIFETIMES_MS[kind];
-  const expiresAt = lifetimeMs === null ? null : new Date(createdAt + lifetimeMs);
-  const usableUntil = Math.min(seed.seededAt, expiresAt?.getTime() ?? Infinity);
-  const duringUse = () =>
-    new Date(createdAt + Math.floor(Math.random() * (usableUntil - createdAt)));
+  const createdAt = new Date(createdMs);
+  const expiresAt = lifetimeMs === null ? null : new Date(createdMs + lifetimeMs);
+  const usableUntil = Math.min(seededAt, expiresAt?.getTime() ?? Infinity);
+  const duringUse = () => timeBetween(createdMs, usableUntil);
   const lastUsedAt = Math.random() < SHARES.unused ? null : duringUse();
-  const revocation = Math.random() < SHARES.revoked ? revocationBy(userId, duringUse()) : null;
-  const refused = revocation !== null && Math.random() < SHARES.refused;
-  return {
-    ...newTokenRecord({
-      jti: createJti(createdAt),
-      kind,
-      origin: kind === 'access' ? originOf() : 'fusionauth',
-      issuer: ISSUER,
-      subject: 'user',
-      audience: ISSUER,
-      userId,
-      applicationId: applicationOf(),
-      sessionId:
-        kind === 'access' && Math.random() < SHARES.inSession
-          ? sessionIdOf(Math.floor(number / PER_SESSION))
-          : null,
-      device: deviceOf(number),
-      issuedAt: new Date(createdAt),
-      expiresAt,
-      lastUsedAt,
-      revocation,
-      purgeAt: purgeTime(expiresAt, RETENTION_SECONDS),
-    }),
-    ...(lastUsedAt === null ? {} : { firstUsedAt: new Date(createdAt + 1000) }),
-    ...(refused ? { lastRefusedAt: refusedAt(revocation.at, seed), refusedCount: 3 } : {}),
-    createdAt: new Date(createdAt),
-    updatedAt: revocation?.at ?? new Date(createdAt),
-  };
+  const revokedAt = Math.random() < SHARES.revoked ? duringUse() : null;
+  const refused = revokedAt !== null && Math.random() < SHARES.refused;
+  const inSession = kind === 'access' && Math.random() < SHARES.inSession;
+  return tokenDocument({
+    kind,
+    origin: kind === 'access' ? originOf() : 'fusionauth',
+    userId,
+    applicationId: applicationOf(),
+    sessionId: inSession ? sessionIdOf(Math.floor(number / PER_SESSION)) : null,
+    device: deviceOf(number),
+    createdAt,
+    issuedAt: createdAt,
+    expiresAt,
+    lastUsedAt,
+    ...(lastUsedAt === null ? {} : { firstUsedAt: new Date(createdMs + 1000) }),
+    ...(refused ? { lastRefusedAt: refusedAt(revokedAt, seededAt), refusedCount: 3 } : {}),
+    revocation:
+      revokedAt === null ? null : { at: revokedAt, by: userId, reason: null, via: 'tiledesk' },
+    updatedAt: revokedAt ?? createdAt,
+  });
 }
 
-/** The id of a user who exists in records only. */
-export function userIdOf(number: number): string {
-  return number.toString(16).padStart(24, '0');
+function timeBetween(from: number, to: number): Date {
+  return new Date(from + Math.floor(Math.random() * (to - from)));
 }
 
 /** The id of a session with some access tokens. */
@@ -239,9 +176,8 @@ function originOf(): TokenOrigin {
 }
 
 /** Half of them within an hour before the seeding. */
-function refusedAt(revokedAt: Date, { seededAt }: Seed): Date {
-  const from = Math.random() < 0.5 ? revokedAt.getTime() : seededAt - 3_600_000;
-  return new Date(from + Math.floor(Math.random() * (seededAt - from)));
+function refusedAt(revokedAt: Date, seededAt: number): Date {
+  return timeBetween(Math.random() < 0.5 ? revokedAt.getTime() : seededAt - 3_600_000, seededAt);
 }
 
 function applicationOf(): string | null {
@@ -249,10 +185,6 @@ function applicationOf(): string | null {
   if (share < SHARES.noApplication) return null;
   if (share < SHARES.noApplication + SHARES.largestApplication) return applicationId(0);
   return applicationId(1 + Math.floor(Math.random() * (APPLICATIONS - 1)));
-}
-
-function revocationBy(by: string, at: Date): Revocation {
-  return { at, by, reason: null, via: 'tiledesk' };
 }
 
 function deviceOf(number: number): Device {

@@ -1,7 +1,7 @@
 /** The process of those who use the service while it is attacked: checks at a steady pace, and a sign-in every second. */
 import { request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connectRaw } from '../../bench/raw-http.js';
+import { connectRaw } from '../../bench/clients.js';
 import { endWithParent, send, taskOf } from '../../bench/children.js';
 
 export interface BystanderTask {
