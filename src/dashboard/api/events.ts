@@ -11,6 +11,7 @@ import { createPlaces } from '../../http/places.js';
 import { methodNotAllowed } from '../../http/problem.js';
 import { createRouter } from '../../http/router.js';
 import type { Logger } from '../../observability/logger.js';
+import type { HourOfActivity } from '../../store/activity.js';
 import {
   type AuditEvent,
   AUDIT_TYPES,
@@ -105,7 +106,7 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
   const showActivity: RequestHandler = async (req, res) => {
     const { range } = parseQuery(req, activityQuery);
     const buckets = await activity.buckets(HOURS[range]);
-    res.set('Cache-Control', 'no-store').json({ buckets });
+    res.set('Cache-Control', 'no-store').json(toWireActivity(buckets));
   };
 
   const watch: RequestHandler = async (req, res) => {
@@ -158,7 +159,12 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
   return router;
 }
 
-function toWireEvent({ id, ...event }: AuditEvent) {
+/** One bucket for each hour, oldest first, none missing. */
+export function toWireActivity(buckets: readonly HourOfActivity[]) {
+  return { buckets };
+}
+
+export function toWireEvent({ id, ...event }: AuditEvent) {
   return { _id: id, ...event };
 }
 

@@ -36,7 +36,7 @@ interface Dependencies {
   readonly idleSeconds: number;
 }
 
-const signInBody = z.strictObject({
+export const signInBody = z.strictObject({
   email: z
     .string({ error: 'must be the e-mail address of the account.' })
     .trim()
@@ -48,19 +48,8 @@ const signInBody = z.strictObject({
 });
 
 export function createAdminSessionRouter(deps: Dependencies): Router {
-  const { sessions, users, tokens, revoker, registrar } = deps;
+  const { sessions, users, tokens, revoker, registrar, idleSeconds } = deps;
   const router = createRouter();
-
-  function toWireSession(user: User, record: TokenRecord, csrfToken: string) {
-    return {
-      user: toWireUser(user),
-      isAdministrator: user.role === 'admin' && user.status === ACTIVE_STATUS,
-      csrfToken,
-      tokenId: record.id,
-      expiresAt: record.expiresAt,
-      idleSeconds: deps.idleSeconds,
-    };
-  }
 
   const signIn: RequestHandler = async (req, res) => {
     const { email, password } = parseBody(req, signInBody);
@@ -89,7 +78,7 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
     res
       .status(201)
       .set('Cache-Control', 'no-store')
-      .json(toWireSession(user, record, csrfTokenOf(token)));
+      .json(toWireSession(user, record, { csrfToken: csrfTokenOf(token), idleSeconds }));
   };
 
   async function endPrevious(claims: Claims, by: string, requestId: string): Promise<void> {
@@ -110,7 +99,9 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
     const isOver = user?.status !== ACTIVE_STATUS || record?.revocation !== null;
     if (user === null || record === undefined || isOver) throw signedOut();
     sessions.renew(req, res);
-    res.set('Cache-Control', 'no-store').json(toWireSession(user, record, sessions.csrfToken(req)));
+    const csrfToken = sessions.csrfToken(req);
+    res.set('Cache-Control', 'no-store');
+    res.json(toWireSession(user, record, { csrfToken, idleSeconds }));
   };
 
   const signOut: RequestHandler = async (req, res) => {
@@ -142,6 +133,25 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
   );
   router.all('/admin/session', methodNotAllowed('GET', 'HEAD', 'POST', 'DELETE'));
   return router;
+}
+
+interface SessionTerms {
+  /** To be sent as `X-CSRF-Token` with everything but GET. */
+  readonly csrfToken: string;
+  /** The page signs out after so long without a touch; so does the cookie. */
+  readonly idleSeconds: number;
+}
+
+/** @param record of the session's own token. */
+export function toWireSession(user: User, record: TokenRecord, terms: SessionTerms) {
+  return {
+    user: toWireUser(user),
+    /** Sees everyone's tokens; anyone else sees their own only, through the same calls. */
+    isAdministrator: user.role === 'admin' && user.status === ACTIVE_STATUS,
+    tokenId: record.id,
+    expiresAt: record.expiresAt,
+    ...terms,
+  };
 }
 
 function cookiePrincipal(req: Request) {

@@ -41,26 +41,33 @@ export function createAdminSummaryRouter({
     const caller = await callerOf(req, users);
     await settled();
     const now = clock();
-    const ago = (ms: number) => new Date(now - ms);
     const startOfDay = today ?? new Date(now - (now % DAY_MS));
-    const count = (filter: Omit<TokenSearch, 'userIds'>) =>
+    const count: CountMatching = (filter) =>
       tokens.countMatching({
         userIds: caller.isAdministrator ? null : [caller.userId],
         ...filter,
       });
-    const [active, expiringSoon, idle, neverExpires, revokedToday, refusedLastHour] =
-      await Promise.all([
-        count({ state: 'active' }),
-        count({ state: 'active', expires: { from: new Date(now), to: new Date(now + DAY_MS) } }),
-        count({ state: 'active', idleSince: ago(IDLE_MS) }),
-        count({ state: 'active', neverExpires: true }),
-        count({ revoked: { from: startOfDay } }),
-        count({ refused: { from: ago(HOUR_MS) } }),
-      ]);
-    res
-      .set('Cache-Control', 'no-store')
-      .json({ active, expiringSoon, idle, neverExpires, revokedToday, refusedLastHour });
+    res.set('Cache-Control', 'no-store').json(await summarize(count, now, startOfDay));
   });
   router.all('/admin/summary', methodNotAllowed('GET', 'HEAD'));
   return router;
+}
+
+type CountMatching = (
+  filter: Omit<TokenSearch, 'userIds'>,
+) => ReturnType<TokenStore['countMatching']>;
+
+/** @param now ms since the epoch. @throws ServiceError 503 */
+export async function summarize(count: CountMatching, now: number, startOfDay: Date) {
+  const ago = (ms: number) => new Date(now - ms);
+  const [active, expiringSoon, idle, neverExpires, revokedToday, refusedLastHour] =
+    await Promise.all([
+      count({ state: 'active' }),
+      count({ state: 'active', expires: { from: new Date(now), to: new Date(now + DAY_MS) } }),
+      count({ state: 'active', idleSince: ago(IDLE_MS) }),
+      count({ state: 'active', neverExpires: true }),
+      count({ revoked: { from: startOfDay } }),
+      count({ refused: { from: ago(HOUR_MS) } }),
+    ]);
+  return { active, expiringSoon, idle, neverExpires, revokedToday, refusedLastHour };
 }

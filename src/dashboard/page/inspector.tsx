@@ -1,6 +1,6 @@
 /** A pasted token, decoded in the page; the service says whether it would be accepted. Nothing of it is kept. */
 import { useEffect, useState } from 'preact/hooks';
-import type { WireInspection } from '../wire.ts';
+import type { InspectBody, WireInspection } from '../wire.ts';
 import { call, session } from './api.ts';
 import { decode, type Decoded, type Part, toToken } from './decode.ts';
 import { Related } from './tokens/related.tsx';
@@ -54,10 +54,10 @@ export function InspectorView({ onOpen }: { onOpen(id: string): void }) {
         class="v-form"
         onSubmit={(event) => {
           event.preventDefault();
-          const asked = token;
+          const asked: InspectBody = { token };
           void run(async () => {
             setAnswer(null);
-            setAnswer(await call<WireInspection>('POST', '/admin/inspect', { token: asked }));
+            setAnswer(await call<WireInspection>('POST', '/admin/inspect', asked));
           });
         }}
       >

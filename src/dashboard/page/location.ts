@@ -1,6 +1,7 @@
 /** Everything about what is shown is in the address: it can be bookmarked, shared, and gone back from. */
 import { signal } from '@preact/signals';
 import type { FilterParameters, SortField } from '../wire.ts';
+import { KINDS, ORIGINS, STATES } from './tokens/wording.ts';
 import { CARDS, type CardName } from './tokens/card-filters.ts';
 
 export const VIEWS = ['tokens', 'inspect', 'users', 'keys', 'danger'] as const;
@@ -31,16 +32,13 @@ const DEFAULTS = { sort: 'issuedAt', direction: -1 } as const;
 
 const anyText = (text: string) => text.length <= 512;
 const instant = (text: string) => !Number.isNaN(Date.parse(text));
-const oneOf =
-  (...allowed: readonly string[]) =>
-  (text: string) =>
-    allowed.includes(text);
+const oneOf = (labels: object) => (text: string) => Object.hasOwn(labels, text);
 
 /** What the service takes as a filter; an address that says something else is read without it. */
 const FILTER: Record<keyof FilterParameters, (text: string) => boolean> = {
-  state: oneOf('active', 'expired', 'revoked'),
-  kind: oneOf('access', 'refresh', 'api-key'),
-  origin: oneOf('signin', 'fusionauth', 'woleet', 'registered', 'adopted'),
+  state: oneOf(STATES),
+  kind: oneOf(KINDS),
+  origin: oneOf(ORIGINS),
   userId: anyText,
   applicationId: anyText,
   sessionId: anyText,
@@ -57,7 +55,7 @@ const FILTER: Record<keyof FilterParameters, (text: string) => boolean> = {
   revokedTo: instant,
   refusedFrom: instant,
   refusedTo: instant,
-  neverExpires: oneOf('true'),
+  neverExpires: oneOf({ true: '' }),
   idleSince: instant,
 };
 export const filterKeys = Object.keys(FILTER) as readonly (keyof FilterParameters)[];
@@ -117,7 +115,7 @@ export function go(change: Partial<Place>, how: 'push' | 'replace' = 'push'): vo
  * chosen by hand wins over a card that says otherwise.
  */
 export function refine(
-  change: { readonly [K in keyof FilterParameters]?: string | undefined },
+  change: Readonly<Partial<Record<keyof FilterParameters, string | undefined>>>,
   how: 'push' | 'replace' = 'push',
 ): void {
   const filter = Object.fromEntries(

@@ -1,6 +1,6 @@
 /** A new API key: its name and expiry, then the key itself, this once. */
 import { useState } from 'preact/hooks';
-import type { WireNewApiKey } from '../wire.ts';
+import type { NewKeyBody, WireNewApiKey } from '../wire.ts';
 import { call } from './api.ts';
 import { CopyButton } from './ui/copy.tsx';
 import { Dialog } from './ui/dialog.tsx';
@@ -28,10 +28,11 @@ export function NewKeyDialog({ onClose, onCreated }: NewKeyDialogProps) {
 
   const create = async () => {
     const expiresAt = days === '' ? null : new Date(Date.now() + Number(days) * DAY_MS);
-    const { key: text } = await call<WireNewApiKey>('POST', '/admin/api-keys', {
+    const body: NewKeyBody = {
       name: name.trim(),
       ...(expiresAt === null ? {} : { expiresAt: expiresAt.toISOString() }),
-    });
+    };
+    const { key: text } = await call<WireNewApiKey>('POST', '/admin/api-keys', body);
     setKey(text);
     onCreated();
   };

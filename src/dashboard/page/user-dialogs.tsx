@@ -1,6 +1,6 @@
 /** Creating a user, and giving one a new password, which revokes all that the old one brought about. */
 import { useState } from 'preact/hooks';
-import type { WireUser } from '../wire.ts';
+import type { NewUserBody, PasswordBody, WireUser } from '../wire.ts';
 import { type ApiError, call, session } from './api.ts';
 import { leave } from './tokens/own.ts';
 import { Dialog } from './ui/dialog.tsx';
@@ -20,13 +20,14 @@ export function NewUserDialog({ onClose, onDone }: DialogProps) {
 
   const create = async () => {
     const { email, password, firstname, lastname } = values;
-    const user = await call<WireUser>('POST', '/admin/users', {
+    const body: NewUserBody = {
       email,
       password,
       ...(firstname.trim() === '' ? {} : { firstname: firstname.trim() }),
       ...(lastname.trim() === '' ? {} : { lastname: lastname.trim() }),
       ...(isAdministrator ? { role: 'admin' } : {}),
-    });
+    };
+    const user = await call<WireUser>('POST', '/admin/users', body);
     toast(`${user.email} can sign in now`);
     onDone();
   };
@@ -96,7 +97,8 @@ export function PasswordDialog({
 
   const change = async () => {
     const path = `/admin/users/${encodeURIComponent(user._id)}/password`;
-    await call('POST', path, { password });
+    const body: PasswordBody = { password };
+    await call('POST', path, body);
     toast(`New password set; the tokens of ${user.email} are refused everywhere`);
     onDone();
     if (isSelf) leave('Your password was changed. Sign in with the new one.');

@@ -21,7 +21,7 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 export function startCards(): void {
   effect(() => {
     const isWanted = session.value && place.value.view === 'tokens' && !isLoading.value;
-    const happened = changes.value.some(({ type }) => type !== 'used') || missed.value > 0;
+    const happened = changes.value.length > 0 || missed.value > 0;
     // Read, so that the clock brings one here now and then.
     if (isWanted && now.value > 0) untracked(() => refreshSoon(happened));
   });

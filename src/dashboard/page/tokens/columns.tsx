@@ -1,11 +1,12 @@
 /** The columns of the list: what each cell shows, what sorts, and which are there to begin with. */
 import type { ComponentChildren } from 'preact';
-import type { Kind, Origin, SortField, State, WireToken } from '../../wire.ts';
+import type { SortField, State, WireToken } from '../../wire.ts';
 import { session } from '../api.ts';
 import { addressOf, go, place } from '../location.ts';
 import { CopyButton } from '../ui/copy.tsx';
 import { stored, isTexts } from '../ui/stored.ts';
 import { now, Time } from '../ui/time.tsx';
+import { KINDS, ORIGINS, STATES } from './wording.ts';
 
 export interface Column {
   readonly id: string;
@@ -13,24 +14,6 @@ export interface Column {
   readonly sort?: SortField;
   readonly cell: (token: WireToken) => ComponentChildren;
 }
-
-export const STATES: Record<State, string> = {
-  active: 'Active',
-  expired: 'Expired',
-  revoked: 'Revoked',
-};
-export const KINDS: Record<Kind, string> = {
-  access: 'Access token',
-  refresh: 'Refresh token',
-  'api-key': 'API key',
-};
-export const ORIGINS: Record<Origin, string> = {
-  signin: 'Sign-in',
-  fusionauth: 'FusionAuth',
-  woleet: 'Woleet',
-  registered: 'Registered',
-  adopted: 'Adopted',
-};
 
 /** It may have expired since the service said that it was active. */
 export function stateOf({ state, expiresAt }: WireToken): State {

@@ -5,7 +5,7 @@ import type { FilterParameters } from '../../wire.ts';
 import { clearFilters, filterKeys, go, place, refine } from '../location.ts';
 import { briefTime } from '../ui/time.tsx';
 import { CARDS } from './card-filters.ts';
-import { KINDS, ORIGINS, STATES } from './columns.tsx';
+import { KINDS, ORIGINS, STATES } from './wording.ts';
 import { activeFilter, isFiltered, results } from './results.ts';
 
 type Key = keyof FilterParameters;

@@ -4,7 +4,7 @@ import type { FilterParameters, WireToken } from '../../wire.ts';
 import { session } from '../api.ts';
 import { type Fact, Facts } from '../ui/facts.tsx';
 import { Exact } from '../ui/exact.tsx';
-import { KINDS, ORIGINS } from './columns.tsx';
+import { KINDS, ORIGINS } from './wording.ts';
 
 interface TokenFactsProps {
   readonly token: WireToken;

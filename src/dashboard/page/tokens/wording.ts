@@ -1,7 +1,23 @@
-/** The words for tokens: kinds, reasons, and what stops working when one is revoked. */
-import type { Reason, WireMatched, WireToken } from '../../wire.ts';
-import { KINDS } from './columns.tsx';
+/** The words for tokens: states, kinds, reasons, and what stops working when one is revoked. */
+import type { Kind, Origin, Reason, State, WireMatched, WireToken } from '../../wire.ts';
 
+export const STATES: Record<State, string> = {
+  active: 'Active',
+  expired: 'Expired',
+  revoked: 'Revoked',
+};
+export const KINDS: Record<Kind, string> = {
+  access: 'Access token',
+  refresh: 'Refresh token',
+  'api-key': 'API key',
+};
+export const ORIGINS: Record<Origin, string> = {
+  signin: 'Sign-in',
+  fusionauth: 'FusionAuth',
+  woleet: 'Woleet',
+  registered: 'Registered',
+  adopted: 'Adopted',
+};
 export const REASONS: Record<Reason, string> = {
   compromised: 'Compromised: lost, leaked or stolen',
   requested: 'Requested by its holder',
