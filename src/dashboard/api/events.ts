@@ -21,7 +21,7 @@ import {
 import { isRecordId } from '../../store/records.js';
 import type { UserStore } from '../../store/users/users.js';
 import type { Claims } from '../../tokens/claims.js';
-import { createLiveViewers, type LiveViewer } from '../live/viewers.js';
+import { createLiveViewers } from '../live/viewers.js';
 import type { ToAdminWire } from './token-wire.js';
 
 interface Dependencies {
@@ -128,18 +128,12 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
     // Gone while it was looked up: nothing would ever say that it has closed.
     if (res.destroyed) return;
     if (isStopping) throw unavailable('The service is stopping.', undefined, BUSY_SECONDS);
-    const leave = places.take(userId, isAdministrator);
-    const viewing: { viewer: LiveViewer | null } = { viewer: null };
-    const stream = await openEventStream(req, res, {
-      retryMs: RETRY_MS,
-      onClose() {
-        leave();
-        if (viewing.viewer !== null) viewers.remove(viewing.viewer);
-      },
-    });
-    viewing.viewer = { userId, isAdministrator, stream, stillValid };
+    res.once('close', places.take(userId, isAdministrator));
+    const stream = openEventStream(req, res, RETRY_MS);
+    const viewer = { userId, isAdministrator, stream, stillValid };
+    res.once('close', () => viewers.remove(viewer));
     try {
-      await viewers.add(viewing.viewer, req.get('last-event-id') ?? null);
+      await viewers.add(viewer, req.get('last-event-id') ?? null);
     } catch (error) {
       stream.cut();
       throw error;
