@@ -1,8 +1,8 @@
 /** Everything about what is shown is in the address: it can be bookmarked, shared, and gone back from. */
 import { signal } from '@preact/signals';
 import type { FilterParameters, SortField } from '../wire.ts';
-import { KINDS, ORIGINS, STATES } from './tokens/wording.ts';
 import { CARDS, type CardName } from './tokens/card-filters.ts';
+import { filterKeys, isFilterValue } from './tokens/filter-table.ts';
 
 export const VIEWS = ['tokens', 'inspect', 'users', 'keys', 'danger'] as const;
 export type View = (typeof VIEWS)[number];
@@ -30,36 +30,6 @@ export const SORTS: readonly SortField[] = [
 ];
 const DEFAULTS = { sort: 'issuedAt', direction: -1 } as const;
 
-const anyText = (text: string) => text.length <= 512;
-const instant = (text: string) => !Number.isNaN(Date.parse(text));
-const oneOf = (labels: object) => (text: string) => Object.hasOwn(labels, text);
-
-/** What the service takes as a filter; an address that says something else is read without it. */
-const FILTER: Record<keyof FilterParameters, (text: string) => boolean> = {
-  state: oneOf(STATES),
-  kind: oneOf(KINDS),
-  origin: oneOf(ORIGINS),
-  userId: anyText,
-  applicationId: anyText,
-  sessionId: anyText,
-  address: anyText,
-  device: anyText,
-  q: anyText,
-  issuedFrom: instant,
-  issuedTo: instant,
-  lastUsedFrom: instant,
-  lastUsedTo: instant,
-  expiresFrom: instant,
-  expiresTo: instant,
-  revokedFrom: instant,
-  revokedTo: instant,
-  refusedFrom: instant,
-  refusedTo: instant,
-  neverExpires: oneOf({ true: '' }),
-  idleSince: instant,
-};
-export const filterKeys = Object.keys(FILTER) as readonly (keyof FilterParameters)[];
-
 export const place = signal<Place>(read());
 
 window.addEventListener('popstate', () => {
@@ -71,7 +41,7 @@ function read(): Place {
   const filter: Record<string, string> = {};
   for (const key of filterKeys) {
     const text = query.get(key);
-    if (text !== null && text !== '' && FILTER[key](text)) filter[key] = text;
+    if (text !== null && text !== '' && isFilterValue(key, text)) filter[key] = text;
   }
   const card = query.get('card') as CardName | null;
   return {
