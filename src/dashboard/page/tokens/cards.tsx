@@ -68,7 +68,7 @@ function Card({ name }: { name: CardName }) {
   return (
     <button
       type="button"
-      class={`card card-${name}${value !== undefined && value.count > 0 ? ' some' : ''}`}
+      class={`card card-${name}${value !== undefined && value.count > 0 ? ' is-some' : ''}`}
       aria-pressed={isPressed}
       onClick={() => {
         if (isPressed) clearFilters();

@@ -6,7 +6,7 @@ import { addressOf, go, place } from '../location.ts';
 import { CopyButton } from '../ui/copy.tsx';
 import { stored, isTexts } from '../ui/stored.ts';
 import { now, Time } from '../ui/time.tsx';
-import { KINDS, ORIGINS, STATES } from './wording.ts';
+import { KINDS, ORIGINS, shortId, STATES } from './wording.ts';
 
 export interface Column {
   readonly id: string;
@@ -37,7 +37,7 @@ const ICONS: Record<State, string> = {
 
 export function StateMark({ state }: { state: State }) {
   return (
-    <span class={`state ${state}`}>
+    <span class={`state is-${state}`}>
       <svg viewBox="0 0 16 16" aria-hidden="true">
         <path d={ICONS[state]} />
       </svg>
@@ -102,8 +102,8 @@ export const COLUMNS: readonly Column[] = [
     label: 'Token id',
     cell: (token) => (
       <span class="id">
-        <code title={token.jti}>{briefId(token.jti)}</code>
-        <CopyButton text={token.jti} label={`Copy token id ${token.jti.slice(0, 8)}`} />
+        <code title={token.jti}>{shortId(token.jti)}</code>
+        <CopyButton text={token.jti} label={`Copy token id ${shortId(token.jti)}`} />
       </span>
     ),
   },
@@ -141,11 +141,6 @@ export const COLUMNS: readonly Column[] = [
       ),
   },
 ];
-
-/** The first characters are the time, and the same for a minute: the last ones tell neighbours apart. */
-function briefId(jti: string): string {
-  return jti.length > 16 ? `${jti.slice(0, 8)}…${jti.slice(-4)}` : jti;
-}
 
 function text(value: string | null): ComponentChildren {
   return value === null ? <span class="muted">—</span> : <span title={value}>{value}</span>;

@@ -15,7 +15,7 @@ export function TokenFacts({ token, onFilter }: TokenFactsProps) {
   const { userId, applicationId, sessionId, device } = token;
   const ip = device?.ip ?? null;
   const filter = (text: string, by: FilterParameters): ComponentChildren => (
-    <button type="button" class="v-button v-inline" onClick={() => onFilter(by)}>
+    <button type="button" class="button inline" onClick={() => onFilter(by)}>
       {text}
     </button>
   );

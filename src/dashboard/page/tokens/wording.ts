@@ -26,14 +26,15 @@ export const REASONS: Record<Reason, string> = {
   other: 'Another reason',
 };
 
-/** "Access token 0198f3a2…". */
+/** "Access token 0198f3a2…9c41". */
 export function nameOf(token: WireToken): string {
   const name = token.kind === 'api-key' ? token.device?.name : null;
   return `${KINDS[token.kind]} ${name ? `“${name}”` : shortId(token.jti)}`;
 }
 
+/** The first characters are the time, and the same for a minute: the last ones tell neighbours apart. */
 export function shortId(jti: string): string {
-  return jti.length > 8 ? `${jti.slice(0, 8)}…` : jti;
+  return jti.length > 16 ? `${jti.slice(0, 8)}…${jti.slice(-4)}` : jti;
 }
 
 const CLOCK = new Intl.DateTimeFormat(undefined, {
