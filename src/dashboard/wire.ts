@@ -11,7 +11,7 @@ import type { revokeBody } from './api/reason.js';
 import type { BulkLine, toWireCutoff, toWirePreview } from './api/revocations.js';
 import type { bulkBody, cutoffBody, selection } from './api/revocations-input.js';
 import type { signInBody, toWireSession } from './api/session.js';
-import type { summarize } from './api/summary.js';
+import type { Summary } from './api/summary.js';
 import type { AdminWireRecord } from './api/token-wire.js';
 import type { TokenDetail, TokenPage } from './api/tokens.js';
 import type { filterBody, tokenListQuery } from './api/tokens-input.js';
@@ -76,7 +76,7 @@ export type WireCutoffDone = Answer<typeof toWireCutoff>;
 export type WireMatched = NonNullable<WireCutoffDone['matched']>;
 
 /** `GET /admin/summary?today=<Instant: when today began where the viewer is>`. */
-export type WireSummary = Answer<typeof summarize>;
+export type WireSummary = Json<Summary>;
 
 /** `GET /admin/activity?range=24h|7d|30d`: administrators only. */
 export type WireActivity = Answer<typeof toWireActivity>;

@@ -1,7 +1,7 @@
 /** Everything about what is shown is in the address: it can be bookmarked, shared, and gone back from. */
 import { signal } from '@preact/signals';
 import type { FilterParameters, SortField } from '../wire.ts';
-import { CARDS, type CardName } from './tokens/card-filters.ts';
+import { cardFilter, CARDS, type CardName } from './tokens/card-filters.ts';
 import { filterKeys, isFilterValue } from './tokens/filter-table.ts';
 
 export const VIEWS = ['tokens', 'inspect', 'users', 'keys', 'danger'] as const;
@@ -94,7 +94,7 @@ export function refine(
     ),
   );
   const { card } = place.value;
-  const cardKeys = card === null ? [] : Object.keys(CARDS[card].filter(0));
+  const cardKeys = card === null ? [] : Object.keys(cardFilter(card, 0));
   const contradicts = cardKeys.some((key) => Object.hasOwn(change, key));
   go({ filter, cursor: null, card: contradicts ? null : card }, how);
 }

@@ -42,7 +42,7 @@ function refreshSoon(hasChanged: boolean): void {
 async function load(): Promise<void> {
   if (!session.value) return;
   loadedAt = Date.now();
-  const today = encodeURIComponent(startOfToday(loadedAt));
+  const today = encodeURIComponent(new Date(startOfToday(loadedAt)).toISOString());
   try {
     summary.value = await call<WireSummary>('GET', `/admin/summary?today=${today}`);
   } catch (error) {

@@ -6,7 +6,7 @@ import { changes, missed } from '../live.ts';
 import { go, place } from '../location.ts';
 import { wasSignedIn } from '../session.ts';
 import { now, second } from '../ui/time.tsx';
-import { CARDS } from './card-filters.ts';
+import { cardFilter } from './card-filters.ts';
 import { filterKeys, isTaken } from './filter-table.ts';
 
 export const PAGE_SIZE = 50;
@@ -29,7 +29,7 @@ const cardTime = signal(Date.now());
 /** The filter as the service is told it: the card's and what was chosen by hand. */
 export const activeFilter = computed<FilterParameters>(() => {
   const { card, filter } = place.value;
-  return card === null ? filter : { ...CARDS[card].filter(cardTime.value), ...filter };
+  return card === null ? filter : { ...cardFilter(card, cardTime.value), ...filter };
 });
 export const isFiltered = computed(() => Object.keys(activeFilter.value).length > 0);
 
