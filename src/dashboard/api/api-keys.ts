@@ -13,6 +13,7 @@ import { requestIdOf } from '../../http/request-id.js';
 import { createRouter } from '../../http/router.js';
 import type { Trail } from '../../audit/trail.js';
 import type { Logger } from '../../observability/logger.js';
+import type { TokenRecord } from '../../store/records.js';
 import { toWireRecord } from '../../tokens/wire.js';
 
 interface Dependencies {
@@ -25,18 +26,21 @@ interface Dependencies {
   readonly trail: Pick<Trail, 'record'>;
 }
 
-export function createAdminApiKeysRouter(deps: Dependencies): Router {
-  const { authenticate, requireAdministrator, apiKeys, minting, clock, log, trail } = deps;
-  const newKeyBody = z.strictObject({
+/** @param now ms since the epoch */
+export const newKeyBody = (now: number) =>
+  z.strictObject({
     name: noteField(100),
     expiresAt: dateField()
-      .refine((date) => date.getTime() > clock(), { error: 'must be in the future.' })
+      .refine((date) => date.getTime() > now, { error: 'must be in the future.' })
       .nullish(),
   });
+
+export function createAdminApiKeysRouter(deps: Dependencies): Router {
+  const { authenticate, requireAdministrator, apiKeys, minting, clock, log, trail } = deps;
   const router = createRouter();
 
   const create: RequestHandler = async (req, res) => {
-    const { name, expiresAt } = parseBody(req, newKeyBody);
+    const { name, expiresAt } = parseBody(req, newKeyBody(clock()));
     const principal = principalOf(req);
     const by = principal.userId;
     const { key, record } = await minting.mint(
@@ -55,10 +59,7 @@ export function createAdminApiKeysRouter(deps: Dependencies): Router {
     const requestId = requestIdOf(res);
     trail.record({ type: 'api-key.created', by, via: 'admin', requestId, tokenId, jti, userId });
     log.info({ event: 'api-key.created', jti, by, requestId }, 'API key created');
-    res
-      .status(201)
-      .set('Cache-Control', 'no-store')
-      .json({ key, ...toWireRecord(record, 'active') });
+    res.status(201).set('Cache-Control', 'no-store').json(toWireNewKey(key, record));
   };
 
   router.post(
@@ -69,4 +70,9 @@ export function createAdminApiKeysRouter(deps: Dependencies): Router {
   );
   router.all('/admin/api-keys', methodNotAllowed('POST'));
   return router;
+}
+
+/** @param key shown in this answer only. */
+export function toWireNewKey(key: string, record: TokenRecord) {
+  return { key, ...toWireRecord(record, 'active') };
 }

@@ -11,6 +11,7 @@ import { createPlaces } from '../../http/places.js';
 import { methodNotAllowed } from '../../http/problem.js';
 import { createRouter } from '../../http/router.js';
 import type { Logger } from '../../observability/logger.js';
+import type { HourOfActivity } from '../../store/activity.js';
 import {
   type AuditEvent,
   AUDIT_TYPES,
@@ -20,7 +21,7 @@ import {
 import { isRecordId } from '../../store/records.js';
 import type { UserStore } from '../../store/users/users.js';
 import type { Claims } from '../../tokens/claims.js';
-import { createLiveViewers, type LiveViewer } from '../live/viewers.js';
+import { createLiveViewers } from '../live/viewers.js';
 import type { ToAdminWire } from './token-wire.js';
 
 interface Dependencies {
@@ -105,7 +106,7 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
   const showActivity: RequestHandler = async (req, res) => {
     const { range } = parseQuery(req, activityQuery);
     const buckets = await activity.buckets(HOURS[range]);
-    res.set('Cache-Control', 'no-store').json({ buckets });
+    res.set('Cache-Control', 'no-store').json(toWireActivity(buckets));
   };
 
   const watch: RequestHandler = async (req, res) => {
@@ -127,18 +128,12 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
     // Gone while it was looked up: nothing would ever say that it has closed.
     if (res.destroyed) return;
     if (isStopping) throw unavailable('The service is stopping.', undefined, BUSY_SECONDS);
-    const leave = places.take(userId, isAdministrator);
-    const viewing: { viewer: LiveViewer | null } = { viewer: null };
-    const stream = await openEventStream(req, res, {
-      retryMs: RETRY_MS,
-      onClose() {
-        leave();
-        if (viewing.viewer !== null) viewers.remove(viewing.viewer);
-      },
-    });
-    viewing.viewer = { userId, isAdministrator, stream, stillValid };
+    res.once('close', places.take(userId, isAdministrator));
+    const stream = openEventStream(req, res, RETRY_MS);
+    const viewer = { userId, isAdministrator, stream, stillValid };
+    res.once('close', () => viewers.remove(viewer));
     try {
-      await viewers.add(viewing.viewer, req.get('last-event-id') ?? null);
+      await viewers.add(viewer, req.get('last-event-id') ?? null);
     } catch (error) {
       stream.cut();
       throw error;
@@ -158,7 +153,12 @@ export function createAdminEventsRouter(deps: Dependencies): Router {
   return router;
 }
 
-function toWireEvent({ id, ...event }: AuditEvent) {
+/** One bucket for each hour, oldest first, none missing. */
+export function toWireActivity(buckets: readonly HourOfActivity[]) {
+  return { buckets };
+}
+
+export function toWireEvent({ id, ...event }: AuditEvent) {
   return { _id: id, ...event };
 }
 

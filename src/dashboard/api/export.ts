@@ -147,7 +147,7 @@ function toCsv(record: AdminWireRecord): string {
   return csvLine(Object.values(COLUMNS).map((read) => read(record)));
 }
 
-/** RFC 4180. */
+/** RFC 4180, by hand: quoting is the last line of `csvCell`, and no library knows all of what it makes harmless. */
 function csvLine(values: readonly Cell[]): string {
   return `${values.map(csvCell).join(',')}\r\n`;
 }

@@ -15,7 +15,7 @@ import { stateOf } from '../../tokens/state.js';
 import type { Sessions } from '../../tokens/session.js';
 import type { SessionState } from '../../tokens/session-state.js';
 import type { RefusalReason, TokenVerifier } from '../../tokens/verifier.js';
-import type { ToAdminWire } from './token-wire.js';
+import type { AdminWireRecord, ToAdminWire } from './token-wire.js';
 
 interface Dependencies {
   readonly authenticate: RequestHandler;
@@ -58,7 +58,7 @@ const EXPLANATIONS: Readonly<Record<Reason, string>> = {
 };
 const ACCEPTED = 'It would be accepted now.';
 
-const inspectBody = z.strictObject({
+export const inspectBody = z.strictObject({
   token: z
     .string({ error: 'must be a token.' })
     .trim()
@@ -115,12 +115,7 @@ export function createAdminInspectRouter(deps: Dependencies): Router {
     const { reason, record } =
       opaque === null ? await inspectJwt(token) : await inspectOpaque(token, opaque);
     const [wire = null] = record === null ? [] : await deps.toWire([record], ownJti(req));
-    res.set('Cache-Control', 'no-store').json({
-      accepted: reason === null,
-      reason,
-      explanation: reason === null ? ACCEPTED : EXPLANATIONS[reason],
-      token: wire,
-    });
+    res.set('Cache-Control', 'no-store').json(toWireInspection(reason, wire));
   };
 
   router.post(
@@ -131,4 +126,15 @@ export function createAdminInspectRouter(deps: Dependencies): Router {
   );
   router.all('/admin/inspect', methodNotAllowed('POST'));
   return router;
+}
+
+/** @param token its record, if there is one. */
+export function toWireInspection(reason: Reason | null, token: AdminWireRecord | null) {
+  return {
+    accepted: reason === null,
+    reason,
+    /** What it means and what to do, for people. */
+    explanation: reason === null ? ACCEPTED : EXPLANATIONS[reason],
+    token,
+  };
 }

@@ -1,6 +1,5 @@
 /** `/admin/revocations` and `/admin/cutoffs`: revoking many tokens at once, after a look at what would be revoked; and everything of a scope. */
 import type { Request, RequestHandler, Response, Router } from 'express';
-import { z } from 'zod';
 import {
   type Caller,
   authenticateAroundBody,
@@ -10,7 +9,7 @@ import {
 } from '../../auth/authenticate.js';
 import { forbidden, invalidInput, ServiceError, unavailable } from '../../errors.js';
 import { parseJsonBody } from '../../http/body.js';
-import { dateField, parseBody, pastDateField } from '../../http/input.js';
+import { parseBody } from '../../http/input.js';
 import { methodNotAllowed } from '../../http/problem.js';
 import { requestIdOf } from '../../http/request-id.js';
 import { createRouter } from '../../http/router.js';
@@ -19,13 +18,21 @@ import type { Trail } from '../../audit/trail.js';
 import type { Logger } from '../../observability/logger.js';
 import type { RevocationContext } from '../../audit/report.js';
 import type { Revoker } from '../../revocation/revoke.js';
+import type { Matched } from '../../revocation/matched.js';
+import type { CutoffScope } from '../../store/cutoffs/cutoffs.js';
 import type { TokenRecord } from '../../store/records.js';
-import { isRecordId } from '../../store/records.js';
 import type { TokenStore } from '../../store/tokens/tokens.js';
 import type { UserStore } from '../../store/users/users.js';
-import { toReason, withReason } from './reason.js';
-import { scopeFields, toScope } from './scope.js';
-import { filterBody, toTokenSearch } from './tokens-input.js';
+import { toReason } from './reason.js';
+import {
+  bulkBody,
+  cutoffBody,
+  MAX_BULK,
+  selection,
+  type SelectionInput,
+} from './revocations-input.js';
+import { toScope } from './scope.js';
+import { toTokenSearch } from './tokens-input.js';
 
 interface Dependencies {
   readonly authenticate: RequestHandler;
@@ -37,54 +44,28 @@ interface Dependencies {
   readonly trail: Pick<Trail, 'record'>;
 }
 
-/** Beyond it one is better off with a cut-off, which is one write whatever it covers. */
-const MAX_BULK = 10_000;
-const MAX_IDS = 1000;
 const BATCH = 500;
 /** Writes at a time: the journal groups them. */
 const AT_ONCE = 16;
 const PROGRESS_EVERY_MS = 200;
 
-const IDS = `must be 1 to ${MAX_IDS} record ids.`;
-const selection = z.union(
-  [
-    z.strictObject({
-      ids: z
-        .array(z.string().refine(isRecordId, { error: 'must be a record id.' }), { error: IDS })
-        .min(1, { error: IDS })
-        .max(MAX_IDS, { error: IDS }),
-    }),
-    z.strictObject({ filter: filterBody }),
-  ],
-  {
-    error: `must be {"ids": [1 to ${MAX_IDS} record ids]} or {"filter": {…}} as the list takes it.`,
-  },
-);
-type Selection = z.output<typeof selection>;
+interface BulkResult {
+  revoked: number;
+  alreadyRevoked: number;
+  readonly failed: { _id: string; jti: string; message: string }[];
+}
 
-const EXPECTED = `must be the count of the preview, at most ${MAX_BULK}.`;
-/** @param now ms since the epoch */
-const bulkBody = (now: number) =>
-  withReason({
-    selection,
-    expectedCount: z
-      .int({ error: EXPECTED })
-      .min(0, { error: EXPECTED })
-      .max(MAX_BULK, { error: EXPECTED }),
-    asOf: pastDateField(now),
-  });
-
-const cutoffBody = withReason({
-  ...scopeFields,
-  before: dateField().optional(),
-});
+/** How far a bulk revoke is; at the end, what came of it, and what its selection held that wasn't revoked before. */
+export type BulkLine =
+  | { readonly done: number; readonly total: number }
+  | { readonly result: BulkResult & { readonly matched: Matched } };
 
 export function createAdminRevocationsRouter(deps: Dependencies): Router {
   const { authenticate, tokens, users, revoker, clock, log, trail } = deps;
   const router = createRouter();
 
   /** What isn't revoked yet of the selection, as far as the caller may touch it. @throws ServiceError 400 above the limit */
-  async function findSelected(chosen: Selection, caller: Caller): Promise<TokenRecord[]> {
+  async function findSelected(chosen: SelectionInput, caller: Caller): Promise<TokenRecord[]> {
     if ('ids' in chosen) {
       const found = await tokens.findByIds(chosen.ids);
       return found.filter(
@@ -109,16 +90,7 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
   const preview: RequestHandler = async (req, res) => {
     const asOf = new Date(clock());
     const selected = await findSelected(parseBody(req, selection), await callerOf(req, users));
-    const lastUsed = selected.flatMap(({ lastUsedAt }) => lastUsedAt?.getTime() ?? []);
-    res.set('Cache-Control', 'no-store').json({
-      count: selected.length,
-      users: distinct(selected, 'userId'),
-      applications: distinct(selected, 'applicationId'),
-      lastUsedAt:
-        lastUsed.length === 0 ? null : new Date(lastUsed.reduce((a, b) => Math.max(a, b))),
-      includesThisSession: selected.some(({ jti }) => jti === ownJti(req)),
-      asOf,
-    });
+    res.set('Cache-Control', 'no-store').json(toWirePreview(selected, ownJti(req), asOf));
   };
 
   const revokeMany: RequestHandler = async (req, res) => {
@@ -135,11 +107,6 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
     const context = contextOf(req, res, toReason(body));
     // What came in the place of something that has gone meanwhile was in no preview.
     const isDue = ({ createdAt }: TokenRecord) => createdAt.getTime() <= asOf;
-    const matched = {
-      tokens: selected.length,
-      users: distinct(selected, 'userId'),
-      applications: distinct(selected, 'applicationId'),
-    };
     const result = await revokeAll(selected.filter(isDue), context, res);
     for (const { id, jti } of selected.filter((record) => !isDue(record))) {
       const message = 'was recorded after the preview, and is still good; look again.';
@@ -155,7 +122,11 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
       },
       'tokens revoked in bulk',
     );
-    res.end(`${JSON.stringify({ result: { matched, ...result } })}\n`);
+    res.end(
+      lineOf({
+        result: { matched: { tokens: selected.length, ...holdersOf(selected) }, ...result },
+      }),
+    );
   };
 
   /** Goes on to the end even when nobody listens any more: what was asked for is done. */
@@ -163,12 +134,8 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
     records: readonly TokenRecord[],
     context: RevocationContext,
     res: Response,
-  ) {
-    const result = {
-      revoked: 0,
-      alreadyRevoked: 0,
-      failed: [] as { _id: string; jti: string; message: string }[],
-    };
+  ): Promise<BulkResult> {
+    const result: BulkResult = { revoked: 0, alreadyRevoked: 0, failed: [] };
     let next = 0;
     let done = 0;
     let toldAt = performance.now();
@@ -177,7 +144,7 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
       'Cache-Control': 'no-store',
       'X-Accel-Buffering': 'no',
     });
-    const tell = () => res.write(`${JSON.stringify({ done, total: records.length })}\n`);
+    const tell = () => res.write(lineOf({ done, total: records.length }));
     tell();
     async function revokeNext(): Promise<void> {
       for (let record = records[next]; record !== undefined; record = records[next]) {
@@ -217,8 +184,8 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
     if (before !== undefined && before.getTime() > clock())
       throw invalidInput('before', 'must not be in the future.');
     const context = contextOf(req, res, toReason(body));
-    const { at, matched } = await revoker.revokeScopeCounted(scope, context, before);
-    res.status(201).set('Cache-Control', 'no-store').json({ userId, applicationId, at, matched });
+    const raised = await revoker.revokeScopeCounted(scope, context, before);
+    res.status(201).set('Cache-Control', 'no-store').json(toWireCutoff(scope, raised));
   };
 
   const steps = authenticateAroundBody(authenticate, parseJsonBody);
@@ -232,8 +199,41 @@ export function createAdminRevocationsRouter(deps: Dependencies): Router {
   return router;
 }
 
-function distinct(records: readonly TokenRecord[], field: 'userId' | 'applicationId'): number {
-  return new Set(records.flatMap((record) => record[field] ?? [])).size;
+/** @param viewerJti the id of the token that the viewer's own request came with. */
+export function toWirePreview(
+  selected: readonly TokenRecord[],
+  viewerJti: string | null,
+  asOf: Date,
+) {
+  const lastUsed = selected.flatMap(({ lastUsedAt }) => lastUsedAt?.getTime() ?? []);
+  return {
+    /** How many would be revoked: what is revoked already isn't counted. */
+    count: selected.length,
+    ...holdersOf(selected),
+    lastUsedAt: lastUsed.length === 0 ? null : new Date(lastUsed.reduce((a, b) => Math.max(a, b))),
+    includesThisSession: selected.some(({ jti }) => jti === viewerJti),
+    asOf,
+  };
+}
+
+type Raised = Awaited<ReturnType<Revoker['revokeScopeCounted']>>;
+
+/** `matched`: the recorded tokens that it hit and that were good before; null = they couldn't be counted in time. */
+export function toWireCutoff(
+  { userId, applicationId }: Pick<CutoffScope, 'userId' | 'applicationId'>,
+  { at, matched }: Raised,
+) {
+  return { userId, applicationId, at, matched };
+}
+
+function holdersOf(records: readonly TokenRecord[]) {
+  const distinct = (field: 'userId' | 'applicationId') =>
+    new Set(records.flatMap((record) => record[field] ?? [])).size;
+  return { users: distinct('userId'), applications: distinct('applicationId') };
+}
+
+function lineOf(line: BulkLine): string {
+  return `${JSON.stringify(line)}\n`;
 }
 
 function contextOf(req: Request, res: Response, reason: string): RevocationContext {

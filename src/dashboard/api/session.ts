@@ -38,7 +38,7 @@ interface Dependencies {
   };
 }
 
-const signInBody = z.strictObject({
+export const signInBody = z.strictObject({
   email: z
     .string({ error: 'must be the e-mail address of the account.' })
     .trim()
@@ -51,18 +51,8 @@ const signInBody = z.strictObject({
 
 export function createAdminSessionRouter(deps: Dependencies): Router {
   const { cookieSessions: sessions, config, users, tokens, revoker, registrar } = deps;
+  const { dashboardIdleSeconds: idleSeconds } = config;
   const router = createRouter();
-
-  function toWireSession(user: User, record: TokenRecord, csrfToken: string) {
-    return {
-      user: toWireUser(user),
-      isAdministrator: user.role === 'admin' && user.status === ACTIVE_STATUS,
-      csrfToken,
-      tokenId: record.id,
-      expiresAt: record.expiresAt,
-      idleSeconds: config.dashboardIdleSeconds,
-    };
-  }
 
   const signIn: RequestHandler = async (req, res) => {
     const { email, password } = parseBody(req, signInBody);
@@ -91,7 +81,7 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
     res
       .status(201)
       .set('Cache-Control', 'no-store')
-      .json(toWireSession(user, record, csrfTokenOf(token)));
+      .json(toWireSession(user, record, { csrfToken: csrfTokenOf(token), idleSeconds }));
   };
 
   async function endPrevious(claims: Claims, by: string, requestId: string): Promise<void> {
@@ -112,7 +102,9 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
     const isOver = user?.status !== ACTIVE_STATUS || record?.revocation !== null;
     if (user === null || record === undefined || isOver) throw signedOut();
     sessions.renew(req, res);
-    res.set('Cache-Control', 'no-store').json(toWireSession(user, record, sessions.csrfToken(req)));
+    const csrfToken = sessions.csrfToken(req);
+    res.set('Cache-Control', 'no-store');
+    res.json(toWireSession(user, record, { csrfToken, idleSeconds }));
   };
 
   const signOut: RequestHandler = async (req, res) => {
@@ -144,6 +136,25 @@ export function createAdminSessionRouter(deps: Dependencies): Router {
   );
   router.all('/admin/session', methodNotAllowed('GET', 'HEAD', 'POST', 'DELETE'));
   return router;
+}
+
+interface SessionTerms {
+  /** To be sent as `X-CSRF-Token` with everything but GET. */
+  readonly csrfToken: string;
+  /** The page signs out after so long without a touch; so does the cookie. */
+  readonly idleSeconds: number;
+}
+
+/** @param record of the session's own token. */
+export function toWireSession(user: User, record: TokenRecord, terms: SessionTerms) {
+  return {
+    user: toWireUser(user),
+    /** Sees everyone's tokens; anyone else sees their own only, through the same calls. */
+    isAdministrator: user.role === 'admin' && user.status === ACTIVE_STATUS,
+    tokenId: record.id,
+    expiresAt: record.expiresAt,
+    ...terms,
+  };
 }
 
 function cookiePrincipal(req: Request) {

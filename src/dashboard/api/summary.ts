@@ -1,14 +1,16 @@
 /** `GET /admin/summary`: the numbers on the dashboard's cards, each the count of a filter that the list takes too. */
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
-import { callerOf } from '../../auth/authenticate.js';
+import { type Caller, callerOf } from '../../auth/authenticate.js';
 import type { Clock } from '../../clock.js';
 import { dateField, parseQuery } from '../../http/input.js';
 import { methodNotAllowed } from '../../http/problem.js';
 import { createRouter } from '../../http/router.js';
-import type { TokenFilter } from '../../store/tokens/query/filter.js';
+import type { Count } from '../../store/tokens/query/filter.js';
 import type { TokenSearches } from '../../store/tokens/query/search.js';
 import type { UserStore } from '../../store/users/users.js';
+import { CARD_FILTERS, type CardCount, type CardMoment } from '../cards.js';
+import { filterBody, toTokenSearch } from './tokens-input.js';
 
 interface Dependencies {
   readonly authenticate: RequestHandler;
@@ -19,21 +21,17 @@ interface Dependencies {
   readonly clock: Clock;
 }
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-const IDLE_MS = 30 * DAY_MS;
+export type Summary = Readonly<Record<CardCount, Count>>;
 
-export function createAdminSummaryRouter({
-  authenticate,
-  tokens,
-  users,
-  settled,
-  clock,
-}: Dependencies) {
-  const summaryQuery = z.strictObject({
-    /** When today began where the viewer is. */
-    today: dateField().optional(),
-  });
+const DAY_MS = 86_400_000;
+
+const summaryQuery = z.strictObject({
+  /** When today began where the viewer is. */
+  today: dateField().optional(),
+});
+
+export function createAdminSummaryRouter(deps: Dependencies) {
+  const { authenticate, tokens, users, settled, clock } = deps;
   const router = createRouter();
 
   router.get('/admin/summary', authenticate, async (req, res) => {
@@ -41,26 +39,17 @@ export function createAdminSummaryRouter({
     const caller = await callerOf(req, users);
     await settled();
     const now = clock();
-    const ago = (ms: number) => new Date(now - ms);
-    const startOfDay = today ?? new Date(now - (now % DAY_MS));
-    const count = (filter: Omit<TokenFilter, 'userIds'>) =>
-      tokens.countMatching({
-        userIds: caller.isAdministrator ? null : [caller.userId],
-        ...filter,
-      });
-    const [active, expiringSoon, idle, neverExpires, revokedToday, refusedLastHour] =
-      await Promise.all([
-        count({ state: 'active' }),
-        count({ state: 'active', expires: { from: new Date(now), to: new Date(now + DAY_MS) } }),
-        count({ state: 'active', idleSince: ago(IDLE_MS) }),
-        count({ state: 'active', neverExpires: true }),
-        count({ revoked: { from: startOfDay } }),
-        count({ refused: { from: ago(HOUR_MS) } }),
-      ]);
-    res
-      .set('Cache-Control', 'no-store')
-      .json({ active, expiringSoon, idle, neverExpires, revokedToday, refusedLastHour });
+    const moment = { now, today: today?.getTime() ?? now - (now % DAY_MS) };
+    res.set('Cache-Control', 'no-store').json(await summarize(caller, moment));
   });
   router.all('/admin/summary', methodNotAllowed('GET', 'HEAD'));
   return router;
+
+  async function summarize(caller: Caller, moment: CardMoment): Promise<Summary> {
+    const counted = Object.entries(CARD_FILTERS).map(async ([name, filterOf]) => {
+      const filter = await toTokenSearch(filterBody.parse(filterOf(moment)), caller, users);
+      return [name, await tokens.countMatching(filter)] as const;
+    });
+    return Object.fromEntries(await Promise.all(counted)) as Summary;
+  }
 }

@@ -12,10 +12,11 @@ interface Context {
   readonly isAdministrator: boolean;
 }
 
-interface Entry {
+export interface TimelineEntry {
   readonly at: Date;
   readonly what:
     'issued' | 'first-used' | 'last-used' | 'refused' | 'expired' | 'revoked' | 'cut-off';
+  /** A user's e-mail where it is one of ours, else their id. */
   readonly by: string | null;
   readonly via: string | null;
   readonly reason: string | null;
@@ -30,9 +31,9 @@ export async function timelineOf(
   record: TokenRecord,
   session: TokenRecord | null,
   context: Context,
-): Promise<Entry[]> {
+): Promise<TimelineEntry[]> {
   const { firstUsedAt, lastUsedAt, lastRefusedAt, expiresAt, refusedCount } = record;
-  const entries: (Partial<Entry> & Pick<Entry, 'at' | 'what'>)[] = [
+  const entries: (Partial<TimelineEntry> & Pick<TimelineEntry, 'at' | 'what'>)[] = [
     { at: record.issuedAt ?? record.createdAt, what: 'issued', via: record.origin },
     ...(firstUsedAt ? [{ at: firstUsedAt, what: 'first-used' as const }] : []),
     ...(lastUsedAt ? [{ at: lastUsedAt, what: 'last-used' as const }] : []),
@@ -54,7 +55,7 @@ async function endOf(
   record: TokenRecord,
   session: TokenRecord | null,
   { users, cutoffs, isAdministrator }: Context,
-): Promise<Entry[]> {
+): Promise<TimelineEntry[]> {
   const revocation = record.revocation ?? session?.revocation ?? null;
   if (revocation !== null) {
     return [
@@ -79,7 +80,7 @@ async function endEntry(
   what: 'revoked' | 'cut-off',
   { at, by, via, reason }: Pick<Revocation, 'at' | 'by' | 'via' | 'reason'>,
   users: Context['users'] | null,
-): Promise<Entry> {
+): Promise<TimelineEntry> {
   return {
     ...NOTHING_MORE,
     at,

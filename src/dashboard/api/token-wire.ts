@@ -8,10 +8,13 @@ import { stateOf } from '../../tokens/state.js';
 import { toWireRecord } from '../../tokens/wire.js';
 
 /** @param ownJti the id of the token that the viewer's own request came with. */
-export type ToAdminWire = (
-  records: readonly TokenRecord[],
+export type ToAdminWire = <const T extends readonly TokenRecord[]>(
+  records: T,
   ownJti: string | null,
-) => Promise<AdminWireRecord[]>;
+) => Promise<WiresOf<T>>;
+
+/** As many as there were records. */
+type WiresOf<T> = { -readonly [K in keyof T]: AdminWireRecord };
 
 export type AdminWireRecord = ReturnType<typeof toAdminWireRecord>;
 
@@ -23,7 +26,10 @@ interface Dependencies {
 }
 
 export function createAdminWire({ users, isRevoked, clock }: Dependencies): ToAdminWire {
-  return async function toAdminWire(records, ownJti) {
+  return async function toAdminWire<const T extends readonly TokenRecord[]>(
+    records: T,
+    ownJti: string | null,
+  ) {
     const ids = new Set(records.flatMap(({ userId }) => userId ?? []));
     const found = ids.size === 0 ? [] : await users.findByIds([...ids]);
     const holders = new Map(found.map((user) => [user.id, user]));
@@ -35,7 +41,7 @@ export function createAdminWire({ users, isRevoked, clock }: Dependencies): ToAd
         holders.get(record.userId ?? ''),
         ownJti,
       ),
-    );
+    ) as WiresOf<T>;
   };
 }
 
@@ -52,9 +58,12 @@ function toAdminWireRecord(
     firstUsedAt: record.firstUsedAt,
     revokedVia: revocation?.via ?? null,
     revokedRequestId: revocation?.requestId ?? null,
+    /** When it was last presented after its revocation, and how often. */
     lastRefusedAt: record.lastRefusedAt,
     refusedCount: record.refusedCount,
+    /** Who holds it, where it is one of our users. */
     user: holder === undefined ? null : { email: holder.email, name: nameOf(holder) },
+    /** "Chrome 156 · macOS", else the first product of the user agent, else null. */
     deviceLabel: device?.name ?? deviceLabel(device?.userAgent ?? null),
     isThisSession: record.jti === ownJti,
   };

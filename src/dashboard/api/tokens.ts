@@ -19,13 +19,13 @@ import type { CutoffStore } from '../../store/cutoffs/cutoffs.js';
 import type { TokenRecord } from '../../store/records.js';
 import { isRecordId } from '../../store/records.js';
 import type { TokenStore } from '../../store/tokens/tokens.js';
-import type { Position } from '../../store/tokens/query/filter.js';
+import type { Count, Position } from '../../store/tokens/query/filter.js';
 import type { UserStore } from '../../store/users/users.js';
 import type { UsageRecorder } from '../../tokens/usage-recorder.js';
 import { revokeBody, toReason } from './reason.js';
-import { timelineOf } from './timeline.js';
+import { type TimelineEntry, timelineOf } from './timeline.js';
 import { formatCursor, parseCursor, tokenListQuery, toTokenSearch } from './tokens-input.js';
-import type { ToAdminWire } from './token-wire.js';
+import type { AdminWireRecord, ToAdminWire } from './token-wire.js';
 
 interface Dependencies {
   readonly authenticate: RequestHandler;
@@ -41,6 +41,26 @@ interface Dependencies {
   /** What was revoked just now says so in its record, so that it is found and counted as revoked. */
   readonly settled: () => Promise<void>;
   readonly clock: Clock;
+}
+
+export interface TokenPage extends Count {
+  readonly tokens: readonly AdminWireRecord[];
+  /** Cursors for `cursor=`; null = there is nothing there. Also as `Link` headers. */
+  readonly next: string | null;
+  readonly previous: string | null;
+  /** false: the work allowed for one answer ended before the page was full; `next` goes on there. */
+  readonly complete: boolean;
+}
+
+export interface TokenDetail {
+  readonly token: AdminWireRecord;
+  /** The refresh token that it came from. */
+  readonly session: AdminWireRecord | null;
+  /** The newest of what came from it. */
+  readonly children: readonly AdminWireRecord[];
+  readonly moreChildren: boolean;
+  /** Oldest first. */
+  readonly timeline: readonly TimelineEntry[];
 }
 
 const MAX_CHILDREN = 50;
@@ -77,13 +97,9 @@ export function createAdminTokensRouter(deps: Dependencies): Router {
     const next = cursorOf(false, found.next);
     const previous = cursorOf(true, found.previous);
     if (next !== null || previous !== null) res.set('Link', linksOf(req, { next, prev: previous }));
-    res.set('Cache-Control', 'no-store').json({
-      tokens: await toWire(found.records, ownJti(req)),
-      next,
-      previous,
-      complete: found.complete,
-      ...count,
-    });
+    const wires = await toWire(found.records, ownJti(req));
+    const page = { next, previous, complete: found.complete, ...count };
+    res.set('Cache-Control', 'no-store').json({ tokens: wires, ...page } satisfies TokenPage);
   };
 
   const show: RequestHandler = async (req, res) => {
@@ -123,7 +139,7 @@ export function createAdminTokensRouter(deps: Dependencies): Router {
         now: clock(),
         isAdministrator: caller.isAdministrator,
       }),
-    });
+    } satisfies TokenDetail);
   };
 
   const revoke: RequestHandler = async (req, res) => {

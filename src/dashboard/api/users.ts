@@ -22,6 +22,7 @@ import { createRouter } from '../../http/router.js';
 import type { Trail } from '../../audit/trail.js';
 import type { Logger } from '../../observability/logger.js';
 import type { RevocationContext } from '../../audit/report.js';
+import type { User } from '../../store/records.js';
 import { DuplicateKeyError } from '../../store/database/failures.js';
 import type { NewUser, UserStore } from '../../store/users/users.js';
 import { revokeBody, toReason } from './reason.js';
@@ -46,7 +47,7 @@ const passwordField = z
     error: 'must not hold control characters.',
   });
 
-const newUserBody = z.strictObject({
+export const newUserBody = z.strictObject({
   email: z
     .string({ error: 'must be an e-mail address.' })
     .transform(normalizeEmail)
@@ -57,7 +58,7 @@ const newUserBody = z.strictObject({
   role: choiceField(['admin']).nullish(),
 });
 
-const passwordBody = z.strictObject({ password: passwordField });
+export const passwordBody = z.strictObject({ password: passwordField });
 
 const userListQuery = z.strictObject({
   /** The beginning of an e-mail address. */
@@ -76,9 +77,7 @@ export function createAdminUsersRouter(deps: Dependencies): Router {
   router.get('/admin/users', authenticate, requireAdministrator, async (req, res) => {
     const { page, limit, search } = parseQuery(req, userListQuery);
     const found = await users.list({ skip: page * limit, limit, emailPrefix: search });
-    res
-      .set('Cache-Control', 'no-store')
-      .json({ perPage: limit, count: found.count, page, users: found.users.map(toWireUser) });
+    res.set('Cache-Control', 'no-store').json(toWireUserPage(found, page, limit));
   });
 
   const create: RequestHandler = async (req, res) => {
@@ -150,6 +149,14 @@ export function createAdminUsersRouter(deps: Dependencies): Router {
       });
     }
   }
+}
+
+export function toWireUserPage(
+  found: { readonly users: readonly User[]; readonly count: number },
+  page: number,
+  perPage: number,
+) {
+  return { perPage, count: found.count, page, users: found.users.map(toWireUser) };
 }
 
 function contextOf(req: Request, reason: string): RevocationContext {

@@ -1,9 +1,8 @@
 /**
- * Server-sent events on one response, by better-sse, with what it lacks: a message is encoded once
- * for all who get it, what a slow reader leaves unsent is known, and an end comes soon even then.
+ * Server-sent events on one response (WHATWG HTML, section 9.2). By hand, since a library's session
+ * would encode a message for each reader, and hide what a slow reader leaves unsent.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Connection, createEventBuffer, createSession } from 'better-sse';
 
 export interface EventStream {
   send(message: Buffer): void;
@@ -17,13 +16,6 @@ export interface EventStream {
   cut(): void;
 }
 
-interface Options {
-  /** How soon a client is to come again after the connection was lost. */
-  readonly retryMs: number;
-  /** Once, however it ended. */
-  readonly onClose: () => void;
-}
-
 const HEADERS = {
   'Content-Type': 'text/event-stream',
   // Not to be compressed either: a compressor would hold events back.
@@ -32,66 +24,34 @@ const HEADERS = {
   Connection: 'close',
 } as const;
 const END_WITHIN_MS = 500;
-const ANYWHERE = new URL('http://localhost/');
 
-/** @param id becomes the client's `Last-Event-ID`; null leaves it. */
+/**
+ * @param name and id: of ours, without line ends; JSON has none either, so one line holds the data.
+ * @param id becomes the client's `Last-Event-ID`; null leaves it.
+ */
 export function formatEvent(name: string, data: unknown, id: string | null): Buffer {
-  const buffer = createEventBuffer();
-  if (id !== null) buffer.id(id);
-  return Buffer.from(buffer.event(name).data(data).dispatch().read());
+  const idLine = id === null ? '' : `id:${id}\n`;
+  return Buffer.from(`${idLine}event:${name}\ndata:${JSON.stringify(data)}\n\n`);
 }
 
 /** Only the client's `Last-Event-ID`, without an event. */
 export function formatId(id: string): Buffer {
-  return Buffer.from(createEventBuffer().id(id).dispatch().read());
+  return Buffer.from(`id:${id}\n\n`);
 }
 
-export const KEEP_ALIVE = Buffer.from(createEventBuffer().comment().dispatch().read());
+/** A comment. */
+export const KEEP_ALIVE = Buffer.from(':\n\n');
 
-/** better-sse's own connection believes the `Host` header to be a host, and fails where it is none. */
-class ResponseConnection extends Connection {
-  readonly url = ANYWHERE;
-  readonly request: Request;
-  readonly response = new Response();
-  readonly res: ServerResponse;
-
-  constructor(res: ServerResponse, signal: AbortSignal) {
-    super();
-    this.res = res;
-    this.request = new Request(ANYWHERE, { signal });
-  }
-
-  sendHead(): void {
-    // It ends with its connection: framing every message as a chunk would nearly double its cost.
-    this.res.removeHeader('Transfer-Encoding');
-    this.res.writeHead(200, HEADERS);
-  }
-
-  sendChunk(chunk: string): void {
-    this.res.write(chunk);
-  }
-
-  cleanup(): void {
-    // Nothing is held but the response.
-  }
-}
-
-export async function openEventStream(
+/** @param retryMs how soon a client is to come again after the connection was lost. */
+export function openEventStream(
   req: IncomingMessage,
   res: ServerResponse,
-  { retryMs, onClose }: Options,
-): Promise<EventStream> {
-  const closed = new AbortController();
-  res.once('close', () => {
-    closed.abort();
-    onClose();
-  });
+  retryMs: number,
+): EventStream {
   req.socket.setKeepAlive(true, 30_000);
-  await createSession(new ResponseConnection(res, closed.signal), {
-    retry: retryMs,
-    keepAlive: null,
-    trustClientEventId: false,
-  });
+  // It ends with its connection: framing every message as a chunk would nearly double its cost.
+  res.removeHeader('Transfer-Encoding');
+  res.writeHead(200, HEADERS).write(`retry:${retryMs}\n\n`);
   return {
     send(message) {
       if (res.writableEnded || res.destroyed) return;

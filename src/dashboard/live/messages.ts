@@ -1,8 +1,9 @@
 /** A batch of changes as viewers get it: made and encoded once for all administrators, once for each other user. */
 import type { Change } from '../../audit/feed.js';
+import type { Cutoff } from '../../store/cutoffs/cutoffs.js';
 import { formatEvent } from './event-stream.js';
 import type { TokenRecord } from '../../store/records.js';
-import type { ToAdminWire } from '../api/token-wire.js';
+import type { AdminWireRecord, ToAdminWire } from '../api/token-wire.js';
 
 export interface Viewer {
   readonly userId: string;
@@ -17,6 +18,14 @@ export type MessageFor<V extends Viewer = Viewer> = (viewer: V) => Buffer | null
 export const MAX_CHANGES = 100;
 
 type Recorded = Extract<Change, { record: TokenRecord }>;
+
+/** What viewers get of a change. */
+export type LiveChange =
+  | { readonly type: Recorded['type']; readonly token: AdminWireRecord }
+  | {
+      readonly type: 'scope-revoked';
+      readonly cutoff: Pick<Cutoff, 'userId' | 'applicationId' | 'at'>;
+    };
 
 export function resyncMessage(id: string): Buffer {
   return formatEvent('resync', {}, id);
@@ -34,16 +43,18 @@ export async function composeMessages(
     recorded.map(({ record }) => record),
     null,
   );
-  const wires = new Map(
-    recorded.map((change, i) => [change, { type: change.type, token: tokens[i] }]),
-  );
+  const wires = new Map<Change, LiveChange>();
+  for (const [i, token] of tokens.entries()) {
+    const change = recorded[i];
+    if (change !== undefined) wires.set(change, { type: change.type, token });
+  }
   const message = (chosen: readonly Change[]) => {
     const wire = chosen.flatMap((change) => toWireChange(change) ?? []);
     return wire.length === 0 ? null : formatEvent('changes', wire, id);
   };
 
-  function toWireChange(change: Change): unknown {
-    if (change.type !== 'scope-revoked') return wires.get(change as Recorded);
+  function toWireChange(change: Change): LiveChange | undefined {
+    if (change.type !== 'scope-revoked') return wires.get(change);
     const { userId, applicationId, at } = change.cutoff;
     return { type: change.type, cutoff: { userId, applicationId, at } };
   }

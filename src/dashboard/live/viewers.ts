@@ -5,15 +5,15 @@
  * may still see it, and twice a second who is still an administrator; a viewer who doesn't keep up is
  * let go.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Feed } from '../../audit/feed.js';
 import { ServiceError } from '../../errors.js';
+import { inTurns } from './in-turns.js';
+import { missedBetween } from './missed.js';
 import { type EventStream, formatEvent, formatId, KEEP_ALIVE } from './event-stream.js';
 import type { Logger } from '../../observability/logger.js';
 import type { ToAdminWire } from '../api/token-wire.js';
 import {
   composeMessages,
-  concerns,
   isResync,
   MAX_CHANGES,
   type MessageFor,
@@ -61,12 +61,8 @@ const MAX_UNSENT = 64 * 1024;
 const ASKED_IN_A_TURN = 32;
 const TOLD_IN_A_TURN = 1;
 
-export function createLiveViewers({
-  feed,
-  toWire,
-  administratorsAmong,
-  log,
-}: Dependencies): LiveViewers {
+export function createLiveViewers(deps: Dependencies): LiveViewers {
+  const { feed, toWire, administratorsAmong, log } = deps;
   /** With what had been told when they came. */
   const viewers = new Map<LiveViewer, number>();
   /** Everything up to here has been told to those who were there. */
@@ -219,14 +215,9 @@ export function createLiveViewers({
       // What is told to the others meanwhile belongs to what was missed.
       while (position !== null && position < told) {
         const until = told;
-        const missed = feed.between(position, until)?.filter((change) => concerns(change, viewer));
-        if (missed === undefined || missed.length > MAX_CHANGES || missed.some(isResync)) {
-          position = null;
-        } else {
-          const message = (await composeMessages(missed, feed.idOf(until), toWire))(viewer);
-          if (message !== null) messages.push(message);
-          position = until;
-        }
+        const missed = await missedBetween(position, until, viewer, { feed, toWire });
+        messages.push(...(missed ?? []));
+        position = missed === null ? null : until;
       }
       if (!viewer.stream.isOpen) return;
       viewers.set(viewer, told);
@@ -254,15 +245,4 @@ export function createLiveViewers({
 function pauseUntil(startedAt: number): number {
   const now = performance.now();
   return now + Math.min(LONGEST_PAUSE_MS, (now - startedAt) * PAUSE_FACTOR);
-}
-
-async function inTurns(
-  viewers: readonly LiveViewer[],
-  inATurn: number,
-  visit: (viewer: LiveViewer) => void,
-): Promise<void> {
-  for (const [i, viewer] of viewers.entries()) {
-    if (i > 0 && i % inATurn === 0) await nextTurn();
-    visit(viewer);
-  }
 }

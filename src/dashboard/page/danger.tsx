@@ -41,10 +41,10 @@ export function DangerView() {
   };
 
   return (
-    <section class="v-view">
+    <section class="view">
       <h1>Danger zone</h1>
       <form
-        class="v-form v-danger-zone"
+        class="form danger-zone"
         onSubmit={(event) => {
           event.preventDefault();
           void run(revoke);
@@ -55,14 +55,14 @@ export function DangerView() {
           For when a signing key, a database or a whole application may be in the wrong hands.{' '}
           <strong>Everyone is signed out</strong>, and every script stops.
         </p>
-        <p class="v-warning">
+        <p class="note is-warning">
           <strong>This session and API keys are no exception:</strong> whatever was issued before
           that moment is refused, also the session you are using and every API key, and tokens that
           this service has never seen. It can’t be undone.
         </p>
-        <fieldset class="v-options" disabled={busy}>
+        <fieldset class="options" disabled={busy}>
           <legend>Issued before</legend>
-          <label class="v-choice">
+          <label class="choice">
             <input
               type="radio"
               name="until"
@@ -71,7 +71,7 @@ export function DangerView() {
             />
             <span>Now</span>
           </label>
-          <label class="v-choice">
+          <label class="choice">
             <input
               type="radio"
               name="until"
@@ -128,8 +128,8 @@ export function DangerView() {
           />
         )}
         <p role="status">{done}</p>
-        <footer class="v-actions v-left">
-          <button type="submit" class="v-button v-danger" aria-busy={busy} disabled={busy}>
+        <footer class="actions is-left">
+          <button type="submit" class="button danger" aria-busy={busy} disabled={busy}>
             {applicationId === '' ? 'Revoke everything' : 'Revoke everything of this application'}
           </button>
         </footer>

@@ -1,8 +1,8 @@
 /** Signs out who has left: a touch in any tab counts for all, and a warning comes a minute before. */
 import { effect, signal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
 import { ApiError, session } from './api.ts';
 import { checkSession, signOut } from './session.ts';
+import { CloseButton, Dialog } from './ui/dialog.tsx';
 import { isNumber, stored } from './ui/stored.ts';
 import { second } from './ui/time.tsx';
 
@@ -70,25 +70,20 @@ export function IdleWarning() {
 }
 
 function Warning() {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
   const stay = () => {
     toldServiceAt = 0;
     touch(true);
     secondsLeft.value = Infinity;
   };
   return (
-    <dialog ref={dialog} class="sheet" role="alertdialog" aria-labelledby="idle" onClose={stay}>
-      <article>
-        <h2 id="idle">Still there?</h2>
+    <Dialog title="Still there?" variant="alert" onClose={stay}>
+      <div class="dialog-body">
         <p>
           Nothing was touched for a while. You’ll be signed out in{' '}
           <strong>{secondsLeft.value} s</strong>.
         </p>
-        <form method="dialog">
-          <button type="submit">Stay signed in</button>
-        </form>
-      </article>
-    </dialog>
+        <CloseButton label="Stay signed in" onClose={stay} />
+      </div>
+    </Dialog>
   );
 }

@@ -1,6 +1,6 @@
 /** A pasted token, decoded in the page; the service says whether it would be accepted. Nothing of it is kept. */
 import { useEffect, useState } from 'preact/hooks';
-import type { WireInspection } from '../wire.ts';
+import type { InspectBody, WireInspection } from '../wire.ts';
 import { call, session } from './api.ts';
 import { decode, type Decoded, type Part, toToken } from './decode.ts';
 import { Related } from './tokens/related.tsx';
@@ -48,16 +48,16 @@ export function InspectorView({ onOpen }: { onOpen(id: string): void }) {
   }, []);
 
   return (
-    <section class="v-view">
+    <section class="view">
       <h1>Inspect a token</h1>
       <form
-        class="v-form"
+        class="form"
         onSubmit={(event) => {
           event.preventDefault();
-          const asked = token;
+          const asked: InspectBody = { token };
           void run(async () => {
             setAnswer(null);
-            setAnswer(await call<WireInspection>('POST', '/admin/inspect', { token: asked }));
+            setAnswer(await call<WireInspection>('POST', '/admin/inspect', asked));
           });
         }}
       >
@@ -74,7 +74,7 @@ export function InspectorView({ onOpen }: { onOpen(id: string): void }) {
           {(attributes) => (
             <textarea
               {...attributes}
-              class="v-token"
+              class="token-text"
               rows={5}
               value={text}
               maxLength={MAX_LENGTH}
@@ -86,18 +86,18 @@ export function InspectorView({ onOpen }: { onOpen(id: string): void }) {
             />
           )}
         </Field>
-        <footer class="v-actions v-left">
+        <footer class="actions is-left">
           {isAdministrator && (
             <button
               type="submit"
-              class="v-button v-primary"
+              class="button primary"
               aria-busy={busy}
               disabled={busy || token === ''}
             >
               Would it be accepted?
             </button>
           )}
-          <button type="button" class="v-button" disabled={text === ''} onClick={() => change('')}>
+          <button type="button" class="button" disabled={text === ''} onClick={() => change('')}>
             Clear
           </button>
         </footer>
@@ -111,7 +111,7 @@ export function InspectorView({ onOpen }: { onOpen(id: string): void }) {
 
 function Answer({ answer, onOpen }: { answer: WireInspection; onOpen(id: string): void }) {
   return (
-    <div class={answer.accepted ? 'v-verdict v-good' : 'v-verdict v-bad'}>
+    <div class={answer.accepted ? 'note is-good' : 'note is-bad'}>
       <p>
         <strong>
           <span aria-hidden="true">{answer.accepted ? '✓' : '✕'}</span>{' '}
@@ -119,7 +119,7 @@ function Answer({ answer, onOpen }: { answer: WireInspection; onOpen(id: string)
           {answer.reason !== null && `: ${answer.reason.replaceAll('-', ' ')}`}
         </strong>
       </p>
-      <p class="v-text">{answer.explanation}</p>
+      <p class="text">{answer.explanation}</p>
       {answer.token !== null && (
         <Related label="Its record" tokens={[answer.token]} onOpen={onOpen} />
       )}
@@ -133,7 +133,7 @@ function Contents({ decoded }: { decoded: Decoded }) {
       return null;
     case 'unknown':
       return (
-        <p class="v-warning" role="status">
+        <p class="note is-warning" role="status">
           <strong>This isn’t a token that can be read here.</strong> {decoded.why}
         </p>
       );
@@ -156,14 +156,14 @@ function Contents({ decoded }: { decoded: Decoded }) {
     case 'jwt':
       return (
         <>
-          <p class="v-hint">
+          <p class="hint">
             What the token says of itself. Anybody can write this; only the signature vouches for
             it, and only the service can check that.
           </p>
           <PartTable caption="Header" part={decoded.header} />
           <PartTable caption="Payload" part={decoded.payload} />
           {decoded.signature !== null && (
-            <p class="v-warning">
+            <p class="note is-warning">
               <strong>Signature.</strong> {decoded.signature}
             </p>
           )}
@@ -175,22 +175,22 @@ function Contents({ decoded }: { decoded: Decoded }) {
 function PartTable({ caption, part }: { caption: string; part: Part }) {
   if ('why' in part) {
     return (
-      <p class="v-warning">
+      <p class="note is-warning">
         <strong>The {caption.toLowerCase()} can’t be read.</strong> {part.why}
       </p>
     );
   }
-  if (part.claims.length === 0) return <p class="v-muted">The {caption.toLowerCase()} is empty.</p>;
+  if (part.claims.length === 0) return <p class="muted">The {caption.toLowerCase()} is empty.</p>;
   const facts = part.claims.map(({ name, value, time }): Fact => [
     Object.hasOwn(MEANINGS, name) ? (MEANINGS[name] ?? name) : name,
     <>
       <code>{value === '' ? '""' : value}</code>
       {typeof time === 'number' && (
-        <span class="v-explained">
+        <span class="explained">
           <Exact at={new Date(time).toISOString()} />
         </span>
       )}
-      {typeof time === 'string' && <span class="v-explained v-wrong">{time}</span>}
+      {typeof time === 'string' && <span class="explained wrong">{time}</span>}
     </>,
   ]);
   return <Facts caption={caption} facts={facts} />;

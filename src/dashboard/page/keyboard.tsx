@@ -1,12 +1,12 @@
 /** The keys: rows are walked with the arrows, and everything a pointer does to a row has a key. */
 import { signal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
 import { session } from './api.ts';
 import { go, place } from './location.ts';
 import { revoke } from './tokens/list.tsx';
 import { results } from './tokens/results.ts';
 import { tick, ticked } from './tokens/selection.ts';
 import { stateOf } from './tokens/columns.tsx';
+import { CloseButton, Dialog } from './ui/dialog.tsx';
 import { isOneOf, stored } from './ui/stored.ts';
 
 /** Speech input types letters by accident: keys without Ctrl or Alt can be turned off (WCAG 2.1.4). */
@@ -122,19 +122,12 @@ export function Help() {
 }
 
 function HelpDialog() {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  const close = () => {
+    isHelpOpen.value = false;
+  };
   return (
-    <dialog
-      ref={dialog}
-      class="sheet"
-      aria-labelledby="help-title"
-      onClose={() => {
-        isHelpOpen.value = false;
-      }}
-    >
-      <article>
-        <h2 id="help-title">Keyboard</h2>
+    <Dialog title="Keyboard" onClose={close}>
+      <div class="dialog-body">
         <dl class="keys">
           {KEYS.map(([key, what]) => (
             <div key={key}>
@@ -156,10 +149,8 @@ function HelpDialog() {
           />
           Single letters do something
         </label>
-        <form method="dialog">
-          <button type="submit">Close</button>
-        </form>
-      </article>
-    </dialog>
+        <CloseButton onClose={close} />
+      </div>
+    </Dialog>
   );
 }

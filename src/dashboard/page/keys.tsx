@@ -41,14 +41,14 @@ export function KeysView({ onRevoke }: { onRevoke(token: WireToken): void }) {
   const next = data?.next ?? null;
 
   return (
-    <section class="v-view">
-      <header class="v-view-head">
+    <section class="view">
+      <header class="view-head">
         <h1>API keys</h1>
-        <button type="button" class="v-button v-primary" onClick={() => setCreating(true)}>
+        <button type="button" class="button primary" onClick={() => setCreating(true)}>
           New key…
         </button>
       </header>
-      <p class="v-muted">
+      <p class="muted">
         For scripts and services. A key acts for the administrator who made it, until it expires or
         is revoked.
       </p>
@@ -66,7 +66,7 @@ export function KeysView({ onRevoke }: { onRevoke(token: WireToken): void }) {
       {next !== null && (
         <button
           type="button"
-          class="v-button"
+          class="button"
           aria-busy={more.busy}
           onClick={() => void more.run(() => loadMore(next))}
         >
@@ -86,7 +86,7 @@ function KeyTable({
   onRevoke(token: WireToken): void;
 }) {
   return (
-    <table class="v-table v-cards">
+    <table class="table is-stacked">
       <thead>
         <tr>
           <th scope="col">Name</th>
@@ -97,14 +97,14 @@ function KeyTable({
           <th scope="col">Last used</th>
           <th scope="col">Expires</th>
           <th scope="col">
-            <span class="v-hidden">Actions</span>
+            <span class="offscreen">Actions</span>
           </th>
         </tr>
       </thead>
       <tbody>
         {keys.map((key) => (
           <tr key={key._id}>
-            <th scope="row" class="v-text">
+            <th scope="row" class="text">
               {key.device?.name ?? 'without a name'}
             </th>
             <td>
@@ -113,7 +113,7 @@ function KeyTable({
             <td data-label="Id">
               <code title={key.jti}>{shortId(key.jti)}</code>
             </td>
-            <td data-label="Acts for" class="v-text">
+            <td data-label="Acts for" class="text">
               {holderOf(key)}
             </td>
             <td data-label="Created">
@@ -129,7 +129,7 @@ function KeyTable({
               {stateOf(key) === 'active' && (
                 <button
                   type="button"
-                  class="v-button v-danger-quiet"
+                  class="button danger-quiet"
                   aria-label={`Revoke ${key.device?.name ?? shortId(key.jti)}`}
                   onClick={() => onRevoke(key)}
                 >

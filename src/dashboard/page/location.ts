@@ -1,7 +1,8 @@
 /** Everything about what is shown is in the address: it can be bookmarked, shared, and gone back from. */
 import { signal } from '@preact/signals';
 import type { FilterParameters, SortField } from '../wire.ts';
-import { CARDS, type CardName } from './tokens/card-filters.ts';
+import { cardFilter, CARDS, type CardName } from './tokens/card-filters.ts';
+import { filterKeys, isFilterValue } from './tokens/filter-table.ts';
 
 export const VIEWS = ['tokens', 'inspect', 'users', 'keys', 'danger'] as const;
 export type View = (typeof VIEWS)[number];
@@ -29,39 +30,6 @@ export const SORTS: readonly SortField[] = [
 ];
 const DEFAULTS = { sort: 'issuedAt', direction: -1 } as const;
 
-const anyText = (text: string) => text.length <= 512;
-const instant = (text: string) => !Number.isNaN(Date.parse(text));
-const oneOf =
-  (...allowed: readonly string[]) =>
-  (text: string) =>
-    allowed.includes(text);
-
-/** What the service takes as a filter; an address that says something else is read without it. */
-const FILTER: Record<keyof FilterParameters, (text: string) => boolean> = {
-  state: oneOf('active', 'expired', 'revoked'),
-  kind: oneOf('access', 'refresh', 'api-key'),
-  origin: oneOf('signin', 'fusionauth', 'woleet', 'registered', 'adopted'),
-  userId: anyText,
-  applicationId: anyText,
-  sessionId: anyText,
-  address: anyText,
-  device: anyText,
-  q: anyText,
-  issuedFrom: instant,
-  issuedTo: instant,
-  lastUsedFrom: instant,
-  lastUsedTo: instant,
-  expiresFrom: instant,
-  expiresTo: instant,
-  revokedFrom: instant,
-  revokedTo: instant,
-  refusedFrom: instant,
-  refusedTo: instant,
-  neverExpires: oneOf('true'),
-  idleSince: instant,
-};
-export const filterKeys = Object.keys(FILTER) as readonly (keyof FilterParameters)[];
-
 export const place = signal<Place>(read());
 
 window.addEventListener('popstate', () => {
@@ -73,7 +41,7 @@ function read(): Place {
   const filter: Record<string, string> = {};
   for (const key of filterKeys) {
     const text = query.get(key);
-    if (text !== null && text !== '' && FILTER[key](text)) filter[key] = text;
+    if (text !== null && text !== '' && isFilterValue(key, text)) filter[key] = text;
   }
   const card = query.get('card') as CardName | null;
   return {
@@ -117,7 +85,7 @@ export function go(change: Partial<Place>, how: 'push' | 'replace' = 'push'): vo
  * chosen by hand wins over a card that says otherwise.
  */
 export function refine(
-  change: { readonly [K in keyof FilterParameters]?: string | undefined },
+  change: Readonly<Partial<Record<keyof FilterParameters, string | undefined>>>,
   how: 'push' | 'replace' = 'push',
 ): void {
   const filter = Object.fromEntries(
@@ -126,7 +94,7 @@ export function refine(
     ),
   );
   const { card } = place.value;
-  const cardKeys = card === null ? [] : Object.keys(CARDS[card].filter(0));
+  const cardKeys = card === null ? [] : Object.keys(cardFilter(card, 0));
   const contradicts = cardKeys.some((key) => Object.hasOwn(change, key));
   go({ filter, cursor: null, card: contradicts ? null : card }, how);
 }

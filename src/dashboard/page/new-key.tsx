@@ -1,11 +1,10 @@
 /** A new API key: its name and expiry, then the key itself, this once. */
 import { useState } from 'preact/hooks';
-import type { WireNewApiKey } from '../wire.ts';
+import type { NewKeyBody, WireNewApiKey } from '../wire.ts';
 import { call } from './api.ts';
 import { CopyButton } from './ui/copy.tsx';
-import { Dialog } from './ui/dialog.tsx';
-import { Actions, Field, useAction } from './ui/form.tsx';
-import { Problem } from './ui/problem.tsx';
+import { CloseButton, Dialog, FormDialog } from './ui/dialog.tsx';
+import { Field, useAction } from './ui/form.tsx';
 
 const EXPIRIES = [
   ['30', 'in 30 days'],
@@ -24,74 +23,67 @@ export function NewKeyDialog({ onClose, onCreated }: NewKeyDialogProps) {
   const [name, setName] = useState('');
   const [days, setDays] = useState('90');
   const [key, setKey] = useState<string | null>(null);
-  const { busy, error, run } = useAction();
+  const action = useAction();
+  const { error } = action;
 
   const create = async () => {
     const expiresAt = days === '' ? null : new Date(Date.now() + Number(days) * DAY_MS);
-    const { key: text } = await call<WireNewApiKey>('POST', '/admin/api-keys', {
+    const body: NewKeyBody = {
       name: name.trim(),
       ...(expiresAt === null ? {} : { expiresAt: expiresAt.toISOString() }),
-    });
+    };
+    const { key: text } = await call<WireNewApiKey>('POST', '/admin/api-keys', body);
     setKey(text);
     onCreated();
   };
 
   if (key !== null) return <TheKey name={name.trim()} text={key} onClose={onClose} />;
   return (
-    <Dialog title="New API key" locked={busy} onClose={onClose}>
-      <form
-        class="v-body"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void run(create);
-        }}
+    <FormDialog
+      title="New API key"
+      action={action}
+      submit="Create key"
+      marked={['name', 'expiresAt']}
+      onSubmit={create}
+      onClose={onClose}
+    >
+      <Field
+        label="Name"
+        name="name"
+        error={error}
+        hint="What it is for: you will know it by this when it must be revoked."
       >
-        <Field
-          label="Name"
-          name="name"
-          error={error}
-          hint="What it is for: you will know it by this when it must be revoked."
-        >
-          {(field) => (
-            <input
-              {...field}
-              value={name}
-              required
-              maxLength={100}
-              pattern=".*\S.*"
-              title="A few words"
-              autocomplete="off"
-              autofocus
-              onInput={(event) => setName(event.currentTarget.value)}
-            />
-          )}
-        </Field>
-        <Field
-          label="Expires"
-          name="expiresAt"
-          error={error}
-          hint={
-            days === '' ? 'A key that never expires works until somebody revokes it.' : undefined
-          }
-        >
-          {(field) => (
-            <select
-              {...field}
-              value={days}
-              onChange={(event) => setDays(event.currentTarget.value)}
-            >
-              {EXPIRIES.map(([value, text]) => (
-                <option key={value} value={value}>
-                  {text}
-                </option>
-              ))}
-            </select>
-          )}
-        </Field>
-        {error !== null && <Problem error={error} marked={['name', 'expiresAt']} />}
-        <Actions submit="Create key" busy={busy} onCancel={onClose} />
-      </form>
-    </Dialog>
+        {(field) => (
+          <input
+            {...field}
+            value={name}
+            required
+            maxLength={100}
+            pattern=".*\S.*"
+            title="A few words"
+            autocomplete="off"
+            autofocus
+            onInput={(event) => setName(event.currentTarget.value)}
+          />
+        )}
+      </Field>
+      <Field
+        label="Expires"
+        name="expiresAt"
+        error={error}
+        hint={days === '' ? 'A key that never expires works until somebody revokes it.' : undefined}
+      >
+        {(field) => (
+          <select {...field} value={days} onChange={(event) => setDays(event.currentTarget.value)}>
+            {EXPIRIES.map(([value, text]) => (
+              <option key={value} value={value}>
+                {text}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
+    </FormDialog>
   );
 }
 
@@ -100,18 +92,18 @@ function TheKey({ name, text, onClose }: { name: string; text: string; onClose()
   const [kept, setKept] = useState(false);
   return (
     <Dialog title="Your new key" locked onClose={onClose}>
-      <div class="v-body">
-        <p class="v-text">
+      <div class="dialog-body">
+        <p class="text">
           <strong>{name}</strong>: keep it where secrets are kept. It is shown only now; this
           service has no copy of it.
         </p>
-        <p class="v-secret">
+        <p class="secret">
           <code>{text}</code>
         </p>
         <p>
           <CopyButton text={text} label="Copy key" isLabelled />
         </p>
-        <label class="v-choice">
+        <label class="choice">
           <input
             type="checkbox"
             checked={kept}
@@ -119,11 +111,7 @@ function TheKey({ name, text, onClose }: { name: string; text: string; onClose()
           />
           <span>I have kept it in a safe place</span>
         </label>
-        <footer class="v-actions">
-          <button type="button" class="v-button v-primary" disabled={!kept} onClick={onClose}>
-            Done
-          </button>
-        </footer>
+        <CloseButton label="Done" disabled={!kept} onClose={onClose} />
       </div>
     </Dialog>
   );

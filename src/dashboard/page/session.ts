@@ -1,6 +1,6 @@
 /** In, out, and why: the page's own session. */
 import { effect, signal } from '@preact/signals';
-import type { WireSession } from '../wire.ts';
+import type { SignInBody, WireSession } from '../wire.ts';
 import { ApiError, call, session } from './api.ts';
 import { isOneOf, stored } from './ui/stored.ts';
 
@@ -15,7 +15,7 @@ effect(() => {
   const current = session.value;
   if (current === null && previous !== null) {
     farewell.value ??=
-      Date.parse(previous.expiresAt) <= Date.now()
+      Date.parse(previous.expiresAt ?? '') <= Date.now()
         ? 'Your session has come to its end. Sign in again to go on.'
         : 'This session was revoked: signed out elsewhere, by an administrator, or because the password was changed.';
   }
@@ -37,7 +37,8 @@ export async function checkSession(): Promise<void> {
 }
 
 export async function signIn(email: string, password: string): Promise<void> {
-  const made = await call<WireSession>('POST', '/admin/session', { email, password });
+  const body: SignInBody = { email, password };
+  const made = await call<WireSession>('POST', '/admin/session', body);
   farewell.value = null;
   session.value = made;
 }

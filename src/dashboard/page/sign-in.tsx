@@ -69,7 +69,7 @@ export function SignIn() {
             maxLength={1024}
           />
         </label>
-        <div role="alert">{trouble !== null && <p class="note bad">{trouble.text}</p>}</div>
+        <div role="alert">{trouble !== null && <p class="note is-bad">{trouble.text}</p>}</div>
         <button type="submit" aria-busy={isBusy} disabled={isBusy || wait > 0}>
           {wait > 0 ? `Wait ${wait} s` : isBusy ? 'Signing in…' : 'Sign in'}
         </button>

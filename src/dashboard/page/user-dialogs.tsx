@@ -1,11 +1,10 @@
 /** Creating a user, and giving one a new password, which revokes all that the old one brought about. */
 import { useState } from 'preact/hooks';
-import type { WireUser } from '../wire.ts';
+import type { NewUserBody, PasswordBody, WireUser } from '../wire.ts';
 import { type ApiError, call, session } from './api.ts';
 import { leave } from './tokens/own.ts';
-import { Dialog } from './ui/dialog.tsx';
-import { Actions, Field, useAction } from './ui/form.tsx';
-import { Problem } from './ui/problem.tsx';
+import { FormDialog } from './ui/dialog.tsx';
+import { Field, useAction } from './ui/form.tsx';
 import { toast } from './ui/toast.tsx';
 
 interface DialogProps {
@@ -16,17 +15,19 @@ interface DialogProps {
 export function NewUserDialog({ onClose, onDone }: DialogProps) {
   const [values, setValues] = useState({ email: '', firstname: '', lastname: '', password: '' });
   const [isAdministrator, setAdministrator] = useState(false);
-  const { busy, error, run } = useAction();
+  const action = useAction();
+  const { error } = action;
 
   const create = async () => {
     const { email, password, firstname, lastname } = values;
-    const user = await call<WireUser>('POST', '/admin/users', {
+    const body: NewUserBody = {
       email,
       password,
       ...(firstname.trim() === '' ? {} : { firstname: firstname.trim() }),
       ...(lastname.trim() === '' ? {} : { lastname: lastname.trim() }),
       ...(isAdministrator ? { role: 'admin' } : {}),
-    });
+    };
+    const user = await call<WireUser>('POST', '/admin/users', body);
     toast(`${user.email} can sign in now`);
     onDone();
   };
@@ -50,38 +51,33 @@ export function NewUserDialog({ onClose, onDone }: DialogProps) {
   );
 
   return (
-    <Dialog title="New user" locked={busy} onClose={onClose}>
-      <form
-        class="v-body"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void run(create);
-        }}
-      >
-        {text('email', 'E-mail', { type: 'email', required: true, maxLength: 254 })}
-        <div class="v-pair">
-          {text('firstname', 'First name (optional)', { maxLength: 100 })}
-          {text('lastname', 'Last name (optional)', { maxLength: 100 })}
-        </div>
-        <PasswordField
-          value={values.password}
-          error={error}
-          onInput={(password) => setValues({ ...values, password })}
+    <FormDialog
+      title="New user"
+      action={action}
+      submit="Create user"
+      marked={['email', 'firstname', 'lastname', 'password']}
+      onSubmit={create}
+      onClose={onClose}
+    >
+      {text('email', 'E-mail', { type: 'email', required: true, maxLength: 254 })}
+      <div class="pair">
+        {text('firstname', 'First name (optional)', { maxLength: 100 })}
+        {text('lastname', 'Last name (optional)', { maxLength: 100 })}
+      </div>
+      <PasswordField
+        value={values.password}
+        error={error}
+        onInput={(password) => setValues({ ...values, password })}
+      />
+      <label class="choice">
+        <input
+          type="checkbox"
+          checked={isAdministrator}
+          onChange={(event) => setAdministrator(event.currentTarget.checked)}
         />
-        <label class="v-choice">
-          <input
-            type="checkbox"
-            checked={isAdministrator}
-            onChange={(event) => setAdministrator(event.currentTarget.checked)}
-          />
-          <span>Administrator: sees and revokes everyone’s tokens</span>
-        </label>
-        {error !== null && (
-          <Problem error={error} marked={['email', 'firstname', 'lastname', 'password']} />
-        )}
-        <Actions submit="Create user" busy={busy} onCancel={onClose} />
-      </form>
-    </Dialog>
+        <span>Administrator: sees and revokes everyone’s tokens</span>
+      </label>
+    </FormDialog>
   );
 }
 
@@ -91,47 +87,42 @@ export function PasswordDialog({
   onDone,
 }: DialogProps & { readonly user: WireUser }) {
   const [password, setPassword] = useState('');
-  const { busy, error, run } = useAction();
+  const action = useAction();
+  const { error } = action;
   const isSelf = session.value?.user._id === user._id;
 
   const change = async () => {
     const path = `/admin/users/${encodeURIComponent(user._id)}/password`;
-    await call('POST', path, { password });
+    const body: PasswordBody = { password };
+    await call('POST', path, body);
     toast(`New password set; the tokens of ${user.email} are refused everywhere`);
     onDone();
     if (isSelf) leave('Your password was changed. Sign in with the new one.');
   };
 
   return (
-    <Dialog title="Set a new password?" locked={busy} onClose={onClose}>
-      <form
-        class="v-body"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void run(change);
-        }}
-      >
-        <p class="v-text">
-          For <strong>{user.email}</strong>. It also revokes all of this user’s tokens: sessions on
-          every device, access tokens and API keys are refused everywhere, at once, and the old
-          password no longer signs in.
+    <FormDialog
+      title="Set a new password?"
+      action={action}
+      submit="Set password and revoke tokens"
+      danger
+      done="set"
+      marked={['password']}
+      onSubmit={change}
+      onClose={onClose}
+    >
+      <p class="text">
+        For <strong>{user.email}</strong>. It also revokes all of this user’s tokens: sessions on
+        every device, access tokens and API keys are refused everywhere, at once, and the old
+        password no longer signs in.
+      </p>
+      {isSelf && (
+        <p class="note is-warning">
+          <strong>This is you.</strong> You will be signed out; sign in with the new password.
         </p>
-        {isSelf && (
-          <p class="v-warning">
-            <strong>This is you.</strong> You will be signed out; sign in with the new password.
-          </p>
-        )}
-        <PasswordField value={password} error={error} onInput={setPassword} />
-        {error !== null && <Problem error={error} done="set" marked={['password']} />}
-        <Actions
-          submit={error === null ? 'Set password and revoke tokens' : 'Try again'}
-          danger
-          focusCancel
-          busy={busy}
-          onCancel={onClose}
-        />
-      </form>
-    </Dialog>
+      )}
+      <PasswordField value={password} error={error} onInput={setPassword} />
+    </FormDialog>
   );
 }
 
@@ -166,7 +157,7 @@ function PasswordField({ value, error, onInput }: PasswordFieldProps) {
           />
         )}
       </Field>
-      <label class="v-choice">
+      <label class="choice">
         <input
           type="checkbox"
           checked={shown}

@@ -39,8 +39,8 @@ export function UsersView({ onFilter }: { onFilter(filter: FilterParameters): vo
   };
 
   return (
-    <section class="v-view">
-      <header class="v-view-head">
+    <section class="view">
+      <header class="view-head">
         <h1>Users</h1>
         <input
           type="search"
@@ -50,7 +50,7 @@ export function UsersView({ onFilter }: { onFilter(filter: FilterParameters): vo
           value={typed}
           onInput={(event) => setTyped(event.currentTarget.value)}
         />
-        <button type="button" class="v-button v-primary" onClick={() => setAsking({ what: 'new' })}>
+        <button type="button" class="button primary" onClick={() => setAsking({ what: 'new' })}>
           New user…
         </button>
       </header>
@@ -58,7 +58,7 @@ export function UsersView({ onFilter }: { onFilter(filter: FilterParameters): vo
       {data === null && error === null && <p aria-busy="true">Loading…</p>}
       {data !== null && (
         <div aria-busy={loading}>
-          <p class="v-muted" role="status">
+          <p class="muted" role="status">
             {data.count === 0
               ? search === ''
                 ? 'There are no users yet.'
@@ -95,7 +95,7 @@ interface UserTableProps {
 
 function UserTable({ users, onFilter, onAsk }: UserTableProps) {
   return (
-    <table class="v-table v-cards">
+    <table class="table is-stacked">
       <thead>
         <tr>
           <th scope="col">E-mail</th>
@@ -103,29 +103,29 @@ function UserTable({ users, onFilter, onAsk }: UserTableProps) {
           <th scope="col">Role</th>
           <th scope="col">Created</th>
           <th scope="col">
-            <span class="v-hidden">Actions</span>
+            <span class="offscreen">Actions</span>
           </th>
         </tr>
       </thead>
       <tbody>
         {users.map((user) => (
           <tr key={user._id}>
-            <th scope="row" class="v-text">
+            <th scope="row" class="text">
               {user.email}
             </th>
-            <td class="v-text">{[user.firstname, user.lastname].filter(Boolean).join(' ')}</td>
+            <td class="text">{[user.firstname, user.lastname].filter(Boolean).join(' ')}</td>
             <td>
-              {user.role === 'admin' && <span class="v-badge">administrator</span>}
-              {user.status !== 100 && <span class="v-badge v-off">not active</span>}
+              {user.role === 'admin' && <span class="badge">administrator</span>}
+              {user.status !== 100 && <span class="badge is-off">not active</span>}
             </td>
             <td>
               <Time at={user.createdAt} never="unknown" />
             </td>
             <td>
-              <div class="v-row-actions">
+              <div class="row-actions">
                 <button
                   type="button"
-                  class="v-button"
+                  class="button"
                   aria-label={`Show tokens of ${user.email}`}
                   onClick={() => onFilter({ userId: user._id })}
                 >
@@ -133,7 +133,7 @@ function UserTable({ users, onFilter, onAsk }: UserTableProps) {
                 </button>
                 <button
                   type="button"
-                  class="v-button"
+                  class="button"
                   aria-label={`Set password of ${user.email}`}
                   onClick={() => onAsk({ what: 'password', user })}
                 >
@@ -141,7 +141,7 @@ function UserTable({ users, onFilter, onAsk }: UserTableProps) {
                 </button>
                 <button
                   type="button"
-                  class="v-button v-danger-quiet"
+                  class="button danger-quiet"
                   aria-label={`Revoke everything of ${user.email}`}
                   onClick={() => onAsk({ what: 'revoke', user })}
                 >
@@ -167,19 +167,14 @@ function Pages({ page, perPage, count, onPage }: PagesProps) {
   const last = Math.max(0, Math.ceil(count / perPage) - 1);
   if (last === 0 && page === 0) return null;
   return (
-    <nav class="v-pages" aria-label="Pages of users">
-      <button type="button" class="v-button" disabled={page === 0} onClick={() => onPage(page - 1)}>
+    <nav class="pages" aria-label="Pages of users">
+      <button type="button" class="button" disabled={page === 0} onClick={() => onPage(page - 1)}>
         Back
       </button>
       <span>
         Page {page + 1} of {last + 1}
       </span>
-      <button
-        type="button"
-        class="v-button"
-        disabled={page >= last}
-        onClick={() => onPage(page + 1)}
-      >
+      <button type="button" class="button" disabled={page >= last} onClick={() => onPage(page + 1)}>
         Next
       </button>
     </nav>

@@ -33,7 +33,7 @@ async function watching(count: number, { sendMs = 0 } = {}) {
   const feed = createFeed();
   const viewers = createLiveViewers({
     feed,
-    toWire: () => Promise.resolve([]),
+    toWire: () => Promise.resolve([] as never),
     administratorsAmong: (userIds) => Promise.resolve(new Set(userIds)),
     log: createLogger({ level: 'silent' }),
   });

@@ -2,8 +2,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { BulkRevokeBody, Selection, WireBulkLine, WirePreview } from '../../wire.ts';
 import { ApiError, call, callLines } from '../api.ts';
-import { Dialog } from '../ui/dialog.tsx';
-import { Actions, TypeToConfirm, useAction } from '../ui/form.tsx';
+import { CloseButton, Dialog, DialogForm } from '../ui/dialog.tsx';
+import { TypeToConfirm, useAction } from '../ui/form.tsx';
 import { Problem } from '../ui/problem.tsx';
 import { type BulkResult, BulkOutcome, Hits } from './bulk-parts.tsx';
 import { leaveIfRevoked } from './own.ts';
@@ -95,7 +95,7 @@ export function BulkDialog({ selection, onClose, onDone }: BulkDialogProps) {
       {result !== null ? (
         <BulkOutcome result={result} onClose={onDone} />
       ) : preview === null || preview.count === 0 ? (
-        <div class="v-body">
+        <div class="dialog-body">
           {looking.error !== null && (
             <>
               <Problem error={looking.error} onRetry={() => void look()} />
@@ -111,28 +111,25 @@ export function BulkDialog({ selection, onClose, onDone }: BulkDialogProps) {
           {preview?.count === 0 && (
             <p role="status">Nothing to revoke: all that matches is revoked already.</p>
           )}
-          <footer class="v-actions">
-            <button type="button" class="v-button" autofocus onClick={close}>
-              {preview?.count === 0 ? 'Close' : 'Cancel'}
-            </button>
-          </footer>
+          <CloseButton label={preview?.count === 0 ? 'Close' : 'Cancel'} onClose={close} />
         </div>
       ) : (
-        <form
-          class="v-body"
-          onSubmit={(event) => {
-            event.preventDefault();
-            void revoking.run(revoke);
-          }}
+        <DialogForm
+          action={revoking}
+          submit={`Revoke ${counted(preview.count, 'token')}`}
+          danger
+          done="completed"
+          onSubmit={revoke}
+          onClose={close}
         >
           {news !== null && (
-            <p class="v-warning" role="alert">
+            <p class="note is-warning" role="alert">
               {news}
             </p>
           )}
           <Hits preview={preview} />
           {preview.includesThisSession && (
-            <p class="v-warning">
+            <p class="note is-warning">
               <strong>The session you are using is among them.</strong> You will be signed out when
               it’s done.
             </p>
@@ -141,26 +138,16 @@ export function BulkDialog({ selection, onClose, onDone }: BulkDialogProps) {
           {preview.count >= TYPED_FROM && (
             <TypeToConfirm word={String(preview.count)} value={typed} onInput={setTyped} />
           )}
-          <p class="v-hint">This can’t be undone: a revoked token stays revoked.</p>
+          <p class="hint">This can’t be undone: a revoked token stays revoked.</p>
           {progress !== null && (
-            <label class="v-progress">
+            <label class="progress">
               <span>
                 {progress.done} of {progress.total} done
               </span>
               <progress value={progress.done} max={progress.total} />
             </label>
           )}
-          {revoking.error !== null && <Problem error={revoking.error} done="completed" />}
-          <Actions
-            submit={
-              revoking.error === null ? `Revoke ${counted(preview.count, 'token')}` : 'Try again'
-            }
-            danger
-            focusCancel
-            busy={revoking.busy}
-            onCancel={close}
-          />
-        </form>
+        </DialogForm>
       )}
     </Dialog>
   );

@@ -1,5 +1,6 @@
 /** What a bulk revoke would hit, and what came of one. */
 import type { WireBulkLine, WirePreview } from '../../wire.ts';
+import { CloseButton } from '../ui/dialog.tsx';
 import { Time } from '../ui/time.tsx';
 import { counted, shortId } from './wording.ts';
 
@@ -7,7 +8,7 @@ export type BulkResult = Extract<WireBulkLine, { result: unknown }>['result'];
 
 export function Hits({ preview }: { preview: WirePreview }) {
   return (
-    <dl class="v-hits">
+    <dl class="hits">
       <div>
         <dt>Tokens</dt>
         <dd>{preview.count.toLocaleString('en')}</dd>
@@ -33,7 +34,7 @@ export function Hits({ preview }: { preview: WirePreview }) {
 export function BulkOutcome({ result, onClose }: { result: BulkResult; onClose(): void }) {
   const { revoked, alreadyRevoked, failed } = result;
   return (
-    <div class="v-body">
+    <div class="dialog-body">
       <p role="status">
         <strong>
           {counted(revoked, 'token is', 'tokens are')} refused everywhere from now on.
@@ -43,8 +44,8 @@ export function BulkOutcome({ result, onClose }: { result: BulkResult; onClose()
       </p>
       {failed.length > 0 && (
         <>
-          <div class="v-scroll" role="region" aria-label="Failures" tabIndex={0}>
-            <table class="v-table">
+          <div class="scroll" role="region" aria-label="Failures" tabIndex={0}>
+            <table class="table">
               <thead>
                 <tr>
                   <th scope="col">Token</th>
@@ -57,20 +58,16 @@ export function BulkOutcome({ result, onClose }: { result: BulkResult; onClose()
                     <th scope="row" title={jti}>
                       <code>{shortId(jti)}</code>
                     </th>
-                    <td class="v-text">{message}</td>
+                    <td class="text">{message}</td>
                   </tr>
                 ))}
               </tbody>
             </table>
           </div>
-          <p class="v-hint">Those may go on working. Repeating the same revoke is safe.</p>
+          <p class="hint">Those may go on working. Repeating the same revoke is safe.</p>
         </>
       )}
-      <footer class="v-actions">
-        <button type="button" class="v-button v-primary" autofocus onClick={onClose}>
-          Close
-        </button>
-      </footer>
+      <CloseButton onClose={onClose} />
     </div>
   );
 }

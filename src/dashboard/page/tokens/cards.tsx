@@ -21,7 +21,7 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 export function startCards(): void {
   effect(() => {
     const isWanted = session.value && place.value.view === 'tokens' && !isLoading.value;
-    const happened = changes.value.some(({ type }) => type !== 'used') || missed.value > 0;
+    const happened = changes.value.length > 0 || missed.value > 0;
     // Read, so that the clock brings one here now and then.
     if (isWanted && now.value > 0) untracked(() => refreshSoon(happened));
   });
@@ -42,7 +42,7 @@ function refreshSoon(hasChanged: boolean): void {
 async function load(): Promise<void> {
   if (!session.value) return;
   loadedAt = Date.now();
-  const today = encodeURIComponent(startOfToday(loadedAt));
+  const today = encodeURIComponent(new Date(startOfToday(loadedAt)).toISOString());
   try {
     summary.value = await call<WireSummary>('GET', `/admin/summary?today=${today}`);
   } catch (error) {
@@ -68,7 +68,7 @@ function Card({ name }: { name: CardName }) {
   return (
     <button
       type="button"
-      class={`card card-${name}${value !== undefined && value.count > 0 ? ' some' : ''}`}
+      class={`card card-${name}${value !== undefined && value.count > 0 ? ' is-some' : ''}`}
       aria-pressed={isPressed}
       onClick={() => {
         if (isPressed) clearFilters();

@@ -31,16 +31,16 @@ export function Chart({ onSelect }: { onSelect(from: Instant, to: Instant): void
   }, []);
 
   return (
-    <figure class="v-chart" aria-busy={data === null && loading}>
-      <figcaption class="v-chart-head">
+    <figure class="chart" aria-busy={data === null && loading}>
+      <figcaption class="chart-head">
         <strong>Per hour</strong>
         <Legend buckets={buckets} point={point} />
-        <span class="v-ranges" role="group" aria-label="Range of the chart">
+        <span class="chart-ranges" role="group" aria-label="Range of the chart">
           {RANGES.map(([value, text]) => (
             <button
               key={value}
               type="button"
-              class="v-button"
+              class="button"
               aria-pressed={value === range}
               onClick={() => setRange(value)}
             >
@@ -68,23 +68,23 @@ function Legend({ buckets, point }: LegendProps) {
   const numberOf = (name: Series) =>
     at?.[name] ?? buckets.reduce((sum, bucket) => sum + bucket[name], 0);
   return (
-    <span class="v-legend">
+    <span class="chart-legend">
       {SERIES.map((name) => (
-        <span key={name} class="v-key">
-          <svg class={`v-line-${name}`} width="26" height="8" aria-hidden="true">
+        <span key={name} class="chart-key">
+          <svg class={`line-${name}`} width="26" height="8" aria-hidden="true">
             <polyline points="1,4 25,4" stroke-dasharray={DASHES[name]} />
           </svg>
           {NAMES[name]} <strong>{numberOf(name).toLocaleString('en')}</strong>
         </span>
       ))}
-      <span class="v-muted">{at === undefined ? 'in all' : hourOf(at)}</span>
+      <span class="muted">{at === undefined ? 'in all' : hourOf(at)}</span>
     </span>
   );
 }
 
 function Numbers({ buckets }: { buckets: readonly Bucket[] }) {
   return (
-    <div class="v-hidden">
+    <div class="offscreen">
       <table>
         <caption>Tokens issued, revoked and refused per hour</caption>
         <thead>

@@ -1,11 +1,12 @@
 /** The columns of the list: what each cell shows, what sorts, and which are there to begin with. */
 import type { ComponentChildren } from 'preact';
-import type { Kind, Origin, SortField, State, WireToken } from '../../wire.ts';
+import type { SortField, State, WireToken } from '../../wire.ts';
 import { session } from '../api.ts';
 import { addressOf, go, place } from '../location.ts';
 import { CopyButton } from '../ui/copy.tsx';
 import { stored, isTexts } from '../ui/stored.ts';
 import { now, Time } from '../ui/time.tsx';
+import { KINDS, ORIGINS, shortId, STATES } from './wording.ts';
 
 export interface Column {
   readonly id: string;
@@ -13,24 +14,6 @@ export interface Column {
   readonly sort?: SortField;
   readonly cell: (token: WireToken) => ComponentChildren;
 }
-
-export const STATES: Record<State, string> = {
-  active: 'Active',
-  expired: 'Expired',
-  revoked: 'Revoked',
-};
-export const KINDS: Record<Kind, string> = {
-  access: 'Access token',
-  refresh: 'Refresh token',
-  'api-key': 'API key',
-};
-export const ORIGINS: Record<Origin, string> = {
-  signin: 'Sign-in',
-  fusionauth: 'FusionAuth',
-  woleet: 'Woleet',
-  registered: 'Registered',
-  adopted: 'Adopted',
-};
 
 /** It may have expired since the service said that it was active. */
 export function stateOf({ state, expiresAt }: WireToken): State {
@@ -54,7 +37,7 @@ const ICONS: Record<State, string> = {
 
 export function StateMark({ state }: { state: State }) {
   return (
-    <span class={`state ${state}`}>
+    <span class={`state is-${state}`}>
       <svg viewBox="0 0 16 16" aria-hidden="true">
         <path d={ICONS[state]} />
       </svg>
@@ -119,8 +102,8 @@ export const COLUMNS: readonly Column[] = [
     label: 'Token id',
     cell: (token) => (
       <span class="id">
-        <code title={token.jti}>{briefId(token.jti)}</code>
-        <CopyButton text={token.jti} label={`Copy token id ${token.jti.slice(0, 8)}`} />
+        <code title={token.jti}>{shortId(token.jti)}</code>
+        <CopyButton text={token.jti} label={`Copy token id ${shortId(token.jti)}`} />
       </span>
     ),
   },
@@ -158,11 +141,6 @@ export const COLUMNS: readonly Column[] = [
       ),
   },
 ];
-
-/** The first characters are the time, and the same for a minute: the last ones tell neighbours apart. */
-function briefId(jti: string): string {
-  return jti.length > 16 ? `${jti.slice(0, 8)}…${jti.slice(-4)}` : jti;
-}
 
 function text(value: string | null): ComponentChildren {
   return value === null ? <span class="muted">—</span> : <span title={value}>{value}</span>;

@@ -2,9 +2,8 @@
 import { useState } from 'preact/hooks';
 import type { CutoffBody, WireCutoffDone } from '../../wire.ts';
 import { call, session } from '../api.ts';
-import { Dialog } from '../ui/dialog.tsx';
-import { Actions, useAction } from '../ui/form.tsx';
-import { Problem } from '../ui/problem.tsx';
+import { FormDialog } from '../ui/dialog.tsx';
+import { useAction } from '../ui/form.tsx';
 import { toast } from '../ui/toast.tsx';
 import { leave } from './own.ts';
 import { NO_REASON, ReasonFields, toRevokeBody } from './reason.tsx';
@@ -20,7 +19,7 @@ interface CutoffDialogProps {
 
 export function CutoffDialog({ userId, name, onClose, onDone }: CutoffDialogProps) {
   const [why, setWhy] = useState(NO_REASON);
-  const { busy, error, run } = useAction();
+  const action = useAction();
   const isSelf = session.value?.user._id === userId;
 
   const revoke = async () => {
@@ -36,39 +35,32 @@ export function CutoffDialog({ userId, name, onClose, onDone }: CutoffDialogProp
   };
 
   return (
-    <Dialog title="Revoke everything of this user?" locked={busy} onClose={onClose}>
-      <form
-        class="v-body"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void run(revoke);
-        }}
-      >
-        <p class="v-text">
-          Every token of <strong>{name}</strong> that was issued before now is refused everywhere,
-          at once: sessions, access tokens and API keys, on every device, and also tokens that this
-          service has never seen.
+    <FormDialog
+      title="Revoke everything of this user?"
+      action={action}
+      submit="Revoke everything"
+      danger
+      done="revoked"
+      marked={['reason', 'note']}
+      onSubmit={revoke}
+      onClose={onClose}
+    >
+      <p class="text">
+        Every token of <strong>{name}</strong> that was issued before now is refused everywhere, at
+        once: sessions, access tokens and API keys, on every device, and also tokens that this
+        service has never seen.
+      </p>
+      <p>
+        The account stays: whoever knows its password can sign in again. Set a new password first if
+        it may be known to others.
+      </p>
+      {isSelf && (
+        <p class="note is-warning">
+          <strong>This is you.</strong> You will be signed out.
         </p>
-        <p>
-          The account stays: whoever knows its password can sign in again. Set a new password first
-          if it may be known to others.
-        </p>
-        {isSelf && (
-          <p class="v-warning">
-            <strong>This is you.</strong> You will be signed out.
-          </p>
-        )}
-        <ReasonFields value={why} error={error} onChange={setWhy} />
-        <p class="v-hint">This can’t be undone: a revoked token stays revoked.</p>
-        {error !== null && <Problem error={error} done="revoked" marked={['reason', 'note']} />}
-        <Actions
-          submit={error === null ? 'Revoke everything' : 'Try again'}
-          danger
-          focusCancel
-          busy={busy}
-          onCancel={onClose}
-        />
-      </form>
-    </Dialog>
+      )}
+      <ReasonFields value={why} error={action.error} onChange={setWhy} />
+      <p class="hint">This can’t be undone: a revoked token stays revoked.</p>
+    </FormDialog>
   );
 }

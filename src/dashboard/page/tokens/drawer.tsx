@@ -54,7 +54,7 @@ function Contents(props: DrawerProps & { onName(name: string): void }) {
 
   if (data === null) {
     return (
-      <div class="v-body">
+      <div class="dialog-body">
         {error === null ? (
           <p aria-busy="true">Loading…</p>
         ) : error.status === 404 ? (
@@ -70,12 +70,12 @@ function Contents(props: DrawerProps & { onName(name: string): void }) {
   }
   const { token, session: origin, children, moreChildren, timeline } = data;
   return (
-    <div class="v-body" aria-busy={loading && error !== null}>
+    <div class="dialog-body" aria-busy={loading && error !== null}>
       {error !== null && <Problem error={error} onRetry={reload} />}
-      <p class="v-line">
+      <p class="line">
         <StateMark state={stateOf(token)} />
-        {isOwn(token) && <span class="v-badge">this session</span>}
-        <span class="v-text">{holderOf(token)}</span>
+        {isOwn(token) && <span class="badge">this session</span>}
+        <span class="text">{holderOf(token)}</span>
       </p>
       <Tools token={token} onRevoke={onRevoke} reload={reload} />
       <TokenFacts token={token} onFilter={onFilter} />
@@ -89,16 +89,12 @@ function Contents(props: DrawerProps & { onName(name: string): void }) {
         <section>
           <h3>What came from it</h3>
           {children.length === 0 ? (
-            <p class="v-muted">Nothing so far.</p>
+            <p class="muted">Nothing so far.</p>
           ) : (
             <Related label="What came from it" tokens={children} onOpen={onOpen} />
           )}
           {moreChildren && token.kind === 'refresh' && (
-            <button
-              type="button"
-              class="v-button"
-              onClick={() => onFilter({ sessionId: token.jti })}
-            >
+            <button type="button" class="button" onClick={() => onFilter({ sessionId: token.jti })}>
               Show all of this session
             </button>
           )}
@@ -117,16 +113,16 @@ function Tools(p: { readonly token: WireToken; onRevoke(token: WireToken): void;
   const [asking, setAsking] = useState(false);
   const { userId } = token;
   return (
-    <div class="v-tools">
+    <div class="tools">
       {stateOf(token) === 'active' && (
-        <button type="button" class="v-button v-danger" onClick={() => p.onRevoke(token)}>
+        <button type="button" class="button danger" onClick={() => p.onRevoke(token)}>
           Revoke…
         </button>
       )}
       <CopyButton text={token.jti} label="Copy id" isLabelled />
       <CopyButton text={toCurl(token.jti)} label="Copy as curl" isLabelled />
       {session.value?.isAdministrator === true && userId !== null && (
-        <button type="button" class="v-button v-danger-quiet" onClick={() => setAsking(true)}>
+        <button type="button" class="button danger-quiet" onClick={() => setAsking(true)}>
           Revoke everything of this user…
         </button>
       )}

@@ -21,7 +21,7 @@ export function Trouble() {
   const wait = secondsUntil(retryAt);
   const isOffline = error.status === 0 && !navigator.onLine;
   return (
-    <div class="note bad trouble" role="alert">
+    <div class="note is-bad trouble" role="alert">
       <span>
         {isOffline ? 'You are offline.' : error.message}
         {results.value !== null && ' What is shown may be out of date.'}

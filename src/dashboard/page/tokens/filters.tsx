@@ -1,39 +1,21 @@
 /** Search, the filters, and a chip for each that is set. */
 import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import type { FilterParameters } from '../../wire.ts';
-import { clearFilters, filterKeys, go, place, refine } from '../location.ts';
-import { briefTime } from '../ui/time.tsx';
+import { clearFilters, go, place, refine } from '../location.ts';
 import { CARDS } from './card-filters.ts';
-import { KINDS, ORIGINS, STATES } from './columns.tsx';
+import { describeFilter, type FilterKey, filterKeys, filtersBy } from './filter-table.ts';
 import { activeFilter, isFiltered, results } from './results.ts';
 
-type Key = keyof FilterParameters;
 const DEBOUNCE_MS = 200;
 const isMoreOpen = signal(false);
-
-const TEXTS: readonly (readonly [Key, string])[] = [
-  ['userId', 'User id'],
-  ['applicationId', 'Application'],
-  ['device', 'Device'],
-  ['address', 'Address'],
-  ['sessionId', 'Session'],
-];
-const RANGES: readonly (readonly [Key, Key, string])[] = [
-  ['issuedFrom', 'issuedTo', 'Issued'],
-  ['lastUsedFrom', 'lastUsedTo', 'Last used'],
-  ['expiresFrom', 'expiresTo', 'Expires'],
-  ['revokedFrom', 'revokedTo', 'Revoked'],
-  ['refusedFrom', 'refusedTo', 'Refused'],
-];
 
 export function Filters() {
   return (
     <search class="filters">
       <SearchBox />
-      <Choice name="state" any="Any state" labels={STATES} />
-      <Choice name="kind" any="Any kind" labels={KINDS} />
-      <Choice name="origin" any="Any origin" labels={ORIGINS} />
+      {filtersBy('choice').map(({ key, label, choices = {} }) => (
+        <Choice key={key} name={key} label={label} choices={choices} />
+      ))}
       <button
         type="button"
         class="plain more"
@@ -95,36 +77,34 @@ function SearchBox() {
   );
 }
 
-function Choice({
-  name,
-  any,
-  labels,
-}: {
-  name: 'state' | 'kind' | 'origin';
-  any: string;
-  labels: Readonly<Record<string, string>>;
-}) {
+function Choice({ name, label, choices }: ChoiceProps) {
   return (
     <select
-      aria-label={any.replace('Any s', 'S').replace('Any k', 'K').replace('Any o', 'O')}
+      aria-label={label}
       value={activeFilter.value[name] ?? ''}
       onChange={(event) => refine({ [name]: event.currentTarget.value })}
     >
-      <option value="">{any}</option>
-      {Object.entries(labels).map(([value, label]) => (
+      <option value="">Any {label.toLowerCase()}</option>
+      {Object.entries(choices).map(([value, text]) => (
         <option key={value} value={value}>
-          {label}
+          {text}
         </option>
       ))}
     </select>
   );
 }
 
+interface ChoiceProps {
+  readonly name: FilterKey;
+  readonly label: string;
+  readonly choices: Readonly<Record<string, string>>;
+}
+
 function MoreFilters() {
   const { filter } = place.value;
   return (
     <form class="panel" onSubmit={(event) => event.preventDefault()}>
-      {TEXTS.map(([key, label]) => (
+      {filtersBy('text').map(({ key, label }) => (
         <label key={key}>
           {label}
           <input
@@ -137,33 +117,39 @@ function MoreFilters() {
           />
         </label>
       ))}
-      {RANGES.map(([from, to, label]) => (
-        <fieldset key={from}>
+      {filtersBy('from').map(({ key, label }) => (
+        <fieldset key={key}>
           <legend>{label}</legend>
-          <InstantField name={from} label={`${label} from`} />
+          <InstantField name={key} label={`${label} from`} />
           <span aria-hidden="true">–</span>
-          <InstantField name={to} label={`${label} before`} />
+          {filtersBy('to').map((to) =>
+            to.label === label ? <InstantField name={to.key} label={`${label} before`} /> : null,
+          )}
         </fieldset>
       ))}
-      <label>
-        Not used since
-        <InstantField name="idleSince" label="Not used since" />
-      </label>
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={filter.neverExpires === 'true'}
-          onChange={(event) =>
-            refine({ neverExpires: event.currentTarget.checked ? 'true' : undefined })
-          }
-        />
-        Never expires
-      </label>
+      {filtersBy('instant').map(({ key, label }) => (
+        <label key={key}>
+          {label}
+          <InstantField name={key} label={label} />
+        </label>
+      ))}
+      {filtersBy('check').map(({ key, label }) => (
+        <label key={key} class="check">
+          <input
+            type="checkbox"
+            checked={filter[key] === 'true'}
+            onChange={(event) =>
+              refine({ [key]: event.currentTarget.checked ? 'true' : undefined })
+            }
+          />
+          {label}
+        </label>
+      ))}
     </form>
   );
 }
 
-function InstantField({ name, label }: { name: Key; label: string }) {
+function InstantField({ name, label }: { name: FilterKey; label: string }) {
   return (
     <input
       type="datetime-local"
@@ -229,17 +215,9 @@ function Chip({ text, onRemove }: { text: string; onRemove(): void }) {
   );
 }
 
-function chipText(key: Key, value: string): string {
-  const names: Readonly<Record<string, string>> = { ...STATES, ...KINDS, ...ORIGINS };
-  if (key === 'state' || key === 'kind' || key === 'origin') return names[value] ?? value;
-  if (key === 'q') return `“${value}”`;
-  if (key === 'neverExpires') return 'Never expires';
-  if (key === 'idleSince') return `Not used since ${briefTime(value)}`;
-  if (key === 'userId') return `User: ${emailOf(value) ?? value}`;
-  const label = TEXTS.find(([each]) => each === key)?.[1];
-  if (label !== undefined) return `${label}: ${value}`;
-  const range = RANGES.find((each) => each[0] === key || each[1] === key);
-  return `${range?.[2] ?? key} ${range?.[0] === key ? 'from' : 'before'} ${briefTime(value)}`;
+function chipText(key: FilterKey, value: string): string {
+  const email = key === 'userId' ? emailOf(value) : undefined;
+  return email === undefined ? describeFilter(key, value) : `User: ${email}`;
 }
 
 function emailOf(userId: string): string | undefined {

@@ -70,7 +70,7 @@ export function Plot({ buckets, point, onSelect }: PlotProps) {
 
   return (
     <div
-      class="v-plot"
+      class="plot"
       ref={element}
       aria-hidden="true"
       title="Drag over a range of time, or click, to show what was issued then"
@@ -118,14 +118,14 @@ function Marks(p: {
     <>
       {range !== null && (
         <rect
-          class="v-range"
+          class="plot-range"
           x={Math.min(range.from, range.to)}
           y={TOP}
           width={Math.abs(range.to - range.from)}
           height={HEIGHT - TOP - BOTTOM}
         />
       )}
-      {x !== null && <line class="v-cursor" x1={x} x2={x} y1={TOP} y2={HEIGHT - BOTTOM} />}
+      {x !== null && <line class="plot-cursor" x1={x} x2={x} y1={TOP} y2={HEIGHT - BOTTOM} />}
     </>
   );
 }
@@ -140,7 +140,7 @@ function Lines({ buckets, inner }: { buckets: readonly Bucket[]; inner: number }
     <>
       {Array.from({ length: Math.round(top / step) + 1 }, (_, n) => n * step).map((value) => (
         <g key={value}>
-          <line class="v-grid" x1={LEFT} x2={LEFT + inner} y1={y(value)} y2={y(value)} />
+          <line class="plot-grid" x1={LEFT} x2={LEFT + inner} y1={y(value)} y2={y(value)} />
           <text x={LEFT - 8} y={y(value) + 4} text-anchor="end">
             {COMPACT.format(value)}
           </text>
@@ -154,7 +154,7 @@ function Lines({ buckets, inner }: { buckets: readonly Bucket[]; inner: number }
       {SERIES.map((name) => (
         <polyline
           key={name}
-          class={`v-line-${name}`}
+          class={`line-${name}`}
           stroke-dasharray={DASHES[name]}
           points={buckets
             .map((bucket, index) => `${x(index).toFixed(1)},${y(bucket[name]).toFixed(1)}`)

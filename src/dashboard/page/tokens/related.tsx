@@ -12,13 +12,13 @@ interface RelatedProps {
 
 export function Related({ tokens, label, onOpen }: RelatedProps) {
   return (
-    <ul class="v-related" aria-label={label}>
+    <ul class="related" aria-label={label}>
       {tokens.map((token) => (
         <li key={token._id}>
-          <button type="button" class="v-button v-row" onClick={() => onOpen(token._id)}>
-            <span class="v-text">{nameOf(token)}</span>
+          <button type="button" class="button related-token" onClick={() => onOpen(token._id)}>
+            <span class="text">{nameOf(token)}</span>
             <StateMark state={stateOf(token)} />
-            <span class="v-muted">
+            <span class="muted">
               issued <Time at={token.issuedAt} never="unknown" />
             </span>
           </button>

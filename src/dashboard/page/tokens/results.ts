@@ -3,11 +3,11 @@ import { batch, computed, effect, signal, untracked } from '@preact/signals';
 import type { FilterParameters, WireToken, WireTokenPage } from '../../wire.ts';
 import { ApiError, call, session } from '../api.ts';
 import { changes, missed } from '../live.ts';
-import { filterKeys, go, place } from '../location.ts';
+import { go, place } from '../location.ts';
 import { wasSignedIn } from '../session.ts';
 import { now, second } from '../ui/time.tsx';
-import { CARDS } from './card-filters.ts';
-import { isNewMatch } from './new-match.ts';
+import { cardFilter } from './card-filters.ts';
+import { filterKeys, isTaken } from './filter-table.ts';
 
 export const PAGE_SIZE = 50;
 /** So often an unfinished search goes on by itself. */
@@ -29,7 +29,7 @@ const cardTime = signal(Date.now());
 /** The filter as the service is told it: the card's and what was chosen by hand. */
 export const activeFilter = computed<FilterParameters>(() => {
   const { card, filter } = place.value;
-  return card === null ? filter : { ...CARDS[card].filter(cardTime.value), ...filter };
+  return card === null ? filter : { ...cardFilter(card, cardTime.value), ...filter };
 });
 export const isFiltered = computed(() => Object.keys(activeFilter.value).length > 0);
 
@@ -209,7 +209,7 @@ function apply(batchOfChanges: typeof changes.value): void {
       flashing.set(token._id, (flashing.get(token._id) ?? 0) + 1);
       news.delete(token._id);
     }
-    if (type === 'issued' && isNewMatch(token, place.value, activeFilter.value)) {
+    if (type === 'issued' && isNewestFirst() && isTaken(token, activeFilter.value)) {
       if (!results.value.tokens.some(({ _id }) => _id === token._id)) news.add(token._id);
     }
   }
@@ -220,4 +220,10 @@ function apply(batchOfChanges: typeof changes.value): void {
   });
   // Nothing can jump in an empty list.
   if (news.size > 0 && results.value.tokens.length === 0 && !isLoading.value) reload();
+}
+
+/** Whether what was just issued belongs at the top of what is shown. */
+function isNewestFirst(): boolean {
+  const { cursor, direction, sort } = place.value;
+  return cursor === null && direction === -1 && (sort === 'issuedAt' || sort === 'createdAt');
 }

@@ -3,10 +3,9 @@ import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import type { WireToken, WireTokenDetail } from '../../wire.ts';
 import { call } from '../api.ts';
-import { Dialog } from '../ui/dialog.tsx';
-import { Actions, useAction } from '../ui/form.tsx';
+import { FormDialog } from '../ui/dialog.tsx';
+import { useAction } from '../ui/form.tsx';
 import { useLoad } from '../ui/load.ts';
-import { Problem } from '../ui/problem.tsx';
 import { toast } from '../ui/toast.tsx';
 import { holderOf } from './columns.tsx';
 import { isOwn, leave } from './own.ts';
@@ -27,7 +26,7 @@ export function RevokeDialog({ token, onClose, onRevoked }: RevokeDialogProps) {
   const origin = related?.session?.state === 'active' ? related.session : null;
   const [wholeSession, setWholeSession] = useState(false);
   const [why, setWhy] = useState(NO_REASON);
-  const { busy, error, run } = useAction();
+  const action = useAction();
 
   const target = wholeSession && origin !== null ? origin : token;
   const signsOut =
@@ -50,50 +49,43 @@ export function RevokeDialog({ token, onClose, onRevoked }: RevokeDialogProps) {
   };
 
   return (
-    <Dialog title={`Revoke ${lowerFirst(nameOf(target))}?`} locked={busy} onClose={onClose}>
-      <form
-        class="v-body"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void run(revoke);
-        }}
-      >
-        <p class="v-text">
-          Held by <strong>{holderOf(target)}</strong>
-          {target.deviceLabel !== null && <>, on {target.deviceLabel}</>}.
+    <FormDialog
+      title={`Revoke ${lowerFirst(nameOf(target))}?`}
+      action={action}
+      submit="Revoke"
+      danger
+      done="revoked"
+      marked={['reason', 'note']}
+      onSubmit={revoke}
+      onClose={onClose}
+    >
+      <p class="text">
+        Held by <strong>{holderOf(target)}</strong>
+        {target.deviceLabel !== null && <>, on {target.deviceLabel}</>}.
+      </p>
+      <p>{consequence(target, related)}</p>
+      {origin !== null && (
+        <label class="choice">
+          <input
+            type="checkbox"
+            checked={wholeSession}
+            disabled={action.busy}
+            onChange={(event) => setWholeSession(event.currentTarget.checked)}
+          />
+          <span>
+            Revoke the whole session instead: its refresh token, and every access token that came
+            from it
+          </span>
+        </label>
+      )}
+      {signsOut && (
+        <p class="note is-warning">
+          <strong>This is the session you are using.</strong> You will be signed out.
         </p>
-        <p>{consequence(target, related)}</p>
-        {origin !== null && (
-          <label class="v-choice">
-            <input
-              type="checkbox"
-              checked={wholeSession}
-              disabled={busy}
-              onChange={(event) => setWholeSession(event.currentTarget.checked)}
-            />
-            <span>
-              Revoke the whole session instead: its refresh token, and every access token that came
-              from it
-            </span>
-          </label>
-        )}
-        {signsOut && (
-          <p class="v-warning">
-            <strong>This is the session you are using.</strong> You will be signed out.
-          </p>
-        )}
-        <ReasonFields value={why} error={error} onChange={setWhy} />
-        <p class="v-hint">This can’t be undone: a revoked token stays revoked.</p>
-        {error !== null && <Problem error={error} done="revoked" marked={['reason', 'note']} />}
-        <Actions
-          submit={error === null ? 'Revoke' : 'Try again'}
-          danger
-          focusCancel
-          busy={busy}
-          onCancel={onClose}
-        />
-      </form>
-    </Dialog>
+      )}
+      <ReasonFields value={why} error={action.error} onChange={setWhy} />
+      <p class="hint">This can’t be undone: a revoked token stays revoked.</p>
+    </FormDialog>
   );
 }
 

@@ -5,6 +5,7 @@ import { isOneOf, stored } from '../ui/stored.ts';
 import { COLUMNS, type Column, holderOf, isShown, stateOf } from './columns.tsx';
 import { flashes, isLoading, results } from './results.ts';
 import { isAllMatching, tick, ticked } from './selection.ts';
+import { shortId } from './wording.ts';
 
 export const DENSITIES = ['comfortable', 'compact'] as const;
 export const density = stored<(typeof DENSITIES)[number]>(
@@ -21,7 +22,7 @@ export function TokenTable({ onRevoke }: { onRevoke(token: WireToken): void }) {
   const isStale = isLoading.value && tokens !== undefined;
   return (
     <table
-      class={`tokens ${density.value}${isStale ? ' stale' : ''}`}
+      class={`tokens is-${density.value}${isStale ? ' is-stale' : ''}`}
       aria-label="Tokens"
       aria-busy={isLoading.value}
     >
@@ -117,7 +118,7 @@ function Row({
   const flash = flashes.value.get(_id) ?? 0;
   const marks = [
     isTicked && 'is-ticked',
-    place.value.token === _id && 'open',
+    place.value.token === _id && 'is-open',
     // Two names of one animation: changing it starts it again.
     flash > 0 && `flash-${flash % 2}`,
   ];
@@ -135,7 +136,7 @@ function Row({
       <td class="c-tick">
         <input
           type="checkbox"
-          aria-label={`Tick ${jti.slice(0, 8)} of ${holderOf(token)}`}
+          aria-label={`Tick ${shortId(jti)} of ${holderOf(token)}`}
           checked={isTicked}
           onChange={(event) => tick([_id], event.currentTarget.checked)}
         />
@@ -150,7 +151,7 @@ function Row({
           <button
             type="button"
             class="small outline secondary"
-            aria-label={`Revoke ${jti.slice(0, 8)} of ${holderOf(token)}`}
+            aria-label={`Revoke ${shortId(jti)} of ${holderOf(token)}`}
             onClick={() => onRevoke(token)}
           >
             Revoke

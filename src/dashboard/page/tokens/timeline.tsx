@@ -6,15 +6,15 @@ import { counted } from './wording.ts';
 
 export function Timeline({ entries }: { entries: readonly WireTimelineEntry[] }) {
   return (
-    <ol class="v-timeline">
+    <ol class="timeline">
       {entries.map((entry, index) => (
-        <li key={index} class={`v-was-${entry.what}`}>
-          <span class="v-what">{describe(entry)}</span>
-          <span class="v-when">
+        <li key={index} class={`was-${entry.what}`}>
+          <span>{describe(entry)}</span>
+          <span class="timeline-when">
             <Exact at={entry.at} />
           </span>
           {(entry.reason !== null || entry.requestId !== null) && (
-            <span class="v-more v-text">
+            <span class="timeline-more text">
               {entry.reason}
               {entry.requestId !== null && (
                 <>

@@ -4,7 +4,7 @@ import type { FilterParameters, WireToken } from '../../wire.ts';
 import { session } from '../api.ts';
 import { type Fact, Facts } from '../ui/facts.tsx';
 import { Exact } from '../ui/exact.tsx';
-import { KINDS, ORIGINS } from './columns.tsx';
+import { KINDS, ORIGINS } from './wording.ts';
 
 interface TokenFactsProps {
   readonly token: WireToken;
@@ -15,7 +15,7 @@ export function TokenFacts({ token, onFilter }: TokenFactsProps) {
   const { userId, applicationId, sessionId, device } = token;
   const ip = device?.ip ?? null;
   const filter = (text: string, by: FilterParameters): ComponentChildren => (
-    <button type="button" class="v-button v-inline" onClick={() => onFilter(by)}>
+    <button type="button" class="button inline" onClick={() => onFilter(by)}>
       {text}
     </button>
   );

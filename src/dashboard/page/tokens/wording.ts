@@ -1,7 +1,23 @@
-/** The words for tokens: kinds, reasons, and what stops working when one is revoked. */
-import type { Reason, WireMatched, WireToken } from '../../wire.ts';
-import { KINDS } from './columns.tsx';
+/** The words for tokens: states, kinds, reasons, and what stops working when one is revoked. */
+import type { Kind, Origin, Reason, State, WireMatched, WireToken } from '../../wire.ts';
 
+export const STATES: Record<State, string> = {
+  active: 'Active',
+  expired: 'Expired',
+  revoked: 'Revoked',
+};
+export const KINDS: Record<Kind, string> = {
+  access: 'Access token',
+  refresh: 'Refresh token',
+  'api-key': 'API key',
+};
+export const ORIGINS: Record<Origin, string> = {
+  signin: 'Sign-in',
+  fusionauth: 'FusionAuth',
+  woleet: 'Woleet',
+  registered: 'Registered',
+  adopted: 'Adopted',
+};
 export const REASONS: Record<Reason, string> = {
   compromised: 'Compromised: lost, leaked or stolen',
   requested: 'Requested by its holder',
@@ -10,14 +26,15 @@ export const REASONS: Record<Reason, string> = {
   other: 'Another reason',
 };
 
-/** "Access token 0198f3a2…". */
+/** "Access token 0198f3a2…9c41". */
 export function nameOf(token: WireToken): string {
   const name = token.kind === 'api-key' ? token.device?.name : null;
   return `${KINDS[token.kind]} ${name ? `“${name}”` : shortId(token.jti)}`;
 }
 
+/** The first characters are the time, and the same for a minute: the last ones tell neighbours apart. */
 export function shortId(jti: string): string {
-  return jti.length > 8 ? `${jti.slice(0, 8)}…` : jti;
+  return jti.length > 16 ? `${jti.slice(0, 8)}…${jti.slice(-4)}` : jti;
 }
 
 const CLOCK = new Intl.DateTimeFormat(undefined, {

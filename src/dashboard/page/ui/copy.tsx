@@ -12,7 +12,7 @@ export function CopyButton({ text, label, isLabelled = false }: CopyButtonProps)
   return (
     <button
       type="button"
-      class={isLabelled ? 'v-button copy' : 'plain copy'}
+      class={isLabelled ? 'button copy' : 'plain copy'}
       {...(isLabelled ? {} : { 'aria-label': label, title: label })}
       onClick={(event) => {
         event.stopPropagation();

@@ -6,7 +6,7 @@ export function Exact({ at, never = 'never' }: { at: Instant | null; never?: str
   return (
     <>
       <Time at={at} never={never} />
-      {at !== null && <span class="v-muted"> · {exactTime(at)}</span>}
+      {at !== null && <span class="muted"> · {exactTime(at)}</span>}
     </>
   );
 }

@@ -10,13 +10,13 @@ export function Facts({ caption, facts }: { caption: string; facts: readonly Fac
   );
   if (known.length === 0) return null;
   return (
-    <table class="v-facts">
+    <table class="facts">
       <caption>{caption}</caption>
       <tbody>
         {known.map(([name, value]) => (
           <tr key={name}>
             <th scope="row">{name}</th>
-            <td class="v-text">{value}</td>
+            <td class="text">{value}</td>
           </tr>
         ))}
       </tbody>

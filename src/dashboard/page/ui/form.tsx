@@ -27,7 +27,7 @@ export function Field({ label, hint, error, name, children }: FieldProps) {
     ...(message === undefined ? [] : [`${id}-error`]),
   ].join(' ');
   return (
-    <div class="v-field">
+    <div class="field">
       <label for={id}>{label}</label>
       {children({
         id,
@@ -35,12 +35,12 @@ export function Field({ label, hint, error, name, children }: FieldProps) {
         ...(message === undefined ? {} : { 'aria-invalid': 'true' }),
       })}
       {hint !== undefined && (
-        <small id={`${id}-hint`} class="v-hint">
+        <small id={`${id}-hint`} class="hint">
           {hint}
         </small>
       )}
       {message !== undefined && (
-        <small id={`${id}-error`} class="v-wrong">
+        <small id={`${id}-error`} class="wrong">
           {label} {message}
         </small>
       )}
@@ -59,7 +59,7 @@ export function TypeToConfirm(p: {
       {(attributes) => (
         <input
           {...attributes}
-          class="v-short"
+          class="is-short"
           value={p.value}
           required
           pattern={` *${p.word} *`}
@@ -94,36 +94,4 @@ export function useAction() {
     }
   }
   return { busy, error, run, forget: () => setError(null) };
-}
-
-/** The buttons at the end of a dialog's form. The focus begins on Cancel: nothing happens by a stray Enter. */
-export function Actions(p: {
-  readonly submit: string;
-  readonly busy: boolean;
-  readonly danger?: boolean;
-  readonly focusCancel?: boolean;
-  readonly disabled?: boolean;
-  onCancel(): void;
-}) {
-  return (
-    <footer class="v-actions">
-      <button
-        type="button"
-        class="v-button"
-        autofocus={p.focusCancel === true}
-        disabled={p.busy}
-        onClick={p.onCancel}
-      >
-        Cancel
-      </button>
-      <button
-        type="submit"
-        class={`v-button ${p.danger === true ? 'v-danger' : 'v-primary'}`}
-        aria-busy={p.busy}
-        disabled={p.busy || p.disabled === true}
-      >
-        {p.submit}
-      </button>
-    </footer>
-  );
 }

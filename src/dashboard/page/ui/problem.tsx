@@ -16,16 +16,16 @@ export function isOutcomeUnknown(error: ApiError): boolean {
 interface ProblemProps {
   readonly error: ApiError;
   /** What was being done: "revoked", "created". Only for what changes something. */
-  readonly done?: string;
+  readonly done?: string | undefined;
   /** Fields that say themselves what is wrong with them. */
-  readonly marked?: readonly string[];
+  readonly marked?: readonly string[] | undefined;
   onRetry?(): void;
 }
 
 export function Problem({ error, done, marked = [], onRetry }: ProblemProps) {
   const isMarked = error.fields.length > 0 && error.fields.every((f) => marked.includes(f.field));
   return (
-    <div class="v-problem" role="alert">
+    <div class="note is-bad" role="alert">
       <p>
         <strong>{isMarked ? 'Please check what is marked.' : error.message}</strong>
         {done !== undefined && isOutcomeUnknown(error) && (
@@ -34,7 +34,7 @@ export function Problem({ error, done, marked = [], onRetry }: ProblemProps) {
         {error.retryAfter !== null && <> Try again in {seconds(error.retryAfter)}.</>}
       </p>
       {onRetry && (
-        <button type="button" class="v-button" onClick={onRetry}>
+        <button type="button" class="button" onClick={onRetry}>
           Try again
         </button>
       )}

@@ -25,7 +25,7 @@ export function Toasts() {
   return (
     <div class="toasts" role="status" aria-live="polite">
       {toasts.value.map(({ id, text, tone }) => (
-        <div key={id} class={`toast ${tone}`}>
+        <div key={id} class={`toast is-${tone}`}>
           <span>{text}</span>
           <button type="button" class="plain" aria-label="Dismiss" onClick={() => dismiss(id)}>
             ×
