@@ -1,6 +1,7 @@
 /** Marking the records that a cut-off revoked, so that lists and counts say so too. */
 import { unavailable } from '../../errors.js';
 import type { SealContext, StoreContext } from '../database/context.js';
+import { isAtEnd } from '../database/operations.js';
 import { hitBy, indexOfScope } from '../cutoffs/filter.js';
 import type { Cutoff } from '../cutoffs/cutoffs.js';
 import { mayBeForgotten } from '../database/sealed-ids.js';
@@ -59,8 +60,7 @@ export function createCutoffMarks(
           );
           yield marked.modifiedCount;
         }
-        // A cursor that was closed, as by a reconnect, says the same as one that is at its end.
-        if (cursor.killed || cursor.id?.isZero() !== true)
+        if (!isAtEnd(cursor))
           throw unavailable('The marking of revoked tokens broke off; it goes on by itself.');
       } finally {
         await cursor.close();
