@@ -2,6 +2,7 @@
 import { type Model, Schema } from 'mongoose';
 import type { StoreContext } from './database/context.js';
 import { DuplicateKeyError } from './database/failures.js';
+import { schemaOptions } from './database/schema-options.js';
 import type { WriteConcern } from './database/write-concern.js';
 
 export interface Counts {
@@ -30,15 +31,7 @@ function activitySchema(writeConcern: WriteConcern) {
   const count = { type: Number, default: 0 };
   return new Schema(
     { _id: { type: Date, required: true }, issued: count, revoked: count, refused: count },
-    {
-      collection: 'activity',
-      strict: 'throw',
-      strictQuery: 'throw',
-      autoIndex: false,
-      autoCreate: false,
-      versionKey: false,
-      writeConcern,
-    },
+    schemaOptions('activity', writeConcern),
   );
 }
 

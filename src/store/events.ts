@@ -3,6 +3,7 @@ import { type Model, Schema, Types } from 'mongoose';
 import type { StoreContext } from './database/context.js';
 import { DuplicateKeyError } from './database/failures.js';
 import { ensureIndexes } from './database/indexes.js';
+import { schemaOptions } from './database/schema-options.js';
 import type { WriteConcern } from './database/write-concern.js';
 
 export const AUDIT_TYPES = [
@@ -98,15 +99,7 @@ function eventSchema(writeConcern: WriteConcern) {
       count: { type: Number, default: null },
       purgeAt: { type: Date, required: true },
     },
-    {
-      collection: 'audit',
-      strict: 'throw',
-      strictQuery: 'throw',
-      autoIndex: false,
-      autoCreate: false,
-      versionKey: false,
-      writeConcern,
-    },
+    schemaOptions('audit', writeConcern),
   );
   for (const index of [TIME_INDEX, USER_INDEX, TOKEN_INDEX, TYPE_INDEX]) schema.index(index);
   schema.index(PURGE_INDEX, { expireAfterSeconds: 0 });

@@ -3,6 +3,7 @@ import mongoose, { type Model, Schema, type Types } from 'mongoose';
 import { MAX_AHEAD_MS } from '../../clock.js';
 import type { StoreContext } from '../database/context.js';
 import { bareIdOf } from '../ids.js';
+import { schemaOptions } from '../database/schema-options.js';
 import type { WriteConcern } from '../database/write-concern.js';
 import { loweredTo, raisedTo } from './moves.js';
 
@@ -83,15 +84,7 @@ function cutoffSchema(writeConcern: WriteConcern) {
       loweredBy: { type: Schema.Types.ObjectId },
       askedAt: { type: Date },
     },
-    {
-      collection: 'cutoffs',
-      strict: 'throw',
-      strictQuery: 'throw',
-      autoIndex: false,
-      autoCreate: false,
-      versionKey: false,
-      writeConcern,
-    },
+    schemaOptions('cutoffs', writeConcern),
   );
 }
 

@@ -1,4 +1,5 @@
 /** Runs the store's operations: each within a time limit, each failure translated. */
+import type { mongo } from 'mongoose';
 import { unavailable } from '../../errors.js';
 import { translate } from './failures.js';
 
@@ -22,6 +23,11 @@ export const MAX_TIME_MS = 5000;
 /** Longer than the server may work on an operation: this limit is for answers that never come. */
 const LIMIT_MS = 6000;
 const SILENCE = 'The token store does not answer. Nothing is confirmed; repeat the request.';
+
+/** Whether it was read to its end: one that was closed meanwhile, as by a reconnect, has no more, either. */
+export function isAtEnd({ killed, id }: Pick<mongo.FindCursor, 'killed' | 'id'>): boolean {
+  return !killed && id?.isZero() === true;
+}
 
 /**
  * The driver's own limits are not enough: a write to a socket that has just been destroyed waits

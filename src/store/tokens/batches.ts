@@ -1,6 +1,6 @@
 /** Reading many records behind the requests, batch by batch, and to the end or not at all. */
 import { unavailable } from '../../errors.js';
-import type { Run } from '../database/operations.js';
+import { isAtEnd, type Run } from '../database/operations.js';
 import type { Index, TokenModel } from './model.js';
 
 const BATCH = 500;
@@ -23,8 +23,7 @@ export async function* readBatches<T extends object>(
   });
   try {
     while (await run(() => cursor.hasNext(), PATIENCE_MS)) yield cursor.readBufferedDocuments();
-    // A cursor that was closed, as by a reconnect, says the same as one that is at its end.
-    if (cursor.killed || cursor.id?.isZero() !== true)
+    if (!isAtEnd(cursor))
       throw unavailable(
         'The reading of tokens broke off. Nothing is confirmed; repeat the request.',
       );

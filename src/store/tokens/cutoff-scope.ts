@@ -1,10 +1,12 @@
 /** Which records there are in a cut-off's scope: for choosing its time, and for saying how much it hits. */
 import { unavailable } from '../../errors.js';
 import type { StoreContext } from '../database/context.js';
+import { isAtEnd } from '../database/operations.js';
 import type { Cutoff, CutoffScope } from '../cutoffs/cutoffs.js';
 import { indexOfScope, within, withinKind } from '../cutoffs/filter.js';
 import type { TokenRecord } from '../records.js';
 import { readBatches } from './batches.js';
+import { findRecords } from './find-records.js';
 import { DATE_INDEXES, type TokenDocument, type TokenModel, toRecord } from './model.js';
 
 /** As much of a record as tells whether a cut-off hits it, and whom it hits. */
@@ -59,20 +61,14 @@ export function createCutoffScopeStore(
     },
 
     async issuedAhead(scope, { now, aheadMs }, limit) {
-      const found = await run(() =>
-        model
-          .find({
-            ...withinKind(scope),
-            // Recorded after it was issued, by the same clock: that bounds it by the scope's index.
-            createdAt: { $gt: now },
-            issuedAt: { $gt: new Date(now.getTime() + aheadMs) },
-            revocation: null,
-          })
-          .hint(indexOfScope(scope))
-          .limit(limit)
-          .lean(),
-      );
-      return found.map(toRecord);
+      const where = {
+        ...withinKind(scope),
+        // Recorded after it was issued, by the same clock: that bounds it by the scope's index.
+        createdAt: { $gt: now },
+        issuedAt: { $gt: new Date(now.getTime() + aheadMs) },
+        revocation: null,
+      };
+      return findRecords(model, run, where, { hint: indexOfScope(scope), limit });
     },
 
     async *issuedBetween(scope, after, until) {
@@ -97,9 +93,7 @@ export function createCutoffScopeStore(
       };
       try {
         while (await more()) yield cursor.readBufferedDocuments();
-        // A cursor that was closed, as by a reconnect, says the same as one that is at its end.
-        if (cursor.killed || cursor.id?.isZero() !== true)
-          throw unavailable('The counting of what a cut-off hit broke off.');
+        if (!isAtEnd(cursor)) throw unavailable('The counting of what a cut-off hit broke off.');
       } finally {
         // Nobody waits for it: an answer is waiting to go out.
         void run(() => cursor.close()).catch(() => undefined);

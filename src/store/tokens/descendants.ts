@@ -4,6 +4,7 @@ import { within } from '../cutoffs/filter.js';
 import type { CutoffScope } from '../cutoffs/cutoffs.js';
 import { createGrouping } from '../database/grouping.js';
 import { ANY_ISSUER, type TokenRecord } from '../records.js';
+import { findRecords } from './find-records.js';
 import {
   MINTED_INDEX,
   PARENT_INDEX,
@@ -86,25 +87,14 @@ export function createDescendantStore(
     },
 
     async mintedWith(id, limit) {
-      const found = await run(() =>
-        model
-          .find({ parentId: { $eq: id } })
-          .hint(PARENT_INDEX)
-          .sort({ createdAt: -1, _id: -1 })
-          .limit(limit)
-          .lean(),
-      );
-      return found.map(toRecord);
+      const newestFirst = { createdAt: -1, _id: -1 } as const;
+      const how = { hint: PARENT_INDEX, sort: newestFirst, limit };
+      return findRecords(model, run, { parentId: { $eq: id } }, how);
     },
 
     async mintedIn(scope) {
-      const found = await run(() =>
-        model
-          .find({ ...within(scope), parentId: { $exists: true } })
-          .hint(scope.userId === null ? PARENT_INDEX : MINTED_INDEX)
-          .lean(),
-      );
-      return found.map(toRecord);
+      const hint = scope.userId === null ? PARENT_INDEX : MINTED_INDEX;
+      return findRecords(model, run, { ...within(scope), parentId: { $exists: true } }, { hint });
     },
 
     async hasUnrevoked(userId) {

@@ -1,6 +1,7 @@
 /** Loading the revoked records into the memory of an instance: read from an index alone. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SealContext, StoreContext } from '../database/context.js';
+import { isAtEnd } from '../database/operations.js';
 import { RECORDED_INDEX, REVOKED_INDEX, type TokenModel } from './model.js';
 import { readRevokedEntries } from './revoked-bson.js';
 import type { RevokedEntry } from './revoked-entry.js';
@@ -30,9 +31,7 @@ export function createRevokedLoad(
       const fetch = () => {
         const fetched = run(async () => {
           const hasMore = await cursor.hasNext();
-          // A cursor that was closed, as by a reconnect, says the same as one that is at its end.
-          if (!hasMore && (cursor.killed || cursor.id?.isZero() !== true))
-            throw new Error('the list of revoked tokens broke off');
+          if (!hasMore && !isAtEnd(cursor)) throw new Error('the list of revoked tokens broke off');
           return hasMore;
         });
         // Nobody may be waiting for it yet.

@@ -4,6 +4,7 @@ import type { StoreContext } from '../database/context.js';
 import { createGrouping } from '../database/grouping.js';
 import { MAX_TIME_MS } from '../database/operations.js';
 import { ANY_ISSUER, assertText, isRecordId, type TokenRecord } from '../records.js';
+import { findRecords } from './find-records.js';
 import { JTI_INDEX, type TokenModel, toRecord } from './model.js';
 
 export interface TokenLookup {
@@ -43,15 +44,10 @@ export function createTokenLookup(
 
   const findTogether = createGrouping<string, TokenRecord[]>(
     async (jtis) => {
-      const found = await run(() =>
-        model
-          .find({ jti: { $in: [...new Set(jtis)] } })
-          .sort({ _id: 1 })
-          .hint(JTI_INDEX)
-          .lean(),
-      );
+      const how = { hint: JTI_INDEX, sort: { _id: 1 } } as const;
+      const found = await findRecords(model, run, { jti: { $in: [...new Set(jtis)] } }, how);
       const records = new Map<string, TokenRecord[]>(jtis.map((jti) => [jti, []]));
-      for (const document of found) records.get(document.jti)?.push(toRecord(document));
+      for (const record of found) records.get(record.jti)?.push(record);
       return jtis.map((jti) => records.get(jti) ?? []);
     },
     { most: 100 },
@@ -78,24 +74,12 @@ export function createTokenLookup(
     async findByIds(ids) {
       const known = [...new Set(ids.filter(isRecordId).map((id) => id.toLowerCase()))];
       if (known.length === 0) return [];
-      const found = await run(() =>
-        model
-          .find({ _id: { $in: known } })
-          .hint({ _id: 1 })
-          .lean(),
-      );
-      return found.map(toRecord);
+      return findRecords(model, run, { _id: { $in: known } }, { hint: { _id: 1 } });
     },
 
     async findByJtis(jtis) {
       if (jtis.length === 0) return [];
-      const found = await run(() =>
-        model
-          .find({ jti: { $in: [...jtis] } })
-          .hint(JTI_INDEX)
-          .lean(),
-      );
-      return found.map(toRecord);
+      return findRecords(model, run, { jti: { $in: [...jtis] } }, { hint: JTI_INDEX });
     },
 
     async hasRecordOf(whose) {

@@ -7,6 +7,7 @@ import {
   type TokenRecord,
   type UsedSecret,
 } from '../records.js';
+import { schemaOptions } from '../database/schema-options.js';
 import type { WriteConcern } from '../database/write-concern.js';
 
 /** A document as it is stored: a record, and what must not leave the store. */
@@ -200,16 +201,7 @@ function tokenSchema(writeConcern: WriteConcern) {
       createdAt: { type: Date, required: true },
       updatedAt: { type: Date, required: true },
     },
-    {
-      collection: 'tokens',
-      strict: 'throw',
-      strictQuery: 'throw',
-      autoIndex: false,
-      autoCreate: false,
-      versionKey: false,
-      minimize: false,
-      writeConcern,
-    },
+    { ...schemaOptions('tokens', writeConcern), minimize: false },
   );
   schema.index(JTI_INDEX, { unique: true });
   const { createdAt, updatedAt, issuedAt, expiresAt, lastUsedAt } = ORDER_INDEXES;

@@ -1,5 +1,6 @@
 /** The Mongoose schema of the collection `users`, and the way from a document, whoever wrote it, to a plain user. */
 import { type Connection, type Model, Schema } from 'mongoose';
+import { schemaOptions } from '../database/schema-options.js';
 import type { WriteConcern } from '../database/write-concern.js';
 import { ACTIVE_STATUS, type User } from '../records.js';
 import { type StoredId, textOfId } from './ids.js';
@@ -29,15 +30,7 @@ function userSchema(writeConcern: WriteConcern) {
       createdAt: { type: Date, required: true },
       updatedAt: { type: Date, required: true },
     },
-    {
-      collection: 'users',
-      strict: 'throw',
-      strictQuery: 'throw',
-      autoIndex: false,
-      autoCreate: false,
-      versionKey: false,
-      writeConcern,
-    },
+    schemaOptions('users', writeConcern),
   );
 }
 

@@ -4,7 +4,8 @@
  * engine can fail altogether ("the slot-based execution engine is not part of this build").
  * The whole of it is explained in `docs/decisions/0016-how-a-search-is-answered.md`.
  */
-import type { Run } from '../../database/operations.js';
+import { MAX_TIME_MS, type Run } from '../../database/operations.js';
+import { countKeys } from '../count-keys.js';
 import { ORDER_INDEXES, type OrderField, type TokenDocument, type TokenModel } from '../model.js';
 import { allOf, type Branch, type Condition, type Where } from './conditions.js';
 import { type Count, COUNT_CAP } from './filter.js';
@@ -75,16 +76,9 @@ interface Counted extends Condition {
 const EVERY_RECORD: Branch = { where: {}, index: ORDER_INDEXES.createdAt, prefix: null };
 const EVERYTHING: Condition = { where: {}, branches: [EVERY_RECORD] };
 
-export function createPlans(model: TokenModel, run: Run, maxTimeMS: number): Plans {
-  async function keys({ where, index }: Branch, cap: number): Promise<number> {
-    // The plain command reads keys only, at half the cost of the pipeline behind `countDocuments`.
-    const command = { count: model.collection.collectionName, query: where, limit: cap + 1 };
-    const answer = await run(async () =>
-      model.db.db?.command({ ...command, hint: index, maxTimeMS }),
-    );
-    if (typeof answer?.['n'] !== 'number') throw new Error('the database did not count');
-    return answer['n'];
-  }
+export function createPlans(model: TokenModel, run: Run): Plans {
+  const keys = ({ where, index }: Branch, cap: number) =>
+    countKeys(model, run, { query: where, hint: index, limit: cap + 1 });
 
   /** Where no index helps, one more condition is counted: that there is a record. */
   async function count(conditions: readonly Condition[], cap: number) {
@@ -112,7 +106,7 @@ export function createPlans(model: TokenModel, run: Run, maxTimeMS: number): Pla
       { $match: where },
       { $count: 'n' },
     ];
-    const options = { hint: branch.index, maxTimeMS };
+    const options = { hint: branch.index, maxTimeMS: MAX_TIME_MS };
     const [answer] = await run(() =>
       model.collection.aggregate<{ n: number }>(stages, options).toArray(),
     );
@@ -124,7 +118,7 @@ export function createPlans(model: TokenModel, run: Run, maxTimeMS: number): Pla
     const sizes = await Promise.all(
       branches.map(({ where: own, index }, i) => {
         const earlier = branches.slice(0, i).map((each) => ({ $nor: [each.where] }));
-        const options = { hint: index, limit: COUNT_CAP + 1, maxTimeMS };
+        const options = { hint: index, limit: COUNT_CAP + 1, maxTimeMS: MAX_TIME_MS };
         return run(() => model.countDocuments(allOf([own, where, ...earlier]), options));
       }),
     );
@@ -150,7 +144,7 @@ export function createPlans(model: TokenModel, run: Run, maxTimeMS: number): Pla
           .find(allOf([branch.where, where]))
           .sort(sortOf(order))
           .hint(branch.index)
-          .maxTimeMS(maxTimeMS)
+          .maxTimeMS(MAX_TIME_MS)
           .lean();
       const [only, ...others] = branches;
       if (only === undefined) return [];

@@ -70,7 +70,6 @@ const LIMITS: SearchLimits = {
   withinMs: 100,
   indexed: COUNT_CAP,
 };
-const MAX_TIME_MS = 5000;
 const NONE: Count = { count: 0, countIs: 'exact' };
 
 export function createTokenSearches(
@@ -78,7 +77,7 @@ export function createTokenSearches(
   { clock, run, unmarked }: SearchContext,
   limits: SearchLimits = LIMITS,
 ): TokenSearches {
-  const plans = createPlans(model, run, MAX_TIME_MS);
+  const plans = createPlans(model, run);
   const toConditions = (filter: TokenFilter) => conditionsOf(filter, clock(), unmarked?.());
 
   async function total(filter: TokenFilter, indexed: number, bounded: boolean): Promise<Count> {
@@ -116,7 +115,7 @@ export function createTokenSearches(
     ) => {
       const range = times.get(field) ?? ALL_TIMES;
       const whole = { order, times: range, through, where: allOf([through.where, where]) };
-      return walkIndex(model, run, { ...whole, ...asked, maxTimeMS: MAX_TIME_MS }, allowance);
+      return walkIndex(model, run, { ...whole, ...asked }, allowance);
     };
 
     const { ordered, where } = inOrder(all, field);

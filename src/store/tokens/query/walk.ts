@@ -1,6 +1,6 @@
 /** Walks an index from a position, window by window, so that the work can end between two of them. */
 import mongoose, { Types } from 'mongoose';
-import type { Run } from '../../database/operations.js';
+import { MAX_TIME_MS, type Run } from '../../database/operations.js';
 import type { DateField, Index, TokenDocument, TokenModel } from '../model.js';
 import { allOf, type Branch, type Where } from './conditions.js';
 import type { Position } from './filter.js';
@@ -21,7 +21,6 @@ export interface Walk {
   readonly from: Position | null;
   /** So many are enough. */
   readonly limit: number;
-  readonly maxTimeMS: number;
 }
 
 export interface Walked {
@@ -43,14 +42,19 @@ export async function walkIndex(
   walk: Walk,
   allowance: Allowance,
 ): Promise<Walked> {
-  const { order, limit, maxTimeMS } = walk;
+  const { order, limit } = walk;
   const { direction } = order;
   const documents: TokenDocument[] = [];
   let { from } = walk;
 
   const find = (stretch: Stretch, { min, max }: Edges, where: Where) =>
     model.collection
-      .find<TokenDocument>(where as object, { hint: stretch.index, min, max, maxTimeMS })
+      .find<TokenDocument>(where as object, {
+        hint: stretch.index,
+        min,
+        max,
+        maxTimeMS: MAX_TIME_MS,
+      })
       .sort(
         stretch.index === ID_INDEX
           ? { _id: direction }

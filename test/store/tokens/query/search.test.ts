@@ -5,7 +5,6 @@ import { createTokenModel } from '../../../../src/store/tokens/model.js';
 import { openStore, type Store } from '../../../../src/store/database/connect.js';
 import { createOperations } from '../../../../src/store/database/operations.js';
 import {
-  ANY_ISSUER,
   type Revocation,
   TOKEN_KINDS,
   TOKEN_ORIGINS,
@@ -318,51 +317,6 @@ it('finds a part of a device whatever its characters', async () => {
     );
     expect([device, idsOf(found.records)]).toEqual([device, [id]]);
   }
-});
-
-it('notes the first use once, and how often a revoked token was tried', async () => {
-  const record = newRecord('tried');
-  const at = (hours: number) => new Date(START + hours * HOUR);
-  const { id, ...inserted } = await store.tokens.insert(record);
-  expect(inserted).toMatchObject({ firstUsedAt: null, lastRefusedAt: null, refusedCount: 0 });
-  const anyIssuer = await store.tokens.insert(newRecord('tried', { issuer: ANY_ISSUER }));
-  const other = await store.tokens.insert(newRecord('tried', { issuer: 'https://other.example' }));
-  for (const hours of [1, 3, 2]) {
-    await store.tokens.recordSeen([{ record, lastUsedAt: at(hours) }], false);
-  }
-  await store.tokens.recordRefused([]);
-  await store.tokens.recordRefused([
-    { jti: 'tried', issuer: record.issuer, at: at(5), count: 2 },
-    { jti: 'tried', issuer: record.issuer, at: at(4), count: 1 },
-    { jti: 'never-recorded', issuer: record.issuer, at: at(4), count: 1 },
-  ]);
-  expect(await store.tokens.findById(id)).toMatchObject({
-    firstUsedAt: at(1),
-    lastUsedAt: at(3),
-    lastRefusedAt: at(5),
-    refusedCount: 3,
-  });
-  expect(await store.tokens.findById(anyIssuer.id)).toMatchObject({ refusedCount: 3 });
-  expect(await store.tokens.findById(other.id)).toEqual(other);
-  expect(await store.tokens.findByJti('never-recorded')).toEqual([]);
-});
-
-it('finds users by the beginning of their e-mail, and by their ids', async () => {
-  const rest = { passwordHash: 'hash', firstname: null, lastname: null, role: null };
-  const emails = ['anna@example.com', 'anne.b@example.com', 'annexb@example.com', 'bert@x.example'];
-  const users = await Promise.all(emails.map((email) => store.users.insert({ email, ...rest })));
-  const [anna, anne, annex, bert] = users.map(({ id }) => id);
-  expect(await store.users.idsByText('ANN', 10)).toEqual([anna, anne, annex]);
-  expect(await store.users.idsByText('ANN', 2)).toEqual([anna, anne]);
-  expect(await store.users.idsByText('anne.b', 10)).toEqual([anne]);
-  for (const text of ['', 'example', '.*', '^', '$gt', '\u0000', 'x'.repeat(128)])
-    expect([text, await store.users.idsByText(text, 10)]).toEqual([text, []]);
-  const found = await store.users.findByIds(
-    [anna, bert, anna, 'nonsense', 'f'.repeat(24)].map(String),
-  );
-  expect(found.toSorted((a, b) => (a.email < b.email ? -1 : 1))).toEqual([users[0], users[3]]);
-  expect(JSON.stringify(found)).not.toContain('hash');
-  expect(await store.users.findByIds([])).toEqual([]);
 });
 
 const NO_DEVICE = {
