@@ -15,7 +15,10 @@ const SRC = fileURLToPath(new URL('../src', import.meta.url));
 /** How many, and why a failure of any kind means the same there. */
 const ALLOWED: Record<string, readonly [count: number, reason: string]> = {
   'auth/password-hash.ts': [1, 'who asked is told; the next one asks again'],
-  'store/write-behind.ts': [1, 'who asked for that write is told; the next one only waits for its end'],
+  'store/write-behind.ts': [
+    1,
+    'who asked for that write is told; the next one only waits for its end',
+  ],
   'tokens/usage-recorder.ts': [1, 'who asked for that write is told; the next one only waits'],
   'start.ts': [1, 'a wait that ends early is over all the same'],
   'store/tokens/load-revoked.ts': [

@@ -57,7 +57,8 @@ afterEach(() => {
 const open = (user = alice) => t.service.sessions.open(sessionOf(user));
 const exchange = (refreshToken: string, at = t) =>
   at.http().post('/api/jwt/refresh').send({ refreshToken });
-const isAccepted = async (token: string) => (await t.service.checkToken(token, () => noDevice)).accepted;
+const isAccepted = async (token: string) =>
+  (await t.service.checkToken(token, () => noDevice)).accepted;
 const revocationOf = async ({ refreshTokenId }: Session) =>
   (await t.store.tokens.findByJti(refreshTokenId))[0]?.revocation;
 const accessTokensOf = async ({ refreshTokenId }: Session) =>
