@@ -30,7 +30,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'core.ts': [...BELOW_HTTP, 'config', 'auth', 'revocation', 'accounts', 'audit'],
   'app.ts': ['core.ts', 'auth', 'http', 'log', 'dialects', 'dashboard'],
   'service.ts': ['core.ts', 'app.ts', 'http'],
-  'start.ts': ['process', ...BELOW_DOORS, 'config', 'core.ts', 'service.ts'],
+  'instance.ts': ['process', ...BELOW_DOORS, 'config', 'service.ts'],
+  'start.ts': ['process', 'config', 'observability', 'store', 'instance.ts'],
   'main.ts': ['start.ts', 'config', 'observability', 'process'],
   'index.ts': ['start.ts', 'config', 'observability'],
   cli: ['main.ts', 'start.ts', 'process', 'config', ...BELOW_DOORS],
@@ -115,5 +116,38 @@ describe('the source', () => {
       ({ text }) => !/^(\/\*\*|\/\/) ?/.test(text.replace(/^#!.*\n/, '')),
     );
     expect(silent.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('has no circle of imports, of types neither', () => {
+    const importsOf = new Map(sources.map(({ path, imports }) => [path, imports]));
+    const done = new Set<string>();
+    const circles: string[] = [];
+    const visit = (path: string, way: readonly string[]) => {
+      if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(' → '));
+      if (way.includes(path) || done.has(path)) return;
+      for (const target of importsOf.get(path) ?? [])
+        if (importsOf.has(target)) visit(target, [...way, path]);
+      done.add(path);
+    };
+    for (const { path } of sources) visit(path, []);
+    expect(circles).toEqual([]);
+  });
+
+  it('starts the engine before it loads the driver and Express', () => {
+    const seen = new Set<string>();
+    const libraries = new Set<string>();
+    const load = (path: string) => {
+      if (seen.has(path)) return;
+      seen.add(path);
+      const text = sources.find((source) => source.path === path)?.text ?? '';
+      const found = text.matchAll(/^(?:import|export) (?!type )[^;]*?from '([^']+)'/gm);
+      for (const [, specifier = ''] of found) {
+        if (!specifier.startsWith('.')) libraries.add(specifier);
+        else load(normalize(join(dirname(path), specifier)).replace(/\.js$/, '.ts'));
+      }
+    };
+    load('start.ts');
+    expect(seen).toContain('store/embedded/host-process.ts');
+    expect([...libraries].filter((name) => !name.startsWith('node:'))).toEqual([]);
   });
 });
