@@ -5,13 +5,8 @@
 import jwt from 'jsonwebtoken';
 import type { Clock } from '../clock.js';
 import { canonicalId, holderOf } from '../store/ids.js';
-import {
-  type Device,
-  type NewTokenRecord,
-  newTokenRecord,
-  type TokenOrigin,
-  type TokenRecord,
-} from '../store/records.js';
+import type { Device, NewTokenRecord, TokenOrigin, TokenRecord } from '../store/records.js';
+import { newTokenRecord } from '../store/records.js';
 import { parseClaims } from './claims.js';
 import type { SigningKeys } from './keys.js';
 import { purgeTime } from './record-of-claims.js';

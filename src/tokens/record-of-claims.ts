@@ -1,10 +1,6 @@
 /** The record of a token that this service did not issue, from its verified claims. */
-import {
-  type Device,
-  type NewTokenRecord,
-  newTokenRecord,
-  type TokenOrigin,
-} from '../store/records.js';
+import type { Device, NewTokenRecord, TokenOrigin } from '../store/records.js';
+import { newTokenRecord } from '../store/records.js';
 import type { Claims } from './claims.js';
 
 interface Circumstances {

@@ -4,13 +4,8 @@
  */
 import type { Report } from '../audit/report.js';
 import type { Clock } from '../clock.js';
-import {
-  type Device,
-  type NewTokenRecord,
-  newTokenRecord,
-  type TokenRecord,
-  type User,
-} from '../store/records.js';
+import type { Device, TokenRecord, User } from '../store/records.js';
+import { newTokenRecord } from '../store/records.js';
 import type { SecretStore } from '../store/tokens/secrets.js';
 import { createAnswerNotes } from './answers.js';
 import { createExchange, type IssuedAccess, type Presented } from './exchange.js';
@@ -154,7 +149,21 @@ export function createSessions(deps: Dependencies): Sessions {
       const token = createOpaqueToken(deps.createId(now));
       const expiresAt = endOfSession();
       const record = await secrets.insertSecret(
-        refreshRecord({ jti: token.jti, user, applicationId, device, now, expiresAt }),
+        newTokenRecord({
+          jti: token.jti,
+          kind: 'refresh',
+          origin: 'fusionauth',
+          issuer: ownIssuer,
+          subject: user.id,
+          audience: applicationId ?? deps.defaultAudience,
+          userId: user.id,
+          applicationId,
+          device,
+          issuedAt: new Date(now),
+          expiresAt,
+          lastUsedAt: new Date(now),
+          purgeAt: purgeTime(expiresAt, deps.retentionSeconds),
+        }),
         hashSecret(token.secret),
         hashFamily(token.secret),
       );
@@ -183,29 +192,4 @@ export function createSessions(deps: Dependencies): Sessions {
 
     flush: answers.flush,
   };
-
-  function refreshRecord(given: {
-    jti: string;
-    user: User;
-    applicationId: string | null;
-    device: Device;
-    now: number;
-    expiresAt: Date;
-  }): NewTokenRecord {
-    return newTokenRecord({
-      jti: given.jti,
-      kind: 'refresh',
-      origin: 'fusionauth',
-      issuer: ownIssuer,
-      subject: given.user.id,
-      audience: given.applicationId ?? deps.defaultAudience,
-      userId: given.user.id,
-      applicationId: given.applicationId,
-      device: given.device,
-      issuedAt: new Date(given.now),
-      expiresAt: given.expiresAt,
-      lastUsedAt: new Date(given.now),
-      purgeAt: purgeTime(given.expiresAt, deps.retentionSeconds),
-    });
-  }
 }
