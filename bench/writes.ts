@@ -2,7 +2,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Connection } from 'mongoose';
 import type { TokenRecord } from '../src/store/records.js';
-import type { Session, Sessions } from '../src/tokens/session.js';
+import type { Sessions } from '../src/tokens/session.js';
+import type { Session } from '../src/tokens/exchange.js';
 import { built, openBuiltStore, openCore } from './built-parts.js';
 import { type SharedEngine, withSharedEngine } from './built-service.js';
 import {

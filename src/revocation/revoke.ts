@@ -9,7 +9,13 @@ import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/database/connect.js';
 import type { Cutoff, CutoffScope } from '../store/cutoffs/cutoffs.js';
 import { DuplicateKeyError } from '../store/database/failures.js';
-import { ANY_ISSUER, type Revocation, type TokenRecord } from '../store/records.js';
+import {
+  ANY_ISSUER,
+  type NewTokenRecord,
+  newTokenRecord,
+  type Revocation,
+  type TokenRecord,
+} from '../store/records.js';
 import { toRevokedEntry } from '../store/tokens/revoked-entry.js';
 import type { RevokeOutcome } from '../store/tokens/revoke.js';
 import type { CutoffMarker } from './cutoff-marker.js';
@@ -213,23 +219,6 @@ function logged({ by, reason, via, requestId }: RevocationContext) {
 }
 
 /** It holds nothing but the revocation that follows. */
-function unseenRecord(jti: string) {
-  return {
-    jti,
-    kind: 'access',
-    origin: 'registered',
-    issuer: ANY_ISSUER,
-    subject: null,
-    audience: null,
-    userId: null,
-    applicationId: null,
-    sessionId: null,
-    cdata: null,
-    device: null,
-    issuedAt: null,
-    expiresAt: null,
-    lastUsedAt: null,
-    revocation: null,
-    purgeAt: null,
-  } as const;
+function unseenRecord(jti: string): NewTokenRecord {
+  return newTokenRecord({ jti, kind: 'access', origin: 'registered', issuer: ANY_ISSUER });
 }

@@ -14,8 +14,22 @@ import type { AnswerNotes } from './answers.js';
 import { formatOpaqueToken, hashFamily, hashSecret } from './opaque.js';
 import { purgeTime } from './record-of-claims.js';
 import { rotate, type Standing } from './rotation.js';
-import type { ExchangeResult } from './session.js';
 import { stateOf } from './state.js';
+
+export interface Session {
+  readonly accessToken: string;
+  readonly accessTokenExpiresAt: Date;
+  readonly refreshToken: string;
+  readonly refreshTokenId: string;
+  readonly refreshTokenExpiresAt: Date;
+}
+
+export type ExchangeResult =
+  | { readonly outcome: 'exchanged'; readonly session: Session }
+  /** Unknown, expired, revoked, or, without a grace, lost to a parallel exchange. */
+  | { readonly outcome: 'refused' }
+  /** A secret that was exchanged before came back: the session is to be revoked. */
+  | { readonly outcome: 'reused'; readonly record: TokenRecord };
 
 /** A refresh token's record with the secret that was presented, and what that is to it. */
 export interface Presented extends SecretRecord {

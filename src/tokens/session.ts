@@ -8,7 +8,13 @@ import type { Device, TokenRecord, User } from '../store/records.js';
 import { newTokenRecord } from '../store/records.js';
 import type { SecretStore } from '../store/tokens/secrets.js';
 import { createAnswerNotes } from './answers.js';
-import { createExchange, type IssuedAccess, type Presented } from './exchange.js';
+import {
+  createExchange,
+  type ExchangeResult,
+  type IssuedAccess,
+  type Presented,
+  type Session,
+} from './exchange.js';
 import type { TokenIssuer } from './issuer.js';
 import {
   createOpaqueToken,
@@ -20,14 +26,6 @@ import {
 import { purgeTime } from './record-of-claims.js';
 import { standingOf } from './rotation.js';
 
-export interface Session {
-  readonly accessToken: string;
-  readonly accessTokenExpiresAt: Date;
-  readonly refreshToken: string;
-  readonly refreshTokenId: string;
-  readonly refreshTokenExpiresAt: Date;
-}
-
 /** A session that was opened: the records of its two tokens are what `auth/minting.ts` asks for. */
 export interface OpenedSession extends Session {
   readonly records: readonly TokenRecord[];
@@ -38,13 +36,6 @@ export interface OpenRequest {
   readonly applicationId: string | null;
   readonly device: Device;
 }
-
-export type ExchangeResult =
-  | { readonly outcome: 'exchanged'; readonly session: Session }
-  /** Unknown, expired, revoked, or, without a grace, lost to a parallel exchange. */
-  | { readonly outcome: 'refused' }
-  /** A secret that was exchanged before came back: the session is to be revoked. */
-  | { readonly outcome: 'reused'; readonly record: TokenRecord };
 
 export interface Recognized {
   readonly record: TokenRecord;

@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import jwt from 'jsonwebtoken';
 import mongoose from 'mongoose';
 import type { User } from '../../src/store/records.js';
-import type { Session } from '../../src/tokens/session.js';
+import type { Session } from '../../src/tokens/exchange.js';
 import {
   freshDatabase,
   jtiOf,
