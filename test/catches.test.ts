@@ -20,7 +20,7 @@ const ALLOWED: Record<string, readonly [count: number, reason: string]> = {
     'who asked for that write is told; the next one only waits for its end',
   ],
   'tokens/usage-recorder.ts': [1, 'who asked for that write is told; the next one only waits'],
-  'start.ts': [1, 'a wait that ends early is over all the same'],
+  'instance.ts': [1, 'a wait that ends early is over all the same'],
   'store/tokens/load-revoked.ts': [
     3,
     'the batch fetched ahead is awaited later; what is closed has been read, or has failed already',
