@@ -57,6 +57,7 @@ export function createCore(options: CoreOptions) {
   const { config, keys, store, clock, log, witness } = options;
   const logClock = options.logClock ?? (() => performance.now());
   const { tokens, users, cutoffs, events } = store;
+  const { discard } = tokens;
   const { tokenIssuer: ownIssuer, retentionSeconds, unknownTokens } = config;
 
   const seal = createSeal(store.seal.secret);
@@ -79,8 +80,9 @@ export function createCore(options: CoreOptions) {
     if (witness) tellWitness(witness, event);
     // What others signed may have been revoked before it was recorded.
     if (event.what === 'issued' && !isIssuedHere(event.record.origin)) settling.note(event.record);
-    // Whoever changes a password revokes what its user holds: that is how others learn of it.
-    if (event.what === 'learnt' && event.cutoffs.length > 0) forgetVerified();
+    // So others learn of a changed password, unless they have revoked the same scope since.
+    if (event.what === 'scope-revoked' || (event.what === 'learnt' && event.cutoffs.length > 0))
+      forgetVerified();
     audit.report(event);
     logEvent(event);
   }
@@ -172,7 +174,6 @@ export function createCore(options: CoreOptions) {
     countEndless: tokens.countEndless,
     clock,
   });
-  const { discard } = tokens;
   const minting = createMinting({ report, discard, confirmCaller, limits });
   const sessions = createSessions({
     ...base,

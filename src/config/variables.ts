@@ -1,63 +1,16 @@
 /** The table of every environment variable: how it is read, its default, what it is for. `config.ts` beside it reads it. */
 import { z } from 'zod';
 import { isEmailAddress } from '../email.js';
-
-const UNITS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
-const MAX_SECONDS = 100 * 365 * UNITS.d;
-
-/** Seconds from `900`, `15m`, `12h`, `30d`. */
-const duration = z.string().transform((value, context) => {
-  const match = /^(\d{1,10})([smhd]?)$/.exec(value);
-  const seconds = match ? Number(match[1]) * UNITS[(match[2] || 's') as keyof typeof UNITS] : NaN;
-  if (seconds <= MAX_SECONDS) return seconds;
-  context.addIssue({
-    code: 'custom',
-    message: 'give seconds, or a number with s, m, h or d (900, 15m, 30d), at most 100 years',
-  });
-  return z.NEVER;
-});
-
-const text = z.string();
-const flag = z
-  .enum(['true', 'false'], { error: 'give true or false' })
-  .transform((value) => value === 'true');
-const oneOf = <const T extends readonly string[]>(values: T) =>
-  z.enum(values, { error: `give one of ${values.join(', ')}` });
-const wholeNumber = (min: number, max: number) =>
-  z
-    .string()
-    .refine((value) => /^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max, {
-      error: `give a whole number from ${min} to ${max}`,
-    })
-    .transform(Number);
-/** Tiledesk's server has winston's levels in the variable of the same name. */
-const LEVELS_OF_OTHERS: Readonly<Record<string, 'debug' | 'trace'>> = {
-  http: 'debug',
-  verbose: 'debug',
-  silly: 'trace',
-};
-const mongodbUri = text.regex(/^mongodb(\+srv)?:\/\/./, {
-  error: 'give an address that begins with mongodb:// or mongodb+srv://',
-});
-
-/** As browsers write them: scheme, host, and the port where it isn't the usual one. */
-const origins = z.string().transform((value, context) => {
-  const given = value.split(',').flatMap((each) => each.trim() || []);
-  const found = given.map((each) => (isOrigin(each) ? new URL(each).origin : null));
-  if (found.every((each) => each !== null)) return [...new Set(found)];
-  context.addIssue({
-    code: 'custom',
-    message:
-      'give origins, separated by commas: each https://host or https://host:port, no path, no *',
-  });
-  return z.NEVER;
-});
-
-function isOrigin(given: string): boolean {
-  if (!/^https?:\/\/[^*?#]+$/i.test(given) || !URL.canParse(given)) return false;
-  const { href, origin } = new URL(given);
-  return href === `${origin}/`;
-}
+import {
+  duration,
+  text,
+  flag,
+  oneOf,
+  wholeNumber,
+  LEVELS_OF_OTHERS,
+  mongodbUri,
+  origins,
+} from './fields.js';
 
 interface Variable<T> {
   readonly schema: z.ZodType<T, string>;

@@ -163,6 +163,21 @@ describe('a password change', () => {
     await other.service.sync.refresh();
     expect(await history(basic(user.email), other)).toBe(401);
   });
+
+  it('is forgotten also by an instance that revokes the same scope before it hears of it', async () => {
+    const user = await newUser();
+    expect(await history(basic(user.email), other)).toBe(200);
+    await act(user.id, 'password', root, { password: 'another password' }).expect(204);
+    t.clock.now += 1000;
+    await other
+      .http()
+      .post('/admin/cutoffs')
+      .set('Authorization', root)
+      .send({ userId: user.id, reason: 'requested' })
+      .expect(201);
+    await other.service.sync.refresh();
+    expect(await history(basic(user.email), other)).toBe(401);
+  });
 });
 
 describe('a password hash that another instance renewed', () => {
