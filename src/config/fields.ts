@@ -30,11 +30,23 @@ export const wholeNumber = (min: number, max: number) =>
     })
     .transform(Number);
 /** Tiledesk's server has winston's levels in the variable of the same name. */
-export const LEVELS_OF_OTHERS: Readonly<Record<string, 'debug' | 'trace'>> = {
+const LEVELS_OF_OTHERS: Readonly<Record<string, 'debug' | 'trace'>> = {
   http: 'debug',
   verbose: 'debug',
   silly: 'trace',
 };
+export const logLevel = oneOf([
+  'trace',
+  'debug',
+  'info',
+  'warn',
+  'error',
+  'fatal',
+  'silent',
+  'http',
+  'verbose',
+  'silly',
+]).transform((level) => LEVELS_OF_OTHERS[level] ?? level);
 export const mongodbUri = text.regex(/^mongodb(\+srv)?:\/\/./, {
   error: 'give an address that begins with mongodb:// or mongodb+srv://',
 });

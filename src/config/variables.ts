@@ -7,7 +7,7 @@ import {
   flag,
   oneOf,
   wholeNumber,
-  LEVELS_OF_OTHERS,
+  logLevel,
   mongodbUri,
   origins,
 } from './fields.js';
@@ -222,18 +222,7 @@ export const variables = {
       'origins whose pages may use the API, separated by commas (`https://app.example.com`); unset = none',
   }),
   LOG_LEVEL: withDefault({
-    schema: oneOf([
-      'trace',
-      'debug',
-      'info',
-      'warn',
-      'error',
-      'fatal',
-      'silent',
-      'http',
-      'verbose',
-      'silly',
-    ]).transform((level) => LEVELS_OF_OTHERS[level] ?? level),
+    schema: logLevel,
     fallback: 'info',
     harmless: true,
     about:
