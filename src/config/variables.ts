@@ -1,5 +1,5 @@
 /** The table of every environment variable: how it is read, its default, what it is for. `config.ts` beside it reads it. */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { isEmailAddress } from '../email.js';
 import {
   duration,
