@@ -3,7 +3,7 @@ import { createAccounts } from './accounts/accounts.js';
 import { createStanding } from './accounts/standing.js';
 import { createAudit } from './audit/audit.js';
 import { createEventLog } from './audit/log-events.js';
-import { type RevocationWitness, tellWitness, type TokenEvent } from './audit/report.js';
+import { cutoffsOf, type RevocationWitness, tellWitness, type TokenEvent } from './audit/report.js';
 import { createApiKeys } from './auth/api-keys.js';
 import { createCredentialsCheck } from './auth/check-credentials.js';
 import { createConfirmCaller } from './auth/confirm-caller.js';
@@ -81,8 +81,7 @@ export function createCore(options: CoreOptions) {
     // What others signed may have been revoked before it was recorded.
     if (event.what === 'issued' && !isIssuedHere(event.record.origin)) settling.note(event.record);
     // So others learn of a changed password, unless they have revoked the same scope since.
-    if (event.what === 'scope-revoked' || (event.what === 'learnt' && event.cutoffs.length > 0))
-      forgetVerified();
+    for (const { userId } of cutoffsOf(event)) if (userId !== null) forgetVerified(userId);
     audit.report(event);
     logEvent(event);
   }

@@ -84,10 +84,14 @@ async function startParts(
         })
       : Promise.resolve(null);
   const loading = import('./instance.js');
-  const [opened, loaded] = await Promise.allSettled([opening, loading]);
+  // Also when the start is given up before all is loaded.
+  const open = opening.then((engine) => {
+    if (engine) cleanups.push(engine.stop);
+    return engine;
+  });
+  const [opened, loaded] = await Promise.allSettled([open, loading]);
   if (opened.status === 'rejected') throw opened.reason;
   const engine = opened.value;
-  if (engine) cleanups.push(engine.stop);
   if (loaded.status === 'rejected') throw loaded.reason;
   asked.throwIfAborted();
   const running = await loaded.value.startInstance({

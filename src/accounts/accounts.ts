@@ -33,8 +33,8 @@ interface Dependencies {
   >;
   readonly revoker: Pick<Revoker, 'revokeScope'>;
   readonly standing: Pick<Standing, 'block' | 'unblock' | 'isBlocked'>;
-  /** Forgets which passwords were right. */
-  readonly forgetVerified: () => void;
+  /** Forgets which passwords were right, of this user. */
+  readonly forgetVerified: (userId: string) => void;
   readonly trail: Pick<Trail, 'record'>;
   readonly log: Logger;
 }
@@ -47,7 +47,7 @@ export function createAccounts(deps: Dependencies): Accounts {
 
   /** The account first: nothing is minted any more then, so that what is revoked now is everything. */
   async function revokeAll(id: string, context: RevocationContext): Promise<void> {
-    deps.forgetVerified();
+    deps.forgetVerified(id);
     await revoker.revokeScope({ userId: id, applicationId: null, sessionsOnly: false }, context);
   }
 

@@ -32,8 +32,8 @@ interface Dependencies {
   readonly tokens: Pick<TokenStore, 'hasUnrevoked'>;
   readonly revoker: Pick<Revoker, 'revokeScope'>;
   readonly index: Pick<RevocationIndex, 'blockUsers' | 'unblockUsers'>;
-  /** Forgets which passwords were right. */
-  readonly forgetVerified: () => void;
+  /** Forgets which passwords were right, of this user. */
+  readonly forgetVerified: (userId: string) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -69,7 +69,7 @@ export function createStanding(deps: Dependencies): Standing {
   function block(set: Set<string>, userId: string): void {
     set.add(userId);
     index.blockUsers([userId]);
-    deps.forgetVerified();
+    deps.forgetVerified(userId);
   }
 
   function unblock(userId: string): void {

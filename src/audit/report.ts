@@ -53,6 +53,12 @@ export type Report = (event: TokenEvent) => void;
 
 export const REPORT_NOTHING: Report = () => undefined;
 
+/** Those that have come into force with it. */
+export function cutoffsOf(event: TokenEvent): readonly Cutoff[] {
+  if (event.what === 'scope-revoked') return [event.cutoff];
+  return event.what === 'learnt' ? event.cutoffs : [];
+}
+
 /** Keeps, outside the database, what is durable in it. */
 export interface RevocationWitness {
   revoked(record: TokenRecord): void;

@@ -42,8 +42,8 @@ interface Dependencies {
   readonly users: Pick<UserStore, 'findById' | 'findWithPassword'>;
   /** What a token that has no record yet is recorded as. */
   readonly toRecord: (claims: Claims) => NewTokenRecord;
-  /** Forgets which passwords were right. */
-  readonly forgetVerified: () => void;
+  /** Forgets which passwords were right, of this user. */
+  readonly forgetVerified: (userId: string) => void;
   readonly clock: Clock;
   readonly ownIssuer: string;
 }
@@ -103,7 +103,7 @@ export function createConfirmCaller(deps: Dependencies): ConfirmCaller {
       found.passwordHash === principal.passwordHash;
     if (!isGood) {
       // Whatever is remembered of it is out of date: the next try is looked at anew.
-      deps.forgetVerified();
+      deps.forgetVerified(principal.userId);
       throw unauthenticated();
     }
     return { userId: principal.userId, parent: null, user: found.user };

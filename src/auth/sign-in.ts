@@ -26,8 +26,8 @@ export interface PasswordSignIn {
     address: string | null,
     signal?: AbortSignal,
   ): Promise<PasswordPrincipal | null>;
-  /** Forgets what was verified; to be called when any password changes. */
-  forgetVerified(): void;
+  /** Forgets what was verified, of this user or of everybody; to be called when a password may have changed. */
+  forgetVerified(userId?: string): void;
 }
 
 interface Dependencies {
@@ -44,6 +44,9 @@ interface Dependencies {
 
 const VERIFIED_FOR_MS = 30_000;
 const MAX_PASSWORD_LENGTH = 256;
+
+/** No user's id. */
+const EVERYBODY = '*';
 
 export function createPasswordSignIn({
   users,
@@ -63,7 +66,8 @@ export function createPasswordSignIn({
     perAccount: attemptsPerAccount,
     clock,
   });
-  let generation = 0;
+  /** Of whom something is to be forgotten, for each sign-in that began before that. */
+  const underWay = new Set<Set<string>>();
 
   async function verifyPassword(
     email: string,
@@ -123,28 +127,30 @@ export function createPasswordSignIn({
       const key = createHmac('sha256', cacheKey).update(`${email}\0${password}`).digest('base64');
       const known = verified.get(key);
       if (known && known.until > clock()) return known.principal;
-      const startedIn = generation;
+      const forgotten = new Set<string>();
+      underWay.add(forgotten);
       const attempt = limits.attempt(email, address);
-      const outcome = await verifyPassword(email, password, attempt, signal).catch(
-        (error: unknown) => {
+      const outcome = await verifyPassword(email, password, attempt, signal)
+        .catch((error: unknown) => {
           if (error instanceof ServiceError && error.code === 'too-many-requests')
             signIns?.limited({ email, address }, error.message);
           throw error;
-        },
-      );
+        })
+        .finally(() => underWay.delete(forgotten));
       if (typeof outcome === 'string') {
         signIns?.failed({ email, address }, outcome);
         return null;
       }
-      if (startedIn === generation) {
+      if (!forgotten.has(EVERYBODY) && !forgotten.has(outcome.userId)) {
         verified.set(key, { principal: outcome, until: clock() + VERIFIED_FOR_MS });
       }
       return outcome;
     },
 
-    forgetVerified() {
-      generation += 1;
-      verified.clear();
+    forgetVerified(userId = EVERYBODY) {
+      for (const forgotten of underWay) forgotten.add(userId);
+      for (const [key, { principal }] of verified)
+        if (userId === EVERYBODY || principal.userId === userId) verified.delete(key);
     },
   };
 }

@@ -1,12 +1,7 @@
 /**
-<<<<<<< HEAD
- * Requests begin a few at a time: those that only ask whether a token is good are answered at once
- * (dialects/forward-auth/endpoint.ts), and would else wait until everything that arrived with them has begun.
-=======
  * Requests begin one in each turn of the event loop: those that only ask whether a token is good are
  * answered at once (dialects/forward-auth), and would else wait until all that arrived with them have
  * begun. The addresses take turns, so that a crowd of one keeps nobody else waiting.
->>>>>>> main
  */
 import type { RequestHandler } from 'express';
 import { clientAddress } from './client.js';

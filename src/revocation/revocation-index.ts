@@ -43,6 +43,11 @@ export interface RevocationIndex {
    * late answer of the database takes back what was revoked since.
    */
   followLowered(cutoff: Cutoff): void;
+  /**
+   * Only knows of it: memory follows when the ids are in that nothing but the higher cut-off refused,
+   * and no further than to this one.
+   */
+  noteLowered(cutoff: Cutoff): void;
   /** From now on no token of these users is good, whenever it was issued: they are disabled or gone. */
   blockUsers(ids: Iterable<string>): void;
   unblockUsers(ids: Iterable<string>): void;
@@ -92,6 +97,18 @@ export function createRevocationIndex({
     const age = clock() - syncedAt;
     return age <= staleAfterMs && age >= -CLOCK_SLACK_MS;
   };
+  /** What was raised since it was lowered, here, counts also in an answer from before that. */
+  function noteLowered(cutoff: Cutoff): { readonly from: number; readonly at: number } | null {
+    if (cutoff.loweredFrom === undefined) return null;
+    const key = scopeKey(cutoff);
+    const known = lowered.get(key);
+    const from = cutoff.loweredFrom.getTime();
+    const isSame = known !== undefined && from <= known.from;
+    const at = Math.max(cutoff.at.getTime(), isSame ? known.at : -Infinity);
+    if (known === undefined || from >= known.from) lowered.set(key, { from, at });
+    return { from, at };
+  }
+
   return {
     isRevoked(question) {
       if (!isFresh()) throw unavailable('The revocation list is not up to date.');
@@ -125,12 +142,11 @@ export function createRevocationIndex({
     },
 
     followLowered(cutoff) {
-      if (cutoff.loweredFrom === undefined) return;
-      const [at, from] = [cutoff.at.getTime(), cutoff.loweredFrom.getTime()];
-      const key = scopeKey(cutoff);
-      if (from >= (lowered.get(key)?.from ?? -Infinity)) lowered.set(key, { from, at });
-      cutoffs.lower(cutoff, { at, from, beyond: clock() + MAX_AHEAD_MS });
+      const times = noteLowered(cutoff);
+      if (times !== null) cutoffs.lower(cutoff, { ...times, beyond: clock() + MAX_AHEAD_MS });
     },
+
+    noteLowered: (cutoff) => void noteLowered(cutoff),
 
     blockUsers(users) {
       for (const id of users) blockedUsers.add(id);

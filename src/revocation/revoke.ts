@@ -161,9 +161,9 @@ export function createRevoker(deps: Dependencies): Revoker {
       before === undefined
         ? await raiseUntilNow(scope, act, now)
         : await cutoffs.raise({ ...scope, ...act, at: new Date(before.getTime() - 1) });
-    // First: while one that was lowered elsewhere is in memory, this one would move nothing, and a
-    // late answer of the database would take it back.
-    index.followLowered(raised);
+    // While one that was lowered elsewhere is in memory, this one moves nothing, and no late answer of
+    // the database takes it back.
+    index.noteLowered(raised);
     index.raiseCutoff(raised, raised.at);
     report({ what: 'scope-revoked', cutoff: raised, act: context });
     const ahead = before === undefined ? await revokeFromAhead(scope, context, now) : [];

@@ -44,9 +44,9 @@ export function createSettleRecorded({ index, revoker, log }: Dependencies): Set
 
   /** @returns whether it is revoked now, if it must be. */
   async function settle(record: TokenRecord): Promise<boolean> {
-    if (!index.isFresh) return false;
-    if (!index.isRevoked(questionOf(record))) return true;
     try {
+      if (!index.isFresh) return false;
+      if (!index.isRevoked(questionOf(record))) return true;
       await revoker.revokeRecord(record, CONTEXT);
       waiting.delete(record.id);
       return true;

@@ -752,6 +752,38 @@ describe('signing in', () => {
     expect(await signIn(email, 'another password', 'here')).toBeNull();
     expect(await signIn(email, PASSWORD, 'here')).toMatchObject({ userId: dave.id });
   });
+
+  it('forgets nobody else when one user is to be forgotten, nor a sign-in under way', async () => {
+    const [email, other] = ['erin@example.com', 'frank@example.com'];
+    const erin = await t.createUser(email);
+    const frank = await t.createUser(other);
+    let looked = 0;
+    let meanwhile = () => {};
+    const { signIn, forgetVerified } = createPasswordSignIn({
+      users: spyingOnFind(t.store.users, async () => {
+        looked += 1;
+        meanwhile();
+      }),
+      hasher: t.service.hasher,
+      clock: () => t.clock.now,
+      attemptsPerMinute: 100,
+      attemptsPerAccount: 100,
+    });
+    const lookedFor = async (name: string) => {
+      const before = looked;
+      await signIn(name, PASSWORD, 'here');
+      return looked - before;
+    };
+    meanwhile = () => forgetVerified(frank.id);
+    expect([await lookedFor(email), await lookedFor(other)]).toEqual([1, 1]);
+    meanwhile = () => {};
+    expect([await lookedFor(email), await lookedFor(other)]).toEqual([0, 1]);
+    expect(await lookedFor(other)).toBe(0);
+    forgetVerified(erin.id);
+    expect([await lookedFor(email), await lookedFor(other)]).toEqual([1, 0]);
+    forgetVerified();
+    expect([await lookedFor(email), await lookedFor(other)]).toEqual([1, 1]);
+  });
 });
 
 /** The real store, which tells when it has found a user, before it answers. */

@@ -48,6 +48,31 @@ function sweepAll(swept: Pick<RevocationIndex, 'sweepSlice'>): void {
   for (let i = 0; i < SLICES; i += 1) swept.sweepSlice();
 }
 
+describe('a cut-off that was lowered elsewhere, and then raised here', () => {
+  it('goes on refusing what only the higher one refused, until what was lowered is read', () => {
+    const { index } = createLoadedIndex();
+    const minutes = (count: number) => new Date(START + count * 60_000);
+    const accepts = (issuedAt: Date) =>
+      !index.isRevoked({ ...QUESTION, issuedAt: issuedAt.getTime() });
+    index.raiseCutoff(EVERYTHING, minutes(20));
+    // Lowered to 1 there; raised to 2 here, before that was heard of.
+    const act = { by: 'x', via: 'test', reason: null };
+    const raised = { ...EVERYTHING, ...act, at: minutes(2), loweredFrom: minutes(20) };
+    index.noteLowered(raised);
+    index.raiseCutoff(raised, raised.at);
+    expect([accepts(minutes(10)), accepts(minutes(2))]).toEqual([false, false]);
+    // What was read before it was raised.
+    index.followLowered({ ...raised, at: minutes(1) });
+    expect([accepts(minutes(10)), accepts(minutes(2)), accepts(minutes(3))]).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    index.raiseCutoff(EVERYTHING, minutes(20));
+    expect(accepts(minutes(3))).toBe(true);
+  });
+});
+
 describe('the index, against a naive model', () => {
   const FIRST_ID = '019ca9a0-1000-7000-8000-000000000001';
   const IDS = [

@@ -80,7 +80,13 @@ export async function toTokenSearch(
   caller: { readonly userId: string; readonly isAdministrator: boolean },
   users: Pick<UserStore, 'idsByText'>,
 ): Promise<TokenFilter> {
-  const { q, userId, neverExpires } = input;
+  const { q, userId, neverExpires, state, kind, origin, applicationId, sessionId, ...dated } =
+    input;
+  const { address, device, idleSince, issuedFrom, issuedTo, lastUsedFrom, lastUsedTo, ...last } =
+    dated;
+  const { expiresFrom, expiresTo, revokedFrom, revokedTo, refusedFrom, refusedTo, ...rest } = last;
+  // One that is accepted and not asked for would let a bulk revoke hit what it was not to: no more fields.
+  rest satisfies Record<string, never>;
   const named =
     q === undefined || !caller.isAdministrator ? [] : await users.idsByText(q, FREE_TEXT_USERS + 1);
   // A part of them would look like all of them.
@@ -95,20 +101,20 @@ export async function toTokenSearch(
     userIds: caller.isAdministrator
       ? wanted
       : [caller.userId].filter((id) => wanted === null || wanted.includes(id)),
-    state: input.state,
-    kind: input.kind,
-    origin: input.origin,
-    applicationId: input.applicationId,
-    sessionId: input.sessionId,
-    address: input.address,
-    device: input.device,
-    issued: { from: input.issuedFrom, to: input.issuedTo },
-    lastUsed: { from: input.lastUsedFrom, to: input.lastUsedTo },
-    expires: { from: input.expiresFrom, to: input.expiresTo },
-    revoked: { from: input.revokedFrom, to: input.revokedTo },
-    refused: { from: input.refusedFrom, to: input.refusedTo },
+    state,
+    kind,
+    origin,
+    applicationId,
+    sessionId,
+    address,
+    device,
+    issued: { from: issuedFrom, to: issuedTo },
+    lastUsed: { from: lastUsedFrom, to: lastUsedTo },
+    expires: { from: expiresFrom, to: expiresTo },
+    revoked: { from: revokedFrom, to: revokedTo },
+    refused: { from: refusedFrom, to: refusedTo },
     neverExpires: neverExpires === undefined ? undefined : true,
-    idleSince: input.idleSince,
+    idleSince,
     text: q === undefined ? undefined : { value: q, userIds: named },
   };
 }
