@@ -46,7 +46,9 @@ async function main({ first, ...stopping }: StopRequests): Promise<void> {
   try {
     instance = await start(config, log, stopping);
   } catch (error) {
-    if (stopping.asked.aborted) await end(await first, logToEnd, async () => undefined);
+    const asked = stopping.asked.aborted ? await first : null;
+    // Node also calls it uncaught when what was being loaded can't be.
+    if (asked !== null && asked.err !== error) await end(asked, logToEnd, async () => undefined);
     log.fatal({ event: 'service.stopped', err: error }, 'the start failed');
     exit(failureOf(error));
   }

@@ -89,12 +89,9 @@ async function startParts(
     if (engine) cleanups.push(engine.stop);
     return engine;
   });
-  const [opened, loaded] = await Promise.allSettled([open, loading]);
-  if (opened.status === 'rejected') throw opened.reason;
-  const engine = opened.value;
-  if (loaded.status === 'rejected') throw loaded.reason;
+  const [engine, { startInstance }] = await Promise.all([open, loading]);
   asked.throwIfAborted();
-  const running = await loaded.value.startInstance({
+  const running = await startInstance({
     config,
     log,
     engine,
