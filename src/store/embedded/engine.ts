@@ -58,6 +58,10 @@ export interface Engine {
   hostPid(): number | null;
 }
 
+/** After `kill -9` of a service its engine lives on for a moment, until it has closed the database. */
+const ENDS_WITHIN_MS = 3000;
+const ASK_AGAIN_MS = 100;
+
 /** Throws an `EngineError` if the first start fails; after it, starts again without end. */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const dataDir = resolve(options.dataDir);
@@ -69,13 +73,22 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const startHost = () =>
     startHostProcess({ dataDir, databaseDir, cacheDir, linkDir: link.ownDir });
 
-  const host = startHost();
-  try {
-    await link.pointTo(await host.ready);
-  } catch (error) {
-    link.remove();
-    await host.stop();
-    throw error instanceof EngineError ? error : openFailed(dataDir, messageOf(error), error);
+  let host = startHost();
+  const refuseAt = performance.now() + ENDS_WITHIN_MS;
+  for (;;) {
+    try {
+      await link.pointTo(await host.ready);
+      break;
+    } catch (error) {
+      await host.stop();
+      const mayEnd = error instanceof EngineError && error.code === 'data-dir-in-use';
+      if (!mayEnd || performance.now() > refuseAt) {
+        link.remove();
+        throw error instanceof EngineError ? error : openFailed(dataDir, messageOf(error), error);
+      }
+      await sleep(ASK_AGAIN_MS);
+      host = startHost();
+    }
   }
   const supervisor = supervise(host, startHost, link, { ...options, dataDir });
   return {
