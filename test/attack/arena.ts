@@ -54,7 +54,13 @@ export async function openArena(
     TRUST_PROXY: '1',
     ...settings,
   });
-  let bystander: ChildProcess | null = null;
+  const children: ChildProcess[] = [];
+  const endAll = () => Promise.all(children.map((child) => endChild(child)));
+  const startOne = (file: string, task: unknown) => {
+    const child = startChild(new URL(file, import.meta.url).href, task);
+    children.push(child);
+    return child;
+  };
   try {
     const authorization = await signIn(service, ADMINISTRATOR.email, ADMINISTRATOR.password);
     const { bystanders, rounds } = options.short ? EFFORT.short : EFFORT.full;
@@ -62,24 +68,23 @@ export async function openArena(
     await warmUp(service, authorization, rounds);
     const task: BystanderTask = {
       address: service.address,
+      bareAddress: await messageOf<string>(startOne('./bare-server-child.ts', null)),
       tokens: users.map(({ token }) => token),
       emails: users.map(({ email }) => email),
       password: PASSWORD,
     };
-    const child = startChild(new URL('./bystander-child.ts', import.meta.url).href, task);
-    bystander = child;
-    await askedHow(child);
+    const bystander = startOne('./bystander-child.ts', task);
+    await askedHow(bystander);
     const ids = users.map(({ id }) => id);
     return {
-      run: (name) =>
-        attacked({ service, bystander: child, bystanderIds: ids, dataDir }, name, options),
+      run: (name) => attacked({ service, bystander, bystanderIds: ids, dataDir }, name, options),
       async close() {
-        await endChild(child);
+        await endAll();
         await service.stop();
       },
     };
   } catch (error) {
-    if (bystander !== null) await endChild(bystander);
+    await endAll();
     await service.kill();
     throw error;
   }

@@ -6,6 +6,8 @@ import { endWithParent, send, taskOf } from '../../bench/children.js';
 
 export interface BystanderTask {
   readonly address: string;
+  /** Of a server that does nothing, asked at the same pace. */
+  readonly bareAddress: string;
   readonly tokens: readonly string[];
   /** Who sign in, in turn: enough of them that no password is still remembered. */
   readonly emails: readonly string[];
@@ -18,6 +20,8 @@ export interface BystanderFigures {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly worstMs: number;
+  /** Of the server that does nothing. */
+  readonly bareP99Ms: number;
   readonly signIns: number;
   readonly slowestSignInMs: number;
   /** Answers 503, which are honest, but no help. */
@@ -32,8 +36,9 @@ const CHECK_EVERY_MS = 40;
 const SIGN_IN_EVERY_MS = 1000;
 const ANSWER_WITHIN_MS = 20_000;
 
-const { address, tokens, emails, password } = taskOf() as BystanderTask;
+const { address, bareAddress, tokens, emails, password } = taskOf() as BystanderTask;
 let times: number[] = [];
+let bareTimes: number[] = [];
 let signInTimes: number[] = [];
 let unavailable = 0;
 let wrong: Record<string, number> = {};
@@ -45,8 +50,8 @@ const isWrong = (what: string) => (wrong[what] = (wrong[what] ?? 0) + 1);
  * Each is due at a fixed time, whether or not the last was answered, and its time counts from there:
  * what a pause of the service costs is not hidden by asking less often meanwhile.
  */
-async function check(lane: number): Promise<void> {
-  let connection = await connectRaw(address);
+async function check(server: string, lane: number, took: (ms: number) => void): Promise<void> {
+  let connection = await connectRaw(server);
   let due = performance.now() + (lane * CHECK_EVERY_MS) / CONNECTIONS;
   let next = lane;
   let dueSince = asked;
@@ -65,14 +70,14 @@ async function check(lane: number): Promise<void> {
         path: '/auth/verify',
         authorization: `Bearer ${token}`,
       });
-      times.push(performance.now() - from);
+      took(performance.now() - from);
       if (status === 503) unavailable += 1;
       else if (status !== 204) isWrong(`a check was answered ${status}`);
     } catch (error) {
       isWrong(`a check failed: ${error instanceof Error ? error.message : String(error)}`);
       connection.close();
       await delay(100);
-      connection = await connectRaw(address);
+      connection = await connectRaw(server);
       due = performance.now();
     }
     due += CHECK_EVERY_MS;
@@ -125,26 +130,33 @@ async function signInNowAndThen(): Promise<void> {
 }
 
 function figures(): BystanderFigures {
-  const sorted = times.toSorted((a, b) => a - b);
-  const share = (part: number) => sorted[Math.floor((sorted.length - 1) * part)] ?? NaN;
   const result = {
     checks: times.length,
-    p50Ms: share(0.5),
-    p99Ms: share(0.99),
-    worstMs: share(1),
+    p50Ms: share(times, 0.5),
+    p99Ms: share(times, 0.99),
+    worstMs: share(times, 1),
+    bareP99Ms: share(bareTimes, 0.99),
     signIns: signInTimes.length,
     slowestSignInMs: Math.max(...signInTimes, 0),
     unavailable,
     wrong,
   };
-  [times, signInTimes, unavailable, wrong] = [[], [], 0, {}];
+  [times, bareTimes, signInTimes, unavailable, wrong] = [[], [], [], 0, {}];
   asked += 1;
   return result;
+}
+
+function share(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor((sorted.length - 1) * part)] ?? NaN;
 }
 
 process.on('message', () => send(figures()));
 endWithParent();
 await Promise.all([
-  ...Array.from({ length: CONNECTIONS }, (_, lane) => check(lane)),
+  ...Array.from({ length: CONNECTIONS }, (_, lane) => [
+    check(address, lane, (ms) => times.push(ms)),
+    check(bareAddress, lane, (ms) => bareTimes.push(ms)),
+  ]).flat(),
   signInNowAndThen(),
 ]);

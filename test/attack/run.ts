@@ -12,7 +12,8 @@ Each attack gets a service of its own (dist/, embedded engine, a temporary folde
 share one), and runs in a process of its own at the lowest priority. Another process uses the service meanwhile, with checks at
 a steady pace and a sign-in every second; it is measured at rest first. An attack holds when nothing
 that must not happen happened, nothing was answered 5xx but 503 with Retry-After, the engine lived,
-others' checks took no more than 3 times as long (p99, or 10 ms) and their sign-ins no more than 2 s,
+others' checks took no more than 3 times as long (p99, or 10 ms; and by what a server that does nothing
+takes longer than at rest, which is the machine's doing) and their sign-ins no more than 2 s,
 and neither the service nor the engine took more than twice its memory.
 
   --short  fewer of everything, in about a minute; of times only what is far out counts
