@@ -8,6 +8,7 @@ import { createDrain } from './http/drain.js';
 import { createGate } from './http/gate.js';
 import type { Logger } from './observability/logger.js';
 import { beginDatabase, reachStore, sweepPeriodically } from './process/database.js';
+import type { Cleanup } from './process/end-all.js';
 import { addressOf, listen } from './process/listen.js';
 import { reportReady } from './process/start-report.js';
 import type { StopRequests } from './process/stop-requests.js';
@@ -32,7 +33,7 @@ interface Options {
   /** Calls its argument each time that the engine was started again. */
   readonly onEngineBack: (check: () => void) => void;
   /** What ends each part; called in reverse order. */
-  readonly cleanups: (() => Promise<unknown>)[];
+  readonly cleanups: Cleanup[];
   readonly stopping: Pick<StopRequests, 'asked' | 'hurry'>;
 }
 

@@ -2,6 +2,7 @@
 import type { Config } from './config/config.js';
 import type { Running } from './instance.js';
 import type { Logger } from './observability/logger.js';
+import { type Cleanup, endAll } from './process/end-all.js';
 import { reportStarting } from './process/start-report.js';
 import { NO_STOP_REQUESTS, type StopRequests } from './process/stop-requests.js';
 import { type Engine, startEngine } from './store/embedded/engine.js';
@@ -32,10 +33,8 @@ export async function start(
   log: Logger,
   stopping: Stopping = NO_STOP_REQUESTS,
 ): Promise<Instance> {
-  const cleanups: (() => Promise<unknown>)[] = [];
-  const stop = async () => {
-    for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-  };
+  const cleanups: Cleanup[] = [];
+  const stop = () => endAll(cleanups);
   let fail = (_error: Error) => {};
   const failed = new Promise<never>((_resolve, reject) => {
     fail = reject;
@@ -47,7 +46,9 @@ export async function start(
       abandoned(stopping.asked),
     ]);
   } catch (error) {
-    await stop();
+    await stop().catch((err: unknown) => {
+      log.error({ event: 'service.not_ended', err }, 'what was started could not be ended cleanly');
+    });
     throw error;
   }
 }
@@ -66,7 +67,7 @@ function abandoned(asked: AbortSignal): Promise<never> {
 async function startParts(
   config: Config,
   log: Logger,
-  cleanups: (() => Promise<unknown>)[],
+  cleanups: Cleanup[],
   { stop, fail, stopping }: PartsOptions,
 ): Promise<Instance> {
   const { asked } = stopping;
