@@ -11,7 +11,7 @@ import { beginDatabase, reachStore, sweepPeriodically } from './process/database
 import type { Cleanup } from './process/end-all.js';
 import { addressOf, listen } from './process/listen.js';
 import { reportReady } from './process/start-report.js';
-import type { StopRequests } from './process/stop-requests.js';
+import type { Stopping } from './process/stop-requests.js';
 import { watchEngine } from './process/watch-engine.js';
 import { createService, type Service } from './service.js';
 import { type DiskWatch, watchDisk } from './store/embedded/disk.js';
@@ -34,7 +34,7 @@ interface Options {
   readonly onEngineBack: (check: () => void) => void;
   /** What ends each part; called in reverse order. */
   readonly cleanups: Cleanup[];
-  readonly stopping: Pick<StopRequests, 'asked' | 'hurry'>;
+  readonly stopping: Stopping;
 }
 
 export interface Running {
@@ -44,9 +44,6 @@ export interface Running {
   readonly newAdministrator: NewAdministrator | null;
 }
 
-/** What is on its way when the stop begins is still let in. */
-const LINGER_MS = 250;
-
 /** @throws when anything it needs can't be had, or when it is asked to stop before it is ready. */
 export async function startInstance({
   config,
@@ -54,9 +51,9 @@ export async function startInstance({
   engine,
   onEngineBack,
   cleanups,
-  stopping: { asked, hurry },
+  stopping: { asked, hurry, failed },
 }: Options): Promise<Running> {
-  const store = await reachStore(config.mongodbUri ?? engine?.uri ?? '', log, asked);
+  const store = await reachStore(config.mongodbUri ?? engine?.uri ?? '', config, log, asked);
   cleanups.push(store.close);
   asked.throwIfAborted();
   const gate = createGate();
@@ -139,9 +136,11 @@ export async function startInstance({
   service.marker.wake();
   gate.open(service.handler);
 
+  // What is on its way then, or is sent by who hasn't heard of it yet, is still let in.
   cleanups.push(async () => {
     announceStop();
-    await delay(LINGER_MS, undefined, { signal: hurry }).catch(() => undefined);
+    const signal = AbortSignal.any([hurry, failed]);
+    await delay(config.shutdownDelayMs, undefined, { signal }).catch(() => undefined);
   });
   const address = addressOf(server, config.host);
   reportReady(config, log, { address, server: store.server, index: service.index });

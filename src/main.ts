@@ -10,7 +10,8 @@ import {
   type StopRequests,
 } from './process/stop-requests.js';
 
-const STOP_WITHIN_MS = 20_000;
+/** Longer once it runs, by what it is to wait for. */
+let stopWithinMs = 20_000;
 const INCOMPLETE =
   'A package is missing: install again with `npm ci`. (With --omit=optional, needed parts are left out too; to leave out only the embedded engine, see "Without the embedded engine" in docs/deployment.md.)';
 
@@ -26,7 +27,7 @@ const requests = listenForStopRequests();
 requests.asked.addEventListener('abort', () => {
   setTimeout(
     () => exit('JWT History was stopped by force: it took too long.'),
-    STOP_WITHIN_MS + 2000,
+    stopWithinMs + 2000,
   ).unref();
 });
 await main(requests).catch((error: unknown) => exit(failureOf(error)));
@@ -52,6 +53,7 @@ async function main({ first, ...stopping }: StopRequests): Promise<void> {
     log.fatal({ event: 'service.stopped', err: error }, 'the start failed');
     exit(failureOf(error));
   }
+  stopWithinMs += config.shutdownDelayMs;
   announce(config, instance);
   await end(await first, logToEnd, instance.stop);
 }
@@ -79,10 +81,7 @@ async function end(
     process.exit(code);
   }
   log[level]({ event: 'service.stopping', signal, err }, `stopping, ${why}`);
-  setTimeout(
-    () => stopped('fatal', `stopped by force, ${why}: it took too long`, 1),
-    STOP_WITHIN_MS,
-  );
+  setTimeout(() => stopped('fatal', `stopped by force, ${why}: it took too long`, 1), stopWithinMs);
   try {
     await stop();
   } catch (error) {

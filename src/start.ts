@@ -4,7 +4,7 @@ import type { Running } from './instance.js';
 import type { Logger } from './observability/logger.js';
 import { type Cleanup, endAll } from './process/end-all.js';
 import { reportStarting } from './process/start-report.js';
-import { NO_STOP_REQUESTS, type StopRequests } from './process/stop-requests.js';
+import { NO_STOP_REQUESTS, type Stopping } from './process/stop-requests.js';
 import { type Engine, startEngine } from './store/embedded/engine.js';
 
 export interface Instance extends Running {
@@ -14,8 +14,6 @@ export interface Instance extends Running {
 
 /** So long a step of the start may go on when the process is asked to stop. */
 const ABANDON_AFTER_MS = 3000;
-
-type Stopping = Pick<StopRequests, 'asked' | 'hurry'>;
 
 interface PartsOptions {
   readonly stop: () => Promise<void>;

@@ -9,11 +9,12 @@ import { startEngine } from '../store/embedded/engine.js';
 /** @throws what `work` throws, and Error when the database can't be opened. */
 export async function withStore<T>(work: (store: Store, config: Config) => Promise<T>): Promise<T> {
   const config = loadConfig();
-  const { mongodbUri, dataDir } = config;
+  const { mongodbUri, dataDir, refuseStandalone } = config;
   const log = { info: () => undefined, warn: (_: object, line: string) => console.error(line) };
   const engine = mongodbUri === null ? await startEngine({ dataDir, log }) : null;
   try {
-    const store = await openStore({ uri: mongodbUri ?? engine?.uri ?? '', clock: systemClock });
+    const uri = mongodbUri ?? engine?.uri ?? '';
+    const store = await openStore({ uri, refuseStandalone, clock: systemClock });
     try {
       return await work(store, config);
     } finally {

@@ -13,6 +13,8 @@ export interface Config {
   readonly host: string | undefined;
   /** null = the embedded engine in `dataDir`. */
   readonly mongodbUri: string | null;
+  /** Whether a MongoDB server has to be a member of a replica set, or a mongos. */
+  readonly refuseStandalone: boolean;
   /** Absolute. */
   readonly dataDir: string;
   readonly signing: SigningConfig;
@@ -29,6 +31,7 @@ export interface Config {
   readonly unknownTokens: Values['UNKNOWN_TOKENS'];
   readonly staleAfterSeconds: number;
   readonly retentionSeconds: number;
+  readonly shutdownDelayMs: number;
   readonly adminEmail: string;
   readonly adminPassword: string | null;
   /** null = as the other stored ones are. */
@@ -94,7 +97,7 @@ export function parseConfig(env: Environment): Config {
     }
   }
   // What was set but couldn't be used is on the list already: nothing more is said about it.
-  const config = assemble(values as Values, (name) => isSet(env, name), problems);
+  const config = assemble(values as Values, env, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze({ ...config, settings: Object.freeze(settings) });
 }
@@ -110,21 +113,20 @@ function isSet(env: Environment, name: VariableName): boolean {
   return Boolean(env[name] || ('secret' in variables[name] && env[`${name}_FILE`]));
 }
 
-function assemble(
-  values: Values,
-  wasSet: (name: VariableName) => boolean,
-  problems: string[],
-): Omit<Config, 'settings'> {
+function assemble(values: Values, env: Environment, problems: string[]): Omit<Config, 'settings'> {
   if (values.MONGODB_URI && values.DATABASE_URI && values.MONGODB_URI !== values.DATABASE_URI) {
     problems.push('MONGODB_URI and DATABASE_URI differ: set only one of them.');
   }
+  const mongodbUri = values.MONGODB_URI ?? values.DATABASE_URI ?? null;
+  const isProduction = env['NODE_ENV'] === 'production';
   return Object.freeze({
     port: values.PORT,
     host: values.HOST,
-    mongodbUri: values.MONGODB_URI ?? values.DATABASE_URI ?? null,
+    mongodbUri,
+    refuseStandalone: mongodbUri !== null && isProduction && !values.ALLOW_STANDALONE,
     // Absolute, so that every message says where it really is.
     dataDir: resolve(values.DATA_DIR),
-    signing: Object.freeze(signingConfig(values, wasSet, problems)),
+    signing: Object.freeze(signingConfig(values, (name) => isSet(env, name), problems)),
     tokenIssuer: values.TOKEN_ISSUER,
     tokenAudience: values.TOKEN_AUDIENCE,
     accessTokenTtlSeconds: values.ACCESS_TOKEN_TTL,
@@ -137,6 +139,7 @@ function assemble(
     unknownTokens: values.UNKNOWN_TOKENS,
     staleAfterSeconds: values.STALE_AFTER,
     retentionSeconds: values.RETENTION,
+    shutdownDelayMs: values.SHUTDOWN_DELAY,
     adminEmail: normalizeEmail(values.ADMIN_EMAIL ?? ''),
     adminPassword: values.ADMIN_PASSWORD ?? null,
     passwordHash: values.PASSWORD_HASH ?? null,

@@ -16,6 +16,19 @@ export const duration = z.string().transform((value, context) => {
   return z.NEVER;
 });
 
+/** Milliseconds from a short time in seconds: `0.25s`, `0.25`, `20s`, `2m`. */
+export const shortTime = (maxSeconds: number) =>
+  z
+    .string()
+    .transform((value) => {
+      const match = /^(\d{1,6}(?:\.\d{1,3})?)([sm]?)$/.exec(value);
+      return match ? Number(match[1]) * (match[2] === 'm' ? UNITS.m : UNITS.s) : NaN;
+    })
+    .refine((seconds) => seconds <= maxSeconds, {
+      error: `give seconds from 0 to ${maxSeconds}, or a number with s or m (0.25s, 20s, 2m)`,
+    })
+    .transform((seconds) => Math.round(seconds * 1000));
+
 export const text = z.string();
 export const flag = z
   .enum(['true', 'false'], { error: 'give true or false' })

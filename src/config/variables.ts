@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { isEmailAddress } from '../email.js';
 import {
   duration,
+  shortTime,
   text,
   flag,
   oneOf,
@@ -48,6 +49,13 @@ export const variables = {
     schema: mongodbUri,
     secret: true,
     about: "another name for `MONGODB_URI` (Tiledesk's)",
+  }),
+  ALLOW_STANDALONE: withDefault({
+    schema: flag,
+    fallback: 'false',
+    harmless: true,
+    about:
+      'true starts even with `NODE_ENV=production` (as in the image) on a MongoDB server that is no member of a replica set, and warns',
   }),
   DATA_DIR: withDefault({
     schema: text.max(4096),
@@ -157,6 +165,13 @@ export const variables = {
     fallback: '90d',
     harmless: true,
     about: 'how long a record is kept after its token has expired',
+  }),
+  SHUTDOWN_DELAY: withDefault({
+    schema: shortTime(300),
+    fallback: '0.25s',
+    harmless: true,
+    about:
+      'how long the port stays open after a request to stop, answering, while `/readyz` says no: as long as whatever sends requests takes to notice',
   }),
   ADMIN_EMAIL: withDefault({
     schema: text.refine(isEmailAddress, { error: 'give an e-mail address' }),

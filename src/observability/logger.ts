@@ -52,6 +52,7 @@ const ALLOWED_FIELDS = new Set([
   'userId',
   'version',
   'via',
+  'writeConcern',
 ]);
 
 const MAX_WARNED = 100;

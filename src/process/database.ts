@@ -13,12 +13,18 @@ const SWEEP_EVERY_MS = 3_600_000;
 const WAIT_FOR_DATABASE_MS = 30_000;
 
 /** Waits for a database that is starting at the same time, as with docker compose. */
-export async function reachStore(uri: string, log: Logger, asked: AbortSignal): Promise<Store> {
+export async function reachStore(
+  uri: string,
+  { refuseStandalone }: Pick<Config, 'refuseStandalone'>,
+  log: Logger,
+  asked: AbortSignal,
+): Promise<Store> {
   const deadline = performance.now() + WAIT_FOR_DATABASE_MS;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await openStore({
         uri,
+        refuseStandalone,
         clock: systemClock,
         report: (level, message) => log[level](message),
         onMending: reportTo(log),

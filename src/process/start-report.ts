@@ -31,8 +31,13 @@ export function reportReady(
   log: Logger,
   { address, server, index }: Ready,
 ): void {
-  const { hosts, database, topology, version } = server;
+  const { hosts, database, topology, version, writeConcern } = server;
   const isEmbedded = mongodbUri === null;
+  if (server.isStandalone && !isEmbedded) {
+    log.warn(
+      'the MongoDB server is no member of a replica set: when its disk is lost, so is every revoke that was acknowledged, and every token that was issued',
+    );
+  }
   log.info(
     {
       event: 'service.ready',
@@ -40,6 +45,7 @@ export function reportReady(
       address,
       topology: isEmbedded ? 'embedded engine' : topology,
       engine: version ?? undefined,
+      writeConcern,
       ...(isEmbedded ? { dataDir } : { database: `${hosts.join(',')}/${database}` }),
       revoked: index.size,
       cutoffs: index.cutoffs,

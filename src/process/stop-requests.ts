@@ -13,12 +13,17 @@ export interface StopRequests {
   readonly asked: AbortSignal;
   /** Aborted when somebody asks again: who does so doesn't want to wait. */
   readonly hurry: AbortSignal;
+  /** Aborted when the first was an error: nobody new should be let in by what is broken. */
+  readonly failed: AbortSignal;
 }
 
+export type Stopping = Omit<StopRequests, 'first'>;
+
 /** For what nobody stops by a signal. */
-export const NO_STOP_REQUESTS: Pick<StopRequests, 'asked' | 'hurry'> = {
+export const NO_STOP_REQUESTS: Stopping = {
   asked: new AbortController().signal,
   hurry: new AbortController().signal,
+  failed: new AbortController().signal,
 };
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
@@ -33,6 +38,7 @@ const SAME_REQUEST_MS = 1000;
 export function listenForStopRequests(): StopRequests {
   const asked = new AbortController();
   const hurry = new AbortController();
+  const failed = new AbortController();
   const { promise: first, resolve } = withResolvers<StopReason>();
   let askedAt = 0;
 
@@ -40,6 +46,7 @@ export function listenForStopRequests(): StopRequests {
     if (!asked.signal.aborted) {
       askedAt = performance.now();
       resolve(reason);
+      if (reason.signal === undefined) failed.abort();
       asked.abort();
     } else if (performance.now() - askedAt > SAME_REQUEST_MS) {
       hurry.abort();
@@ -52,7 +59,7 @@ export function listenForStopRequests(): StopRequests {
   process.on('unhandledRejection', (err) => stop({ err }));
   // What people read may have gone away with their terminal.
   process.stderr.on('error', () => undefined);
-  return { first, asked: asked.signal, hurry: hurry.signal };
+  return { first, asked: asked.signal, hurry: hurry.signal, failed: failed.signal };
 }
 
 /** Promise.withResolvers comes with Node 22. */

@@ -88,6 +88,9 @@ function hearsSignals(pid: number): boolean {
   return (BigInt(`0x${caught ?? '0'}`) & 1n) !== 0n;
 }
 
+/** For NODE_OPTIONS: what runs in the process before ours. */
+const loading = (code: string) => `--import=data:text/javascript,${encodeURIComponent(code)}`;
+
 const portOf = ({ address }: ServiceProcess) => Number(new URL(address).port);
 
 describe('npm start', () => {
@@ -167,6 +170,58 @@ describe('a running service', () => {
     expect(isAlive(host)).toBe(false);
     expect(leftovers()).toEqual([]);
     socket.destroy();
+  });
+
+  it('answers for SHUTDOWN_DELAY after it was asked to stop, while /readyz says no, and then ends', async () => {
+    const service = await start({ SHUTDOWN_DELAY: '2' });
+    const port = portOf(service);
+    expect(await statusOf(port, '/readyz')).toBe(200);
+    const stoppedAt = performance.now();
+    const ended = service.end('SIGTERM');
+    await until('it says no', async () => (await statusOf(port, '/readyz')) === 503, SOON_MS);
+    const seen: string[] = [];
+    await until(
+      'the port is closed',
+      async () => {
+        const statuses = [await statusOf(port, '/readyz'), await statusOf(port, '/auth/verify')];
+        if (!statuses.includes(null)) seen.push(String(statuses));
+        return statuses[0] === null;
+      },
+      SOON_MS,
+    );
+    expect(performance.now() - stoppedAt).toBeGreaterThanOrEqual(2000);
+    expect(new Set(seen)).toEqual(new Set(['503,401']));
+    expect(await ended).toBe(0);
+  });
+
+  it('is stopped by force only later by SHUTDOWN_DELAY, and waits for nothing when it is asked again', async () => {
+    const tell = `const { setTimeout } = globalThis; globalThis.setTimeout = (act, ms, ...rest) => {
+      process.stderr.write('limit ' + ms + '\\n');
+      return setTimeout(act, ms, ...rest);
+    };`;
+    const service = await start({ SHUTDOWN_DELAY: '5m', NODE_OPTIONS: loading(tell) });
+    const ended = service.end('SIGTERM');
+    await until('it stops', () => service.stdout().includes('service.stopping'), SOON_MS);
+    expect(await statusOf(portOf(service), '/auth/verify')).toBe(401);
+    await until(
+      'it has ended',
+      () => {
+        service.child.kill('SIGTERM');
+        return !isRunning(service.child);
+      },
+      SOON_MS,
+    );
+    expect(await ended).toBe(0);
+    const limits = service.stderr().match(/^limit (3?2[02]000)$/gm);
+    expect(limits).toEqual(['limit 322000', 'limit 320000']);
+  });
+
+  it('lets nobody in for SHUTDOWN_DELAY when an error that nobody caught ends it', async () => {
+    const bug = `process.on('SIGUSR2', () => { throw new Error('a bug'); });`;
+    const service = await start({ SHUTDOWN_DELAY: '5m', NODE_OPTIONS: loading(bug) });
+    expect(await service.end('SIGUSR2')).toBe(1);
+    expect(service.stdout()).toContain('stopped, after an unexpected error');
+    expect(service.stdout()).not.toContain('by force');
   });
 
   it('with a hundred clients on connections that stay open: none is reset, each is told, and it ends at once', async () => {
@@ -274,6 +329,18 @@ describe('too few files that may be open', () => {
     expect(leftovers()).toEqual([]);
   });
 });
+
+/** On a connection of its own; null = it can't be had. */
+function statusOf(port: number, path: string): Promise<number | null> {
+  return new Promise((resolve) => {
+    const req = request({ host: '127.0.0.1', port, path, agent: false }, (res) => {
+      res.resume();
+      resolve(res.statusCode ?? null);
+    });
+    req.once('error', () => resolve(null));
+    req.end();
+  });
+}
 
 /** How the answer leaves the connection, or the code of the error. */
 function ask(port: number, agent: Agent): Promise<string> {

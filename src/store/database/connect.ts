@@ -22,7 +22,7 @@ import { toRefusal } from './refusals.js';
 import { describeServer, type ServerInfo } from './server.js';
 import { createTokenStore, type TokenStore } from '../tokens/tokens.js';
 import { createUserStore, type UserStore } from '../users/users.js';
-import { assertUsable } from './usable.js';
+import { assertNotStandalone, assertUsable } from './usable.js';
 import { writeConcernFor } from './write-concern.js';
 
 export interface Store {
@@ -57,6 +57,8 @@ interface StoreOptions {
   readonly clock: Clock;
   /** Wins over the address's own; without either it is `jwt-history`. */
   readonly database?: string;
+  /** Whether a server that is neither a member of a replica set nor a mongos won't do. */
+  readonly refuseStandalone?: boolean;
   /** Is told of what takes long, and of what isn't as it should be. */
   readonly report?: Report;
   /** Stored records are being mended, before the store is used for anything else. */
@@ -104,8 +106,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   try {
     await connect();
     const { run } = operations;
-    await assertUsable(connection, run);
-    const writeConcern = await run(() => writeConcernFor(connection));
+    const hello = await assertUsable(connection, run);
+    if (options.refuseStandalone) assertNotStandalone(hello);
+    const writeConcern = writeConcernFor(hello);
     const context = { connection, writeConcern, clock, run, report };
     // Until it is known, nothing is forgotten.
     let sealedSince = Infinity;
@@ -129,7 +132,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const mendings = [...ID_MENDINGS, ...timeMendings(seal.since)];
     await mendStore(context, mendings, onMending ?? (() => undefined));
     sealedSince = seal.since.getTime();
-    const server = await describeServer(connection, run);
+    const server = await describeServer(connection, hello, run);
     const own = lifecycle(connection, connect, operations);
     const beginning = createBeginningStore({ ...context, cutoffs, time: own.time });
     return { ...collections, seal, beginning, server, ...own };

@@ -2,33 +2,42 @@
 import type { Connection } from 'mongoose';
 import { ServiceError } from '../../errors.js';
 import type { Run } from './operations.js';
+import { type Hello, isStandalone, type WriteConcern, writeConcernFor } from './write-concern.js';
 
 export interface ServerInfo {
   /** Its hosts, or the name whose SRV records list them. */
   readonly hosts: readonly string[];
   readonly database: string;
   readonly topology: string;
+  readonly isStandalone: boolean;
+  /** Of everything that is written, whatever the address asks for. */
+  readonly writeConcern: WriteConcern;
   /** Null where it doesn't tell. */
   readonly version: string | null;
 }
 
 /** Of an open connection. @throws ServiceError 503 when the server doesn't answer. */
-export async function describeServer(connection: Connection, run: Run): Promise<ServerInfo> {
-  const hello = await run(async () => connection.db?.command({ hello: 1 }));
+export async function describeServer(
+  connection: Connection,
+  hello: Hello,
+  run: Run,
+): Promise<ServerInfo> {
   // The driver's own reading of the address: the parts, not the text, which may hold a password.
   const { hosts, srvHost } = connection.getClient().options;
   return {
     hosts: typeof srvHost === 'string' ? [srvHost] : hosts.map(String),
     database: connection.name,
     topology: topologyOf(hello),
+    isStandalone: isStandalone(hello),
+    writeConcern: writeConcernFor(hello),
     version: await versionOf(connection, run),
   };
 }
 
-function topologyOf(hello: Record<string, unknown> | undefined): string {
-  const setName = hello?.['setName'];
+function topologyOf(hello: Hello): string {
+  const { setName } = hello;
   if (typeof setName === 'string') return `replica set ${setName}`;
-  return hello?.['msg'] === 'isdbgrid' ? 'sharded cluster' : 'standalone server';
+  return isStandalone(hello) ? 'standalone server' : 'sharded cluster';
 }
 
 async function versionOf(connection: Connection, run: Run): Promise<string | null> {
