@@ -13,6 +13,7 @@ import { createPasswords } from './auth/passwords.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config/config.js';
 import { createCheckOutages } from './observability/check-outages.js';
+import { createClockJumps } from './observability/clock-jumps.js';
 import { createDatabaseProbe } from './observability/database-probe.js';
 import type { Logger } from './observability/logger.js';
 import { createCutoffMarker } from './revocation/cutoff-marker.js';
@@ -190,6 +191,7 @@ export function createCore(options: CoreOptions) {
     graceSeconds: config.refreshTokenGraceSeconds,
   });
   const probe = createDatabaseProbe({ ping: store.ping, log });
+  const clockJumps = createClockJumps({ clock, monotonic: logClock, log });
 
   return {
     ...base,
@@ -223,6 +225,7 @@ export function createCore(options: CoreOptions) {
     minting,
     sessions,
     probe,
+    clockJumps,
     checkCredentials: createCredentialsCheck(checkToken, apiKeys),
     /** Neither expired nor revoked, from memory. @throws ServiceError 503 when that can't be known. */
     isUsable: (claims: Claims) =>
@@ -231,6 +234,7 @@ export function createCore(options: CoreOptions) {
     async stop(): Promise<void> {
       probe.stop();
       outages.stop();
+      clockJumps.stop();
       passwords.flushLog();
       await sync.stop();
       await marker.stop();

@@ -133,6 +133,7 @@ export async function startInstance({
   service.sync.start();
   service.probe.start();
   service.outages.start();
+  service.clockJumps.start();
   service.marker.wake();
   gate.open(service.handler);
 

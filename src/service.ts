@@ -23,11 +23,11 @@ interface ServiceOptions extends CoreOptions {
 
 /**
  * Nothing works by itself yet: `sync.load()` fills the revocation index, before which every check is
- * refused with 503; `sync`, `probe` and `outages` are started, and `marker` is woken, after that.
+ * refused with 503; `sync`, `probe`, `outages` and `clockJumps` are started, and `marker` is woken, after that.
  */
 export function createService(options: ServiceOptions): Service {
   const core = createCore(options);
-  const { index, probe } = core;
+  const { index, probe, clockJumps } = core;
   let stopping = false;
   const stopFirst: (() => void)[] = [];
   const { handler, app, flushLog } = createApp(core, {
@@ -35,7 +35,7 @@ export function createService(options: ServiceOptions): Service {
     readiness: () =>
       readinessOf(
         { running: !stopping, revocationIndex: index.isFresh, store: probe.answers },
-        options.diskSpace?.(),
+        { disk: options.diskSpace?.(), clockJumps: clockJumps.count },
       ),
   });
 

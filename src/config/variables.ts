@@ -55,7 +55,7 @@ export const variables = {
     fallback: 'false',
     harmless: true,
     about:
-      'true starts even with `NODE_ENV=production` (as in the image) on a MongoDB server that is no member of a replica set, and warns',
+      'true starts with `NODE_ENV=production` even on a MongoDB server that is no member of a replica set, and warns',
   }),
   DATA_DIR: withDefault({
     schema: text.max(4096),
@@ -171,7 +171,7 @@ export const variables = {
     fallback: '0.25s',
     harmless: true,
     about:
-      'how long the port stays open after a request to stop, answering, while `/readyz` says no: as long as whatever sends requests takes to notice',
+      'how long it goes on answering after it was asked to stop, while `/readyz` says no: until load balancers notice',
   }),
   ADMIN_EMAIL: withDefault({
     schema: text.refine(isEmailAddress, { error: 'give an e-mail address' }),

@@ -18,6 +18,8 @@ export interface Readiness {
   readonly reasons: readonly string[];
   /** Of the embedded engine; a warning, which changes nothing else here. */
   readonly disk?: { readonly freeBytes: number; readonly isLow: boolean };
+  /** How often the wall clock jumped since the start; a warning too, absent while it never did. */
+  readonly clockJumps?: number;
 }
 
 const REASONS: Record<keyof ReadinessChecks, string> = {
@@ -26,11 +28,22 @@ const REASONS: Record<keyof ReadinessChecks, string> = {
   store: 'the database does not answer; checks go on until what is known is too old',
 };
 
-export function readinessOf(checks: ReadinessChecks, disk?: Readiness['disk']): Readiness {
+interface Warnings {
+  readonly disk: Readiness['disk'];
+  readonly clockJumps: number;
+}
+
+export function readinessOf(checks: ReadinessChecks, { disk, clockJumps }: Warnings): Readiness {
   const canCheck = checks.running && checks.revocationIndex;
   const reasons = (['running', 'revocationIndex', 'store'] as const)
     .filter((name) => !checks[name])
     .map((name) => REASONS[name]);
   const status = canCheck ? (checks.store ? 'ready' : 'degraded') : 'not ready';
-  return { status, checks, reasons, ...(disk ? { disk } : {}) };
+  return {
+    status,
+    checks,
+    reasons,
+    ...(disk ? { disk } : {}),
+    ...(clockJumps > 0 ? { clockJumps } : {}),
+  };
 }

@@ -149,6 +149,13 @@ const scenarios: Record<string, () => Promise<string>> = {
     return refusal({ MONGODB_URI: addressOf(name) });
   },
 
+  '… is a standalone server': async () => {
+    const env = { MONGODB_URI: addressOf(freshDatabase()), NODE_ENV: 'production' };
+    const said = await refusal(env);
+    await start({ ...env, ALLOW_STANDALONE: 'true' });
+    return said;
+  },
+
   'collection …: …': async () => {
     const name = freshDatabase();
     await inDatabase(name, async (connection) => {
@@ -254,6 +261,18 @@ const scenarios: Record<string, () => Promise<string>> = {
     });
     expect(new Set(await Promise.all(answers)).size).toBe(1);
     return `${(await verify(t, revoked)).status} with a token that should be good`;
+  },
+
+  '`clock.jumped` in the log': async () => {
+    const later = `process.on('SIGUSR2', () => { const { now } = Date; Date.now = () => now() + 8000; });`;
+    const service = await start({
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(later)}`,
+    });
+    service.child.kill('SIGUSR2');
+    await until('it is noticed', () => service.stdout().includes('clock.jumped'));
+    const readiness = await fetch(`${service.address}/readyz`);
+    expect(await readiness.json()).toMatchObject({ status: 'ready', clockJumps: 1 });
+    return `${service.stdout().match(/clock\.jumped/)?.[0]} in the log`;
   },
 
   '503 with `Retry-After`': async () => {
