@@ -13,6 +13,8 @@ const documents = [
   'bench/README.md',
   ...filesIn('docs'),
   ...filesIn('docs/decisions'),
+  ...filesIn('docs/deploy'),
+  ...filesIn('docs/kubernetes'),
   ...readdirSync(join(ROOT, 'src/dialects')).map((name) => `src/dialects/${name}/README.md`),
 ];
 
