@@ -106,6 +106,26 @@ describe('R2', () => {
   });
 });
 
+describe('R3', () => {
+  const unwritable = [{ instance: 0, from: 20, until: 100 }];
+
+  it('is broken by an acknowledgement of an instance none of whose writes succeeded', () => {
+    expect(violationsOf({ revokes: [revoke(30, 40)] }, { unwritable })).toEqual([
+      'R3 at 30, stale 0',
+    ]);
+  });
+
+  it('says nothing of other instances, other times, and unknown outcomes', () => {
+    const revokes = [
+      revoke(30, 40, { instance: 1 }),
+      revoke(15, 40),
+      revoke(90, 110),
+      revoke(30, 40, { outcome: 'unknown' }),
+    ];
+    expect(violationsOf({ revokes }, { unwritable })).toEqual([]);
+  });
+});
+
 describe('R5', () => {
   it('is broken by a token without a record', () => {
     const mints = [minted(), minted({ token: 'other', recordedAs: 'other', start: 3 })];

@@ -6,6 +6,8 @@ export type Rule =
   | 'R1'
   /** Accepted by a check that began after somebody had answered that it is revoked. */
   | 'R2'
+  /** Acknowledged by an instance of which no write could be known to stay. */
+  | 'R3'
   /** Handed out, and in no record. */
   | 'R5'
   /** Refused, and nothing had taken it back. */
@@ -24,7 +26,16 @@ export interface Violation {
   readonly because: string;
 }
 
+/** One instance, from then until then. */
+export interface Span {
+  readonly instance: number;
+  readonly from: number;
+  readonly until: number;
+}
+
 export interface CheckerOptions {
+  /** Every write of that instance was answered with a failure. */
+  readonly unwritable?: readonly Span[];
   /** What is recorded in the database at the end; absent = not looked at. */
   readonly recorded?: ReadonlySet<string>;
   /**
@@ -36,7 +47,7 @@ export interface CheckerOptions {
 
 /** @returns in the order of their times. */
 export function findViolations(history: History, options: CheckerOptions = {}): Violation[] {
-  const { recorded, skewMs = 0 } = options;
+  const { recorded, skewMs = 0, unwritable = [] } = options;
   const revokesOf = groupBy(history.revokes, ({ scope }) => scope);
   const checksOf = groupBy(history.checks, ({ token }) => token);
   const found = history.mints.flatMap((mint) => {
@@ -50,6 +61,7 @@ export function findViolations(history: History, options: CheckerOptions = {}): 
     ];
   });
   assertAllMinted(history);
+  found.push(...acknowledgedUnwritten(history.revokes, unwritable));
   return found.toSorted((a, b) => a.at - b.at);
 }
 
@@ -91,6 +103,28 @@ function refusedWithoutRevoke(
 function handedOutUnrecorded(mint: Mint, recorded: ReadonlySet<string>): Violation[] {
   if (recorded.has(mint.recordedAs)) return [];
   return [toViolation('R5', mint, 0, 'handed out, and in no record')];
+}
+
+function acknowledgedUnwritten(
+  revokes: readonly Revoke[],
+  unwritable: readonly Span[],
+): Violation[] {
+  return revokes
+    .filter(
+      ({ outcome, instance, start, end }) =>
+        outcome === 'acknowledged' &&
+        unwritable.some(
+          (span) => span.instance === instance && start >= span.from && end <= span.until,
+        ),
+    )
+    .map(({ scope, instance, start, how }) => ({
+      rule: 'R3',
+      token: scope,
+      instance,
+      at: start,
+      staleMs: 0,
+      because: `${how} at ${instance}, all of whose writes failed`,
+    }));
 }
 
 /** @throws when a check is of nothing that was handed out: the run itself would be wrong then. */
