@@ -163,7 +163,13 @@ describe('a good token that is refused', () => {
       checks: [check(70, 'refused')],
     };
     expect(violationsOf(late)).toEqual(['refused-good at 70, stale 0']);
-    expect(violationsOf(late, { skewMs: 25 })).toEqual([]);
+    const off = (from: number, until: number) => ({ skew: { ms: 25, spans: [{ from, until }] } });
+    expect(violationsOf(late, off(45, 55))).toEqual([]);
+    expect(violationsOf(late, off(15, 22))).toEqual([]);
+    expect(violationsOf(late, off(100, 110))).toEqual(['refused-good at 70, stale 0']);
+    expect(violationsOf(late, { skew: { ms: 19, spans: [{ from: 0, until: 99 }] } })).toEqual([
+      'refused-good at 70, stale 0',
+    ]);
   });
 });
 

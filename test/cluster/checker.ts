@@ -39,15 +39,15 @@ export interface CheckerOptions {
   /** What is recorded in the database at the end; absent = not looked at. */
   readonly recorded?: ReadonlySet<string>;
   /**
-   * So much later than a revoke a token may have been issued and be hit all the same, because the
-   * clocks of instances differ, ms.
+   * While the clocks of instances differ, a token may be hit that was issued so much later than the
+   * revoke, ms; and as long afterwards, as what was issued or cut off then is of a time to come.
    */
-  readonly skewMs?: number;
+  readonly skew?: { readonly ms: number; readonly spans: readonly Omit<Span, 'instance'>[] };
 }
 
 /** @returns in the order of their times. */
 export function findViolations(history: History, options: CheckerOptions = {}): Violation[] {
-  const { recorded, skewMs = 0, unwritable = [] } = options;
+  const { recorded, skew = { ms: 0, spans: [] }, unwritable = [] } = options;
   const revokesOf = groupBy(history.revokes, ({ scope }) => scope);
   const checksOf = groupBy(history.checks, ({ token }) => token);
   const found = history.mints.flatMap((mint) => {
@@ -56,7 +56,7 @@ export function findViolations(history: History, options: CheckerOptions = {}): 
     return [
       ...acceptedAfterRevoke(mint, checks, covering),
       ...acceptedAfterRefusal(checks),
-      ...refusedWithoutRevoke(mint, checks, covering, skewMs),
+      ...refusedWithoutRevoke(mint, checks, covering, skew),
       ...(recorded === undefined ? [] : handedOutUnrecorded(mint, recorded)),
     ];
   });
@@ -89,11 +89,15 @@ function refusedWithoutRevoke(
   mint: Mint,
   checks: readonly Check[],
   covering: readonly Revoke[],
-  skewMs: number,
+  skew: NonNullable<CheckerOptions['skew']>,
 ): Violation[] {
+  const skewAt = (time: number) =>
+    skew.spans.some(({ from, until }) => time >= from && time <= until + skew.ms) ? skew.ms : 0;
   /** Whatever came of the revoke, and whenever: one of unknown outcome may be carried out late. */
   const mayBeHitBy = (revoke: Revoke, check: Check) =>
-    revoke.start < check.end && (revoke.outcome === 'unknown' || mint.start < revoke.end + skewMs);
+    revoke.start < check.end &&
+    (revoke.outcome === 'unknown' ||
+      mint.start < revoke.end + Math.max(skewAt(mint.start), skewAt(revoke.start)));
   const wrong = checks.find(
     (check) => check.outcome === 'refused' && !covering.some((each) => mayBeHitBy(each, check)),
   );

@@ -1,4 +1,5 @@
 /** The engine that all instances share, and what the test does to it past the service: users, records, cursors, the log. */
+import { setTimeout as delay } from 'node:timers/promises';
 import bcrypt from 'bcrypt';
 import mongoose from 'mongoose';
 import type { Account } from './world.js';
@@ -8,16 +9,21 @@ type Db = mongoose.mongo.Db;
 /** Cheap, so that a sign-in costs little. */
 const BCRYPT_ROUNDS = 4;
 const FILLER_BYTES = 250_000;
+const ISSUED = ['signin', 'fusionauth', 'woleet'];
+const CURSOR_LOOKS = 40;
+const BACK_WITHIN_MS = 60_000;
 
 export interface Database {
   /** Accounts of users who can sign in with the password. */
   makeAccounts(count: number, password: string): Promise<Account[]>;
-  /** What is recorded: the ids of all tokens. */
+  /** The ids of all tokens that were recorded when they were issued, not later, when they were first seen. */
   recorded(): Promise<ReadonlySet<string>>;
-  /** Closes the cursors that wait at the log. @returns how many; null = the engine doesn't list them. */
-  killCursors(): Promise<number | null>;
+  /** Closes the cursors that wait at the log. @returns how many. */
+  killCursors(): Promise<number>;
   /** Writes until all that was in the log is overwritten. @returns whether there is such a log. */
   overrunLog(): Promise<boolean>;
+  /** Resolves when the engine answers. @throws when it doesn't within a minute. */
+  isBack(): Promise<void>;
   /** The time of one small journaled write, ms. */
   bareWrite(): Promise<number>;
   close(): Promise<void>;
@@ -27,9 +33,9 @@ export interface Database {
 export function createDatabase(uri: string, name: string): Database {
   let lasting: mongoose.mongo.MongoClient | null = null;
 
-  async function use<T>(act: (db: Db) => Promise<T>): Promise<T> {
+  async function use<T>(act: (db: Db) => Promise<T>, withinMs = 10_000): Promise<T> {
     const client = await mongoose.mongo.MongoClient.connect(uri, {
-      serverSelectionTimeoutMS: 10_000,
+      serverSelectionTimeoutMS: withinMs,
     });
     try {
       return await act(client.db(name));
@@ -63,7 +69,7 @@ export function createDatabase(uri: string, name: string): Database {
       use(async (db) => {
         const records = db
           .collection<{ jti: string }>('tokens')
-          .find({}, { projection: { jti: 1 } });
+          .find({ origin: { $in: ISSUED } }, { projection: { jti: 1 } });
         const ids = new Set<string>();
         for await (const { jti } of records) ids.add(jti);
         return ids;
@@ -71,10 +77,16 @@ export function createDatabase(uri: string, name: string): Database {
 
     killCursors: () =>
       use(async (db) => {
-        const cursors = await cursorsAtLog(db, `${name}.revocation_log`).catch(() => null);
-        if (cursors !== null && cursors.length > 0)
-          await db.command({ killCursors: 'revocation_log', cursors });
-        return cursors?.length ?? null;
+        // One that is being read at this moment may not be listed.
+        for (let look = 0; look < CURSOR_LOOKS; look += 1) {
+          const cursors = await cursorsAtLog(db, `${name}.revocation_log`);
+          if (cursors.length > 0) {
+            await db.command({ killCursors: 'revocation_log', cursors });
+            return cursors.length;
+          }
+          await delay(5);
+        }
+        return 0;
       }),
 
     overrunLog: () =>
@@ -91,6 +103,19 @@ export function createDatabase(uri: string, name: string): Database {
         }
         return true;
       }),
+
+    async isBack() {
+      const giveUpAt = performance.now() + BACK_WITHIN_MS;
+      for (;;) {
+        try {
+          await use((db) => db.command({ ping: 1 }), 500);
+          return;
+        } catch (error) {
+          if (performance.now() > giveUpAt) throw error;
+          await delay(5);
+        }
+      }
+    },
 
     async bareWrite() {
       lasting ??= await mongoose.mongo.MongoClient.connect(uri);

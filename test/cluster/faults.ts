@@ -5,6 +5,7 @@ import type { Database } from './database.js';
 import type { Instance } from './instance.js';
 import { type LinkMode, PASS, type WriteFault } from './link.js';
 import type { Load } from './load.js';
+import { until } from '../support/process.js';
 import { askEverywhere } from './revoking.js';
 import type { World } from './world.js';
 
@@ -25,8 +26,12 @@ export interface FaultOutcome {
   readonly cut?: Span;
   /** Every write of the instance failed: nothing may be acknowledged by it. */
   readonly unwritable?: Span;
+  /** Clocks differed. */
+  readonly clockOff?: Omit<Span, 'instance'>;
   /** The database was away for everybody. */
   readonly wasAway?: true;
+  /** Why it shows nothing: nothing came of what was done. */
+  readonly withoutEffect?: string;
   /** Why it couldn't be done here. */
   readonly skipped?: string;
   readonly note?: string;
@@ -34,6 +39,8 @@ export interface FaultOutcome {
 
 export type Fault = (scene: Scene) => Promise<FaultOutcome>;
 
+/** Several leases, so that the others' acknowledgements are normal again within it. */
+const CUT_MS = 3000;
 const STOPPED_MS = 5000;
 /** Requests are on their way when it goes on. */
 const BEFORE_IT_GOES_ON_MS = 300;
@@ -48,7 +55,7 @@ function cut(mode: LinkMode): Fault {
     const instance = anyOf(world);
     const from = performance.now();
     instance.link.setMode(mode);
-    await delay(lasting(3000));
+    await delay(lasting(CUT_MS));
     instance.link.setMode(PASS);
     return { cut: { instance: instance.index, from, until: performance.now() } };
   };
@@ -61,18 +68,20 @@ function failingWrites(...faults: readonly [WriteFault, ...WriteFault[]]): Fault
     const halfOf = () => random.below(2) === 0;
     const fault = random.pick(faults);
     for (const { link } of instances) link.failWrites(fault, halfOf);
-    await delay(lasting(1200));
+    await delay(lasting(1000));
     for (const { link } of instances) link.failWrites(null);
     const instance = anyOf(world);
     const from = performance.now();
     instance.link.failWrites(fault);
-    await delay(lasting(1500));
-    const until = performance.now();
+    await delay(lasting(1200));
+    const mendedAt = performance.now();
     instance.link.failWrites(null);
-    const note = `${'codeName' in fault ? fault.codeName : 'the connection closed'} by instance ${instance.index}`;
+    const hit = instances.reduce((sum, { link }) => sum + link.takeHits(), 0);
+    if (hit === 0) return { withoutEffect: 'no write was hit' };
+    const note = `${hit} writes: ${'codeName' in fault ? fault.codeName : 'no answer, the connection closed'}`;
     // Where the write was done and only the answer lost, a repeat may well succeed.
     if (fault.kind === 'unanswered') return { note };
-    return { note, unwritable: { instance: instance.index, from, until } };
+    return { note, unwritable: { instance: instance.index, from, until: mendedAt } };
   };
 }
 
@@ -129,18 +138,20 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     return { wasAway: true, note: kind };
   },
 
-  async 'kill -9 of the engine'({ enginePid }) {
+  async 'kill -9 of the engine'({ enginePid, database }) {
     const pid = enginePid();
     if (pid === null) throw new Error('no engine runs');
     process.kill(pid, 'SIGKILL');
+    await until('another engine runs', () => ![pid, null].includes(enginePid()));
+    await database.isBack();
     return { wasAway: true };
   },
 
   async 'cursor killed'({ world, database }) {
     const killed = await database.killCursors();
-    if (killed !== null && killed > 0) return { note: `${killed} cursors` };
+    if (killed > 0) return { note: `${killed} cursors` };
     for (const { link } of world.instances) link.reset();
-    return { note: 'none is listed at the log: its connections were reset' };
+    return { note: 'none is listed at the log: all connections were reset' };
   },
 
   async 'log overrun'({ world, database }) {
@@ -163,10 +174,11 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     const instance = anyOf(world);
     const aheadMs = world.random.pick([CLOCK_OFF_MS, -CLOCK_OFF_MS]);
     await delay(Math.max(0, startedAt + CLOCK_SAFE_AFTER_MS - performance.now()));
+    const from = performance.now();
     await restart(instance, aheadMs);
     await delay(lasting(2500));
     await restart(instance);
-    return { note: `${aheadMs / 1000} s` };
+    return { note: `${aheadMs / 1000} s`, clockOff: { from, until: performance.now() } };
   },
 
   async 'instance joins in a storm of revokes'({ world, load, lasting }) {

@@ -50,6 +50,14 @@ export function acknowledgements(
     .map(({ start, end }) => end - start);
 }
 
+/** How long acknowledged revokes of this time say that they waited for other instances, ms. */
+export function waits({ revokes }: History, from: number, until: number): number[] {
+  return revokes
+    .filter(({ start, outcome }) => outcome === 'acknowledged' && start >= from && start <= until)
+    .flatMap(({ propagation = '' }) => /\bwait=(\d+)ms/.exec(propagation)?.[1] ?? [])
+    .map(Number);
+}
+
 export function cutFigures(history: History, { instance, from, until }: Span): CutFigures {
   const atOthers = (revoke: Revoke) => revoke.instance !== instance;
   const ownChecks = history.checks.filter(

@@ -30,6 +30,8 @@ export interface Revoke extends Operation {
   readonly how: string;
   /** Acknowledged is 2xx. Anything else may have happened, and may happen later. */
   readonly outcome: 'acknowledged' | 'unknown';
+  /** What its answer says of the instances that it waited for. */
+  readonly propagation?: string;
 }
 
 export interface History {

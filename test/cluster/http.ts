@@ -5,6 +5,8 @@ export interface Answer {
   /** 0 = none. */
   readonly status: number;
   readonly text: string;
+  /** `Revocation-Propagation`: how many instances it was waited for, and how long; '' = not said. */
+  readonly propagation: string;
   /** Before the request was sent, and after its answer was here; ms of `performance.now()`. */
   readonly start: number;
   readonly end: number;
@@ -40,13 +42,16 @@ export function createHttpClient(): HttpClient {
       };
       const start = performance.now();
       return new Promise((resolve) => {
-        const finish = (status: number, answer = '') =>
-          resolve({ status, text: answer, start, end: performance.now() });
+        const finish = (status: number, answer = '', propagation = '') =>
+          resolve({ status, text: answer, propagation, start, end: performance.now() });
         const sent = request({ host: '127.0.0.1', port, agent, method, path, headers }, (res) => {
           const parts: Buffer[] = [];
           res.on('data', (part: Buffer) => parts.push(part));
           res.on('error', () => finish(0));
-          res.on('end', () => finish(res.statusCode ?? 0, Buffer.concat(parts).toString()));
+          res.on('end', () => {
+            const { 'revocation-propagation': propagation } = res.headers;
+            finish(res.statusCode ?? 0, Buffer.concat(parts).toString(), String(propagation ?? ''));
+          });
         });
         sent.setTimeout(ANSWER_WITHIN_MS, () => sent.destroy(new Error('no answer')));
         sent.on('error', () => finish(0));

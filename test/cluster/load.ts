@@ -1,4 +1,5 @@
 /** The clients of a run, all of them at once, at a steady pace. */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Instance } from './instance.js';
 import { mintSomething } from './minting.js';
@@ -27,6 +28,7 @@ interface Group {
 export function startLoad(world: World, checksPerSecond: number): Load {
   const stopping = new AbortController();
   const { signal } = stopping;
+  setMaxListeners(0, signal);
   let storm = 1;
 
   function startGroup({ clients, atOneInstance, everyMs, act }: Group): Promise<void>[] {

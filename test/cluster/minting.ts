@@ -48,6 +48,7 @@ async function join(world: World, instance: Instance): Promise<void> {
 async function mintWoleet(world: World, instance: Instance, { id, base }: Member): Promise<void> {
   const authorization = `Bearer ${base.text}`;
   const answer = await ask(world, instance, 'mint', { path: '/v1/token', authorization });
+  noteCheck(world, instance, base.name, answer, 401);
   if (!isOk(answer)) return;
   const { token: text } = JSON.parse(answer.text) as { token: string };
   note(world, instance, toToken(text, 'woleet', id, null, base.scopes), answer);

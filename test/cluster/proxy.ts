@@ -17,6 +17,8 @@ export interface Link {
   setMode(mode: LinkMode): void;
   /** @param fault for so large a part of the writes; null = for none. */
   failWrites(fault: WriteFault | null, part?: () => boolean): void;
+  /** How many writes were failed since this was asked last. */
+  takeHits(): number;
   /** Every connection ends with RST. */
   reset(): void;
   close(): Promise<void>;
@@ -33,11 +35,12 @@ interface State {
   mode: LinkMode;
   fault: WriteFault | null;
   isHit: () => boolean;
+  hits: number;
 }
 
 /** @param upstream the path of the engine's socket. */
 export async function openLink(upstream: string): Promise<Link> {
-  const state: State = { mode: PASS, fault: null, isHit: () => true };
+  const state: State = { mode: PASS, fault: null, isHit: () => true, hits: 0 };
   const connections = new Set<Connection>();
   const server = createServer((socket) => {
     if (state.mode.kind === 'drop') {
@@ -64,6 +67,11 @@ export async function openLink(upstream: string): Promise<Link> {
     failWrites(fault, part = () => true) {
       state.fault = fault;
       state.isHit = part;
+    },
+    takeHits() {
+      const { hits } = state;
+      state.hits = 0;
+      return hits;
     },
     reset: () => each((one) => one.end('reset')),
     async close() {
@@ -99,7 +107,10 @@ function join(client: Socket, database: Socket, state: State, onEnd: () => void)
     const { fault } = state;
     if (fault === null || !isWrite(message) || !state.isHit()) {
       pass('to the database', message);
-    } else if (fault.kind === 'refused') {
+      return;
+    }
+    state.hits += 1;
+    if (fault.kind === 'refused') {
       pass('from the database', refusalOf(message, fault.code, fault.codeName));
     } else {
       spoilt.set(requestIdOf(message), fault);

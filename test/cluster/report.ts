@@ -1,7 +1,8 @@
 /** What a run found, as figures and as lines for people. */
-import { findViolations, type Violation } from './checker.js';
-import { acknowledgements, countOutcomes, cutFigures, quantiles } from './figures.js';
+import { findViolations, type Rule, type Violation } from './checker.js';
+import { countOutcomes, cutFigures } from './figures.js';
 import type { Episode, Healthy } from './scenario.js';
+import { timeLines, timesOf } from './targets.js';
 import type { World } from './world.js';
 
 export interface Run {
@@ -13,8 +14,10 @@ export interface Run {
   readonly recorded: ReadonlySet<string>;
 }
 
-/** Clocks of instances may differ so much here, ms; and then some. */
-const SKEW_MS = 15_000;
+/** What the clocks of instances differ by when they do, ms; and then some. */
+const SKEW_MS = 11_000;
+/** So long before its end an instance without the database must have stopped, ms: far more than its lease. */
+const STOPPED_BEFORE_MS = 500;
 const HEALTHY = 'no fault';
 
 export type Report = ReturnType<typeof reportOn>;
@@ -23,7 +26,7 @@ export function reportOn({ world, seed, startedAt, healthy, episodes, recorded }
   const { history } = world;
   const violations = findViolations(history, {
     recorded,
-    skewMs: SKEW_MS,
+    skew: { ms: SKEW_MS, spans: episodes.flatMap(({ outcome }) => outcome.clockOff ?? []) },
     unwritable: episodes.flatMap(({ outcome }) => outcome.unwritable ?? []),
   });
   const within = ({ from, until }: { readonly from: number; readonly until: number }) => ({
@@ -31,8 +34,6 @@ export function reportOn({ world, seed, startedAt, healthy, episodes, recorded }
     violations: violations.filter(({ at }) => at >= from && at < until),
   });
   const first = { from: startedAt, until: healthy.until };
-  const single = quantiles(acknowledgements(history, healthy.from, healthy.until));
-  const bare = quantiles(healthy.bareWrites);
   return {
     seed,
     seconds: Math.round((performance.now() - startedAt) / 1000),
@@ -44,13 +45,13 @@ export function reportOn({ world, seed, startedAt, healthy, episodes, recorded }
     },
     violations: countRules(violations),
     stalestMs: Math.round(Math.max(0, ...violations.map(({ staleMs }) => staleMs))),
-    acknowledgementMs: { single, bareWrite: bare },
+    times: timesOf(history, healthy, episodes),
     phases: [
       { name: HEALTHY, ...within(first), failure: null, skipped: null, details: '' },
       ...episodes.map((episode) => ({
         name: episode.name,
         ...within(episode),
-        failure: episode.failure,
+        failure: failureOf(episode, world),
         skipped: episode.outcome.skipped ?? null,
         details: episode.outcome.note ?? '',
         recovery: episode.recovery,
@@ -64,13 +65,24 @@ export function reportOn({ world, seed, startedAt, healthy, episodes, recorded }
   };
 }
 
+function failureOf({ failure, outcome }: Episode, { history }: World): string | null {
+  if (failure !== null) return failure;
+  if (outcome.withoutEffect !== undefined) return outcome.withoutEffect;
+  if (outcome.cut === undefined) return null;
+  const { from, until, instance } = outcome.cut;
+  const { acceptedUntilMs } = cutFigures(history, outcome.cut);
+  return acceptedUntilMs !== null && acceptedUntilMs > until - from - STOPPED_BEFORE_MS
+    ? `instance ${instance} went on accepting without the database`
+    : null;
+}
+
 function countAcknowledged({ history }: World): number {
   return history.revokes.filter(({ outcome }) => outcome === 'acknowledged').length;
 }
 
-function countRules(violations: readonly Violation[]): Record<string, number> {
-  const counts: Record<string, number> = { R1: 0, R2: 0, R3: 0, R5: 0, 'refused-good': 0 };
-  for (const { rule } of violations) counts[rule] = (counts[rule] ?? 0) + 1;
+function countRules(violations: readonly Violation[]): Record<Rule, number> {
+  const counts: Record<Rule, number> = { R1: 0, R2: 0, R3: 0, R5: 0, 'refused-good': 0 };
+  for (const { rule } of violations) counts[rule] += 1;
   return counts;
 }
 
@@ -95,12 +107,11 @@ export function* linesOf(report: Report, startedAt: number): Iterable<string> {
     const more = phase.violations.length - SHOWN;
     if (more > 0) yield `          - and ${more} more`;
   }
-  const { checks, minted, revokes, violations, acknowledgementMs } = report;
-  const { single, bareWrite } = acknowledgementMs;
+  const { checks, minted, revokes, violations } = report;
   yield '';
   yield `${report.seconds} s, seed ${report.seed}: ${text(checks)} checks; ${minted} minted; revokes ${text(revokes)}`;
   yield `violations: ${text(violations)}; the stalest ${report.stalestMs} ms`;
-  yield `acknowledgement of a single revoke, all well: p50 ${single.p50} ms, p99 ${single.p99} ms (${single.count}); a bare journaled write beside it: p50 ${bareWrite.p50} ms, p99 ${bareWrite.p99} ms (${bareWrite.count})`;
+  yield* timeLines(report.times);
 }
 
 const SHOWN = 3;

@@ -7,17 +7,20 @@ import { ask, type World } from './world.js';
 const scopeOf = (token: Token) => `token ${token.name}`;
 const REASON = { reason: 'requested' } as const;
 
-/** Of one token, that isn't needed for minting. */
+/** Of one token, that isn't needed for minting. @param isOwn it is its own right that it uses. */
 function single(
   weight: number,
   toAsked: (token: Token, world: World) => Planned['asked'],
+  isOwn = false,
 ): RevokeKind {
   return {
     weight,
     isSingle: true,
     plan(world) {
       const token = world.pool.pick('woleet', 'access');
-      return token && { scopes: [scopeOf(token)], asked: toAsked(token, world) };
+      if (token === null) return null;
+      const by = isOwn ? { by: token } : {};
+      return { scopes: [scopeOf(token)], asked: toAsked(token, world), ...by };
     },
   };
 }
@@ -89,11 +92,15 @@ export const REVOKES: Readonly<Record<string, RevokeKind>> = {
     path: `/v3/jwt/history/${name}`,
     authorization: admin,
   })),
-  'id, by itself': single(6, ({ name, text }) => ({
-    method: 'DELETE',
-    path: `/v2/jwt/history/${name}`,
-    authorization: `JWT ${text}`,
-  })),
+  'id, by itself': single(
+    6,
+    ({ name, text }) => ({
+      method: 'DELETE',
+      path: `/v2/jwt/history/${name}`,
+      authorization: `JWT ${text}`,
+    }),
+    true,
+  ),
   'value, as Woleet': single(10, ({ text }, { admin }) => ({
     method: 'DELETE',
     path: '/v1/token',

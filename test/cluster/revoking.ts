@@ -5,12 +5,14 @@ import type { Instance } from './instance.js';
 import { exchange } from './minting.js';
 import type { Token } from './pool.js';
 import { REVOKES } from './revokes.js';
-import { ask, checkToken, type World } from './world.js';
+import { ask, checkToken, noteCheck, type World } from './world.js';
 
 /** What is to be taken back, and how it is asked for. */
 export interface Planned {
   readonly scopes: readonly string[];
   readonly asked: Asked;
+  /** Whose right is used: the answer is a check of it too. */
+  readonly by?: Token;
   /** Where 2xx says too little. */
   readonly isDone?: (answer: Answer) => boolean;
   /** Who is no longer of use to anybody afterwards. */
@@ -40,16 +42,25 @@ async function carryOut(
   world: World,
   instance: Instance,
   how: string,
-  { scopes, asked, isDone = isOk, leaves }: Planned,
+  { scopes, asked, by, isDone = isOk, leaves }: Planned,
 ): Promise<void> {
   const { pool, history } = world;
   if (leaves !== undefined) leave(world, leaves);
   const taken = scopes.flatMap((scope) => pool.take(scope));
   const answer = await ask(world, instance, how, asked);
-  const { start, end } = answer;
+  const { start, end, propagation } = answer;
+  if (by !== undefined) noteCheck(world, instance, by.name, answer, 401);
   const outcome = isDone(answer) ? 'acknowledged' : 'unknown';
   for (const scope of scopes)
-    history.revokes.push({ scope, how, instance: instance.index, start, end, outcome });
+    history.revokes.push({
+      scope,
+      how,
+      instance: instance.index,
+      start,
+      end,
+      outcome,
+      propagation,
+    });
   // Nobody waits for these: whatever comes of them is in the history.
   if (outcome === 'acknowledged') void askEverywhere(world, taken);
 }

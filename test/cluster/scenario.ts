@@ -1,6 +1,7 @@
 /** Runs one fault after the other while the clients go on, and keeps what came of each. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Fault, FaultOutcome, Scene } from './faults.js';
+import { PASS } from './link.js';
 import { recovered, type Recovery } from './recovery.js';
 
 export interface Episode {
@@ -31,9 +32,23 @@ export async function runFault(
     recovery = await recovered(scene.world);
   } catch (error) {
     failure = error instanceof Error ? error.message : String(error);
+    await startAnew(scene);
   }
   await delay(quietMs);
   return { name, from, until: performance.now(), outcome, recovery, failure };
+}
+
+/** So that one failure isn't that of all that follow. */
+async function startAnew({ world, load }: Scene): Promise<void> {
+  load.setStorm(1);
+  for (const { link } of world.instances) {
+    link.setMode(PASS);
+    link.failWrites(null);
+  }
+  for (const instance of world.instances) {
+    await instance.kill();
+    await instance.start();
+  }
 }
 
 export interface Healthy {
