@@ -2,6 +2,7 @@
 import { findViolations, type Rule, type Violation } from './checker.js';
 import { countOutcomes, cutFigures } from './figures.js';
 import type { Episode, Healthy } from './scenario.js';
+import { storyOf } from './story.js';
 import { timeLines, timesOf } from './targets.js';
 import type { World } from './world.js';
 
@@ -19,6 +20,7 @@ const SKEW_MS = 11_000;
 /** So long before its end an instance without the database must have stopped, ms: far more than its lease. */
 const STOPPED_BEFORE_MS = 500;
 const HEALTHY = 'no fault';
+const STORY_AFTER_MS = 100;
 
 export type Report = ReturnType<typeof reportOn>;
 
@@ -34,6 +36,14 @@ export function reportOn({ world, seed, startedAt, healthy, episodes, recorded }
     violations: violations.filter(({ at }) => at >= from && at < until),
   });
   const first = { from: startedAt, until: healthy.until };
+  const tellFirst = ({ violations: found }: { readonly violations: readonly Violation[] }) =>
+    found[0] === undefined || found[0].rule === 'R3'
+      ? []
+      : storyOf(history, found[0].token, startedAt, found[0].at + STORY_AFTER_MS);
+  const toPhase = (span: { readonly from: number; readonly until: number }) => {
+    const found = within(span);
+    return { ...found, story: tellFirst(found) };
+  };
   return {
     seed,
     seconds: Math.round((performance.now() - startedAt) / 1000),
@@ -47,10 +57,10 @@ export function reportOn({ world, seed, startedAt, healthy, episodes, recorded }
     stalestMs: Math.round(Math.max(0, ...violations.map(({ staleMs }) => staleMs))),
     times: timesOf(history, healthy, episodes),
     phases: [
-      { name: HEALTHY, ...within(first), failure: null, skipped: null, details: '' },
+      { name: HEALTHY, ...toPhase(first), failure: null, skipped: null, details: '' },
       ...episodes.map((episode) => ({
         name: episode.name,
-        ...within(episode),
+        ...toPhase(episode),
         failure: failureOf(episode, world),
         skipped: episode.outcome.skipped ?? null,
         details: episode.outcome.note ?? '',
@@ -106,6 +116,8 @@ export function* linesOf(report: Report, startedAt: number): Iterable<string> {
       yield `          - ${violationLine(violation, startedAt)}`;
     const more = phase.violations.length - SHOWN;
     if (more > 0) yield `          - and ${more} more`;
+    if (phase.story.length > 0) yield '          the first one:';
+    for (const line of phase.story) yield `            ${line}`;
   }
   const { checks, minted, revokes, violations } = report;
   yield '';
