@@ -43,6 +43,7 @@ export async function createInstance(deps: Dependencies): Promise<Instance> {
   let running: ServiceProcess | null = null;
   let starting: Promise<ServiceProcess> | null = null;
   let earlier = '';
+  let isClosed = false;
 
   const logOf = (service: ServiceProcess | null) =>
     service === null ? '' : service.stdout() + service.stderr();
@@ -61,6 +62,8 @@ export async function createInstance(deps: Dependencies): Promise<Instance> {
     link,
     isUp: () => running !== null || starting !== null,
     async start(aheadMs = 0) {
+      // A run that was interrupted may still be on its way to a start.
+      if (isClosed) throw new Error(`instance ${index} is closed`);
       const clock = {
         NODE_OPTIONS: `--import=${CLOCK}`,
         CLUSTER_CLOCK_AHEAD_MS: String(aheadMs),
@@ -78,6 +81,7 @@ export async function createInstance(deps: Dependencies): Promise<Instance> {
     signal: (name) => void running?.child.kill(name),
     log: () => (earlier + logOf(running)).slice(-KEPT_LOG),
     async close() {
+      isClosed = true;
       await end();
       await link.close();
     },

@@ -92,6 +92,8 @@ async function main(): Promise<void> {
   } finally {
     for (const close of closers.toReversed()) await close();
   }
+  // One that was interrupted is still under way, with nothing left to run on.
+  process.exit();
 }
 
 interface RunOptions {
