@@ -10,7 +10,7 @@ interface Row {
   count: number;
 }
 
-const SHOWN = 30;
+const SHOWN = 14;
 
 /** @param startedAt what the times are counted from, ms. @param until what came later is of no interest. */
 export function storyOf(
