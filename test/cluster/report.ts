@@ -21,6 +21,8 @@ const SKEW_MS = 11_000;
 const STOPPED_BEFORE_MS = 500;
 const HEALTHY = 'no fault';
 const STORY_AFTER_MS = 100;
+/** Those that are about one token. */
+const TOLD: readonly Rule[] = ['R1', 'R5', 'refused-good'];
 
 export type Report = ReturnType<typeof reportOn>;
 
@@ -36,10 +38,14 @@ export function reportOn({ world, seed, startedAt, healthy, episodes, recorded }
     violations: violations.filter(({ at }) => at >= from && at < until),
   });
   const first = { from: startedAt, until: healthy.until };
+  /** Of each rule, as they have different causes. */
   const tellFirst = ({ violations: found }: { readonly violations: readonly Violation[] }) =>
-    found[0] === undefined || found[0].rule === 'R3'
-      ? []
-      : storyOf(history, found[0].token, startedAt, found[0].at + STORY_AFTER_MS);
+    TOLD.flatMap((rule) => {
+      const one = found.find((each) => each.rule === rule);
+      if (one === undefined) return [];
+      const story = storyOf(history, one.token, startedAt, one.at + STORY_AFTER_MS);
+      return [`the first ${rule}:`, ...story.map((line) => `  ${line}`)];
+    });
   const toPhase = (span: { readonly from: number; readonly until: number }) => {
     const found = within(span);
     return { ...found, story: tellFirst(found) };
@@ -116,8 +122,7 @@ export function* linesOf(report: Report, startedAt: number): Iterable<string> {
       yield `          - ${violationLine(violation, startedAt)}`;
     const more = phase.violations.length - SHOWN;
     if (more > 0) yield `          - and ${more} more`;
-    if (phase.story.length > 0) yield '          the first one:';
-    for (const line of phase.story) yield `            ${line}`;
+    for (const line of phase.story) yield `          ${line}`;
   }
   const { checks, minted, revokes, violations } = report;
   yield '';
