@@ -153,10 +153,8 @@ export const REVOKES: Readonly<Record<string, RevokeKind>> = {
       return {
         scopes: [`session ${token.session.id}`],
         asked: { method: 'POST', path: '/api/jwt/refresh', body: { refreshToken: used } },
-        // Refused because it had been used: that revokes its session first. Of a user who is being
-        // disabled it is refused anyway.
-        isDone: ({ status }) =>
-          status === 400 && world.pool.members.some(({ id }) => id === token.userId),
+        // That it is refused says only that it had been used; that its session was revoked, this.
+        isDone: ({ status, propagation }) => status === 400 && propagation !== '',
       };
     },
   },
