@@ -22,7 +22,7 @@ const STOPPED_BEFORE_MS = 500;
 const HEALTHY = 'no fault';
 const STORY_AFTER_MS = 100;
 /** Those that are about one token. */
-const TOLD: readonly Rule[] = ['R1', 'R5', 'refused-good'];
+const TOLD: readonly Rule[] = ['R1', 'R2', 'R5', 'refused-good'];
 
 export type Report = ReturnType<typeof reportOn>;
 
