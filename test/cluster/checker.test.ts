@@ -10,6 +10,7 @@ const minted = (given: Partial<Mint> = {}): Mint => ({
   instance: 0,
   start: 0,
   end: 10,
+  since: given.start ?? 0,
   ...given,
 });
 const check = (start: number, outcome: Check['outcome'], instance = 1): Check => ({
@@ -154,6 +155,12 @@ describe('a good token that is refused', () => {
     expect(violationsOf({ revokes: [revoke(42, 90)], checks: [check(40, 'refused')] })).toEqual([]);
     const unknown = [revoke(1, 2, { outcome: 'unknown' })];
     expect(violationsOf({ revokes: unknown, checks: [check(40, 'refused')] })).toEqual([]);
+  });
+
+  it('is none when what it came from was revoked before: its mint is at fault then', () => {
+    const revokes = [revoke(20, 30, { scope: 'user:u' })];
+    const mints = [minted({ start: 50, end: 60, since: 10 })];
+    expect(violationsOf({ mints, revokes, checks: [check(70, 'refused')] })).toEqual([]);
   });
 
   it('is one that was minted after the revoke had ended, but for what clocks differ', () => {

@@ -97,7 +97,7 @@ function refusedWithoutRevoke(
   const mayBeHitBy = (revoke: Revoke, check: Check) =>
     revoke.start < check.end &&
     (revoke.outcome === 'unknown' ||
-      mint.start < revoke.end + Math.max(skewAt(mint.start), skewAt(revoke.start)));
+      mint.since < revoke.end + Math.max(skewAt(mint.start), skewAt(revoke.start)));
   const wrong = checks.find(
     (check) => check.outcome === 'refused' && !covering.some((each) => mayBeHitBy(each, check)),
   );

@@ -16,6 +16,11 @@ export interface Mint extends Operation {
   readonly recordedAs: string;
   /** Whatever may be taken back and takes this token with it: itself, its session, its holder, … */
   readonly scopes: readonly string[];
+  /**
+   * When the session or the token that it came from was asked for; its own start where there is none.
+   * What hits that takes this with it, however much later it was minted.
+   */
+  readonly since: number;
 }
 
 export interface Check extends Operation {

@@ -35,7 +35,7 @@ async function join(world: World, instance: Instance): Promise<void> {
   });
   if (!isOk(answer)) return;
   const { token: text } = JSON.parse(answer.text) as { token: string };
-  const base = toToken(text.replace('JWT ', ''), 'sign-in', id, null);
+  const base = toToken(text.replace('JWT ', ''), 'sign-in', id, { since: answer.start });
   note(world, instance, base, answer);
   const member = { id, email, base };
   for (let at = 0; at < FIRST_TOKENS; at += 1) await mintWoleet(world, instance, member);
@@ -51,7 +51,7 @@ async function mintWoleet(world: World, instance: Instance, { id, base }: Member
   noteCheck(world, instance, base.name, answer, 401);
   if (!isOk(answer)) return;
   const { token: text } = JSON.parse(answer.text) as { token: string };
-  note(world, instance, toToken(text, 'woleet', id, null, base.scopes), answer);
+  note(world, instance, toToken(text, 'woleet', id, base), answer);
 }
 
 async function logIn(world: World, instance: Instance, { id, email }: Member): Promise<void> {
@@ -67,6 +67,7 @@ async function logIn(world: World, instance: Instance, { id, email }: Member): P
     id: given.refreshTokenId,
     userId: id,
     applicationId,
+    since: answer.start,
     refreshToken: given.refreshToken,
     isBusy: false,
   };
@@ -77,9 +78,15 @@ async function logIn(world: World, instance: Instance, { id, email }: Member): P
     userId: id,
     session,
     scopes: sessionScopes(session),
+    since: session.since,
   };
   note(world, instance, refresh, answer, session.id);
-  note(world, instance, toToken(given.token, 'access', id, session), answer);
+  note(
+    world,
+    instance,
+    toToken(given.token, 'access', id, { session, since: session.since }),
+    answer,
+  );
 }
 
 interface ExchangeAnswer {
@@ -119,7 +126,12 @@ export async function exchange(
   }
   const given = JSON.parse(answer.text) as ExchangeAnswer;
   session.refreshToken = given.refreshToken;
-  note(world, instance, toToken(given.token, 'access', session.userId, session), answer);
+  note(
+    world,
+    instance,
+    toToken(given.token, 'access', session.userId, { session, since: session.since }),
+    answer,
+  );
   return refreshToken;
 }
 
@@ -130,17 +142,23 @@ function note(
   { start, end }: Answer,
   recordedAs = token.name,
 ): void {
-  const { name, scopes } = token;
-  history.mints.push({ token: name, recordedAs, scopes, instance: index, start, end });
+  const { name, scopes, since } = token;
+  history.mints.push({ token: name, recordedAs, scopes, since, instance: index, start, end });
   pool.add(token);
+}
+
+/** The session or the token that one came from. */
+interface Origin {
+  readonly session?: Session | null;
+  readonly scopes?: readonly string[];
+  readonly since: number;
 }
 
 function toToken(
   text: string,
   kind: Token['kind'],
   userId: string,
-  session: Session | null,
-  parents: readonly string[] = [],
+  { session = null, scopes: parents = [], since }: Origin,
 ): Token {
   const payload = Buffer.from(text.split('.')[1] ?? '', 'base64url').toString();
   const { jti } = JSON.parse(payload) as { jti: string };
@@ -148,7 +166,7 @@ function toToken(
   const scopes = [
     ...new Set([`token ${jti}`, `access tokens of user ${userId}`, ...holder, ...parents]),
   ];
-  return { name: jti, text, kind, userId, session, scopes };
+  return { name: jti, text, kind, userId, session, scopes, since };
 }
 
 /** Whatever takes all of a session back. */

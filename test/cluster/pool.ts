@@ -5,6 +5,8 @@ export interface Session {
   readonly id: string;
   readonly userId: string;
   readonly applicationId: string;
+  /** When it was asked for: ms of `performance.now()`. */
+  readonly since: number;
   /** The refresh token that was handed out last; null = nobody knows any more, after a lost answer. */
   refreshToken: string | null;
   /** One at a time, so that no exchange is lost to another one. */
@@ -20,6 +22,8 @@ export interface Token {
   readonly userId: string;
   readonly session: Session | null;
   readonly scopes: readonly string[];
+  /** As in the history. */
+  readonly since: number;
 }
 
 /** A user with a token that mints others. */
