@@ -25,6 +25,8 @@ export interface Mint extends Operation {
 
 export interface Check extends Operation {
   readonly token: string;
+  /** By which door. */
+  readonly how?: string;
   /** Refused is 401 (an exchange: 400). 503 and no answer are neither: it couldn't be known. */
   readonly outcome: 'accepted' | 'refused' | 'unknown';
 }

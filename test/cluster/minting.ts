@@ -48,7 +48,7 @@ async function join(world: World, instance: Instance): Promise<void> {
 async function mintWoleet(world: World, instance: Instance, { id, base }: Member): Promise<void> {
   const authorization = `Bearer ${base.text}`;
   const answer = await ask(world, instance, 'mint', { path: '/v1/token', authorization });
-  noteCheck(world, instance, base.name, answer, 401);
+  noteCheck(world, instance, { token: base.name, how: 'mint' }, answer, 401);
   if (!isOk(answer)) return;
   const { token: text } = JSON.parse(answer.text) as { token: string };
   note(world, instance, toToken(text, 'woleet', id, base), answer);
@@ -119,7 +119,7 @@ export async function exchange(
     body: { refreshToken },
   });
   session.isBusy = false;
-  noteCheck(world, instance, token.name, answer, 400);
+  noteCheck(world, instance, { token: token.name, how: 'exchange' }, answer, 400);
   if (!isOk(answer)) {
     session.refreshToken = null;
     return null;

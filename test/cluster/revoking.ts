@@ -49,7 +49,7 @@ async function carryOut(
   const taken = scopes.flatMap((scope) => pool.take(scope));
   const answer = await ask(world, instance, how, asked);
   const { start, end, propagation } = answer;
-  if (by !== undefined) noteCheck(world, instance, by.name, answer, 401);
+  if (by !== undefined) noteCheck(world, instance, { token: by.name, how }, answer, 401);
   const outcome = isDone(answer) ? 'acknowledged' : 'unknown';
   for (const scope of scopes)
     history.revokes.push({

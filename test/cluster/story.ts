@@ -26,7 +26,8 @@ export function storyOf(
   if (mint !== undefined) add('handed out', mint);
   for (const revoke of revokes)
     if (mint?.scopes.includes(revoke.scope)) add(`${revoke.how}: ${revoke.outcome}`, revoke);
-  for (const check of checks) if (check.token === name) add(check.outcome, check);
+  for (const check of checks)
+    if (check.token === name) add(`${check.outcome}, ${check.how ?? 'checked'}`, check);
   const told: Row[] = [];
   for (const row of rows.filter(({ from }) => from <= until).toSorted((a, b) => a.from - b.from)) {
     const last = told.at(-1);

@@ -49,14 +49,14 @@ export async function checkToken(world: World, instance: Instance, token: Token)
   const path = world.random.below(5) === 0 ? '/api/jwt/validate' : '/auth/verify';
   const authorization = `Bearer ${token.text}`;
   const answer = await ask(world, instance, 'check', { path, authorization });
-  noteCheck(world, instance, token.name, answer, 401);
+  noteCheck(world, instance, { token: token.name, how: path }, answer, 401);
 }
 
 /** @param refusal the status that says that the token is no longer good. */
 export function noteCheck(
   { history }: World,
   { index }: Instance,
-  token: string,
+  asked: Pick<Check, 'token' | 'how'>,
   answer: Answer,
   refusal: number,
 ): void {
@@ -66,5 +66,5 @@ export function noteCheck(
     : status === refusal
       ? 'refused'
       : 'unknown';
-  history.checks.push({ token, instance: index, start, end, outcome });
+  history.checks.push({ ...asked, instance: index, start, end, outcome });
 }
