@@ -40,7 +40,7 @@ export interface FaultOutcome {
 export type Fault = (scene: Scene) => Promise<FaultOutcome>;
 
 /** Several leases, so that the others' acknowledgements are normal again within it. */
-const CUT_MS = 3000;
+const CUT_MS = 2500;
 const STOPPED_MS = 5000;
 /** Requests are on their way when it goes on. */
 const BEFORE_IT_GOES_ON_MS = 300;
@@ -165,7 +165,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   async 'slow link'({ world, lasting }) {
     const { link } = anyOf(world);
     link.setMode({ kind: 'delay', ms: 200 });
-    await delay(lasting(3000));
+    await delay(lasting(2000));
     link.setMode(PASS);
     return {};
   },
@@ -176,7 +176,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     await delay(Math.max(0, startedAt + CLOCK_SAFE_AFTER_MS - performance.now()));
     const from = performance.now();
     await restart(instance, aheadMs);
-    await delay(lasting(2500));
+    await delay(lasting(2000));
     await restart(instance);
     return { note: `${aheadMs / 1000} s`, clockOff: { from, until: performance.now() } };
   },

@@ -65,7 +65,8 @@ export function cutFigures(history: History, { instance, from, until }: Span): C
   );
   const accepted = ownChecks.filter(({ outcome }) => outcome === 'accepted');
   const unknown = ownChecks.filter(({ outcome }) => outcome === 'unknown');
-  const largest = (values: readonly number[]) => round(Math.max(0, ...values));
+  const largest = (values: readonly number[]) =>
+    round(values.reduce((most, value) => Math.max(most, value), 0));
   return {
     firstAckMaxMs: largest(acknowledgements(history, from, from + NORMAL_AFTER_MS, atOthers)),
     laterAckMaxMs: largest(acknowledgements(history, from + NORMAL_AFTER_MS, until, atOthers)),

@@ -60,7 +60,10 @@ export function reportOn({ world, seed, startedAt, healthy, episodes, recorded }
       unknown: history.revokes.length - countAcknowledged(world),
     },
     violations: countRules(violations),
-    stalestMs: Math.round(Math.max(0, ...violations.map(({ staleMs }) => staleMs))),
+    stalestMs: Math.round(
+      // There may be more of them than arguments of a call.
+      violations.reduce((most, { staleMs }) => Math.max(most, staleMs), 0),
+    ),
     times: timesOf(history, healthy, episodes),
     phases: [
       { name: HEALTHY, ...toPhase(first), failure: null, skipped: null, details: '' },
