@@ -31,7 +31,7 @@ a good token that was refused.
   --rate               checks per second, at most; 600 by default
   --json               a file for the figures
   --dist               the service that is tested: the path of another build's dist/main.js; this tree's by default
-  --expect-violations  tests the checker itself: with leases switched off (UNSAFE_NO_LEASES), it must find some
+  --expect-violations  tests the checker itself: with leases switched off (UNSAFE_NO_LEASES), it must find R1 broken
 
 ${ALL.map((name) => `  ${name}`).join('\n')}
 
@@ -88,7 +88,8 @@ async function main(): Promise<void> {
     if (values.json !== undefined)
       writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
     console.log(`\n${held} held, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
-    const found = report.violations.R1 > 0 || report.violations.R2 > 0;
+    // What is refused in one place first may break R2 with leases too: only R1 shows that they were off.
+    const found = report.violations.R1 > 0;
     if (expectsViolations)
       console.log(
         found
