@@ -23,6 +23,8 @@ export interface ClusterOptions {
   readonly random: Random;
   /** More of the environment of each instance. */
   readonly settings: Readonly<Record<string, string>>;
+  /** The built service: `dist/main.js`. */
+  readonly main: string;
 }
 
 const NAME = 'cluster';
@@ -63,7 +65,14 @@ export async function openCluster(
   };
   const instances: Instance[] = [];
   for (let index = 0; index < options.instances; index += 1) {
-    const instance = await createInstance({ index, folder, socketPath, database: NAME, settings });
+    const instance = await createInstance({
+      index,
+      folder,
+      socketPath,
+      database: NAME,
+      settings,
+      main: options.main,
+    });
     onClose(() => instance.close());
     instances.push(instance);
   }
@@ -88,6 +97,7 @@ export async function openCluster(
       if (next === undefined) throw new Error('there are no accounts left');
       return next;
     },
+    giveBack: (account) => void accounts.unshift(account),
     answers: new Map(),
     http,
   };

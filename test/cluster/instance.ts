@@ -29,13 +29,15 @@ interface Dependencies {
   readonly socketPath: string;
   readonly database: string;
   readonly settings: Readonly<Record<string, string>>;
+  /** The built service: `dist/main.js`. */
+  readonly main: string;
 }
 
 const CLOCK = new URL('./shifted-clock.mjs', import.meta.url).href;
 const KEPT_LOG = 4000;
 
 export async function createInstance(deps: Dependencies): Promise<Instance> {
-  const { index, socketPath, database, settings } = deps;
+  const { index, socketPath, database, settings, main } = deps;
   const dataDir = join(deps.folder, `instance-${index}`);
   mkdirSync(dataDir, { mode: 0o700 });
   const link = await openLink(socketPath);
@@ -68,13 +70,14 @@ export async function createInstance(deps: Dependencies): Promise<Instance> {
         NODE_OPTIONS: `--import=${CLOCK}`,
         CLUSTER_CLOCK_AHEAD_MS: String(aheadMs),
       };
-      starting = startProcess({
+      const env = {
         ...settings,
         DATA_DIR: dataDir,
         MONGODB_URI: `mongodb://127.0.0.1:${link.port}/${database}?directConnection=true`,
         PORT: String(port),
         ...(aheadMs === 0 ? {} : clock),
-      });
+      };
+      starting = startProcess(env, main);
       running = await starting;
     },
     kill: end,

@@ -79,7 +79,8 @@ export function startLoad(world: World, checksPerSecond: number): Load {
     setStorm: (times) => (storm = times),
     async stop() {
       stopping.abort();
-      await Promise.all(running);
+      // One that failed has ended the run already.
+      await Promise.allSettled(running);
     },
   };
 }

@@ -26,14 +26,19 @@ export async function mintSomething(world: World, instance: Instance): Promise<v
 /** Somebody signs in for the first time, and mints a few. */
 async function join(world: World, instance: Instance): Promise<void> {
   const { pool, random, password } = world;
-  const { id, email } = world.nextAccount();
+  const account = world.nextAccount();
+  const { id, email } = account;
   const body = { email, password };
   const answer = await ask(world, instance, 'sign-in', {
     method: 'POST',
     path: '/auth/signin',
     body,
   });
-  if (!isOk(answer)) return;
+  // While the database is away, nobody can join: the accounts must outlast that.
+  if (!isOk(answer)) {
+    world.giveBack(account);
+    return;
+  }
   const { token: text } = JSON.parse(answer.text) as { token: string };
   const base = toToken(text.replace('JWT ', ''), 'sign-in', id, { since: answer.start });
   note(world, instance, base, answer);

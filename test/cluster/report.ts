@@ -7,7 +7,7 @@ import { timeLines, timesOf } from './targets.js';
 import type { World } from './world.js';
 
 export interface Run {
-  readonly world: World;
+  readonly world: Pick<World, 'history' | 'answers'>;
   readonly seed: number;
   readonly startedAt: number;
   readonly healthy: Healthy;
@@ -37,7 +37,9 @@ export function reportOn({ world, seed, startedAt, healthy, episodes, recorded }
     checks: history.checks.filter(({ start }) => start >= from && start < until).length,
     violations: violations.filter(({ at }) => at >= from && at < until),
   });
-  const first = { from: startedAt, until: healthy.until };
+  // Each until the next begins, the last to the very end: what comes late must not fail nobody.
+  const beginOf = (at: number) => episodes[at]?.from ?? Infinity;
+  const first = { from: -Infinity, until: beginOf(0) };
   /** Of each rule, as they have different causes. */
   const tellFirst = ({ violations: found }: { readonly violations: readonly Violation[] }) =>
     TOLD.flatMap((rule) => {
@@ -67,9 +69,9 @@ export function reportOn({ world, seed, startedAt, healthy, episodes, recorded }
     times: timesOf(history, healthy, episodes),
     phases: [
       { name: HEALTHY, ...toPhase(first), failure: null, skipped: null, details: '' },
-      ...episodes.map((episode) => ({
+      ...episodes.map((episode, at) => ({
         name: episode.name,
-        ...toPhase(episode),
+        ...toPhase({ from: episode.from, until: beginOf(at + 1) }),
         failure: failureOf(episode, world),
         skipped: episode.outcome.skipped ?? null,
         details: episode.outcome.note ?? '',
@@ -84,7 +86,7 @@ export function reportOn({ world, seed, startedAt, healthy, episodes, recorded }
   };
 }
 
-function failureOf({ failure, outcome }: Episode, { history }: World): string | null {
+function failureOf({ failure, outcome }: Episode, { history }: Run['world']): string | null {
   if (failure !== null) return failure;
   if (outcome.withoutEffect !== undefined) return outcome.withoutEffect;
   if (outcome.cut === undefined) return null;
@@ -95,7 +97,7 @@ function failureOf({ failure, outcome }: Episode, { history }: World): string | 
     : null;
 }
 
-function countAcknowledged({ history }: World): number {
+function countAcknowledged({ history }: Run['world']): number {
   return history.revokes.filter(({ outcome }) => outcome === 'acknowledged').length;
 }
 

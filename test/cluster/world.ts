@@ -20,6 +20,8 @@ export interface World {
   readonly password: string;
   /** One that nobody has used yet. @throws when there is none left. */
   nextAccount(): Account;
+  /** One that was not signed in to. */
+  giveBack(account: Account): void;
   /** How often what was answered how; for whoever reads the result. */
   readonly answers: Map<string, number>;
   readonly http: HttpClient;

@@ -47,8 +47,8 @@ export function removeFolder(folder: string): void {
   }
 }
 
-function spawnService(env: Record<string, string>) {
-  const child = spawn(process.execPath, ['dist/main.js'], {
+function spawnService(env: Record<string, string>, main = 'dist/main.js') {
+  const child = spawn(process.execPath, [main], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'], PORT: '0', HOST: '127.0.0.1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -62,9 +62,15 @@ function spawnService(env: Record<string, string>) {
   return { child, output, exited };
 }
 
-/** Starts it and resolves once it says that it is ready. */
-export async function startProcess(env: Record<string, string>): Promise<ServiceProcess> {
-  const { child, output, exited } = spawnService(env);
+/**
+ * Starts it and resolves once it says that it is ready.
+ * @param main another build's `dist/main.js`; this tree's by default.
+ */
+export async function startProcess(
+  env: Record<string, string>,
+  main?: string,
+): Promise<ServiceProcess> {
+  const { child, output, exited } = spawnService(env, main);
   const address = await new Promise<string>((resolve, reject) => {
     child.stderr.on('data', () => {
       const found = /ready at (http:\/\/\S+)/.exec(output.stderr)?.[1];
