@@ -61,7 +61,7 @@ export function createApiKeys(deps: Dependencies): ApiKeys {
     return { accepted: false, reason: 'revoked', claims };
   }
 
-  function conclude(claims: Claims, device: () => Device): Verification {
+  function verifyClaims(claims: Claims, device: () => Device): Verification {
     if (hasExpired(claims.expiresAt, clock())) {
       return { accepted: false, reason: 'expired', claims };
     }
@@ -78,7 +78,7 @@ export function createApiKeys(deps: Dependencies): ApiKeys {
     // The record, just read, may know more than memory does.
     if (found.record.revocation !== null) return refuseRevoked(claims);
     remembered.set(`${jti}.${hash}`, claims);
-    return conclude(claims, device);
+    return verifyClaims(claims, device);
   }
 
   return {
@@ -87,7 +87,7 @@ export function createApiKeys(deps: Dependencies): ApiKeys {
       if (parsed === null) return REFUSED;
       const hash = hashSecret(parsed.secret);
       const claims = remembered.get(`${parsed.jti}.${hash}`);
-      return claims === undefined ? lookUp(parsed.jti, hash, device) : conclude(claims, device);
+      return claims === undefined ? lookUp(parsed.jti, hash, device) : verifyClaims(claims, device);
     },
 
     async create({ name, userId, expiresAt, device, parent }) {

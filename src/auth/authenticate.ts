@@ -47,7 +47,7 @@ export function authenticateAroundBody(
   return [authenticate, readBody, authenticate];
 }
 
-/** The caller, on a route behind `authenticate`. */
+/** The caller, on a route behind `authenticate`. @throws ServiceError 401 on any other route. */
 export function principalOf(req: Request): Principal {
   if (!req.user) throw unauthenticated();
   return req.user.principal;
@@ -96,12 +96,16 @@ export interface Caller {
   readonly isAdministrator: boolean;
 }
 
+/** @throws ServiceError 401 on a route that is not behind `authenticate`; 503 when the store fails. */
 export async function callerOf(req: Request, users: UserStore): Promise<Caller> {
   const principal = principalOf(req);
   return { userId: principal.userId, isAdministrator: await isAdministrator(principal, users) };
 }
 
-/** The id of the token that the request came with; null for a password. */
+/**
+ * The id of the token that the request came with; null for a password.
+ * @throws ServiceError 401 on a route that is not behind `authenticate`.
+ */
 export function ownJti(req: Request): string | null {
   const principal = principalOf(req);
   return principal.kind === 'token' ? principal.claims.jti : null;

@@ -16,7 +16,7 @@ export type Credentials =
   /** Something was, but it is none of the forms above. */
   | { readonly scheme: 'malformed' };
 
-const NONE: Credentials = { scheme: 'none' };
+const NO_CREDENTIALS: Credentials = { scheme: 'none' };
 const MALFORMED: Credentials = { scheme: 'malformed' };
 const MAX_HEADER_LENGTH = MAX_TOKEN_LENGTH + 16;
 const API_KEY = /^[0-9a-f-]{36}\.[a-z0-9_-]{43}$/i;
@@ -24,7 +24,7 @@ const API_KEY_USER = 'apikey';
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export function parseAuthorization(header: string | undefined): Credentials {
-  if (header === undefined || header === '') return NONE;
+  if (header === undefined || header === '') return NO_CREDENTIALS;
   if (header.length > MAX_HEADER_LENGTH) return MALFORMED;
   const space = header.indexOf(' ');
   if (space === -1) return parseToken(header);

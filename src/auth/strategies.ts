@@ -63,7 +63,7 @@ export class TokenStrategy extends PassportJwtStrategy {
   }
 
   override authenticate(this: this & InRequest, req: Request): void {
-    const conclude = (verification: Verification) => {
+    const finish = (verification: Verification) => {
       this.noteRefused(req, verification);
       if (!verification.accepted) return this.fail(401);
       const { claims } = verification;
@@ -73,8 +73,8 @@ export class TokenStrategy extends PassportJwtStrategy {
       const credentials = parseAuthorization(req.headers.authorization);
       const checked = this.check(credentials, () => clientDevice(req));
       if (checked === null) return this.fail(401);
-      if (!(checked instanceof Promise)) return conclude(checked);
-      checked.then(conclude, (error: unknown) => this.error(error));
+      if (!(checked instanceof Promise)) return finish(checked);
+      checked.then(finish, (error: unknown) => this.error(error));
     } catch (error) {
       this.error(error);
     }

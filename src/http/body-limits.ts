@@ -22,7 +22,7 @@ export interface JsonLimits {
 export function readInTime(read: RequestHandler, withinMs = BODY_WITHIN_MS): RequestHandler {
   return function readBodyInTime(req, res, next) {
     let isOver = false;
-    const conclude = (error?: unknown) => {
+    const end = (error?: unknown) => {
       if (isOver) return;
       isOver = true;
       clearTimeout(timer);
@@ -30,14 +30,14 @@ export function readInTime(read: RequestHandler, withinMs = BODY_WITHIN_MS): Req
     };
     const timer = setTimeout(() => {
       res.set('Connection', 'close');
-      conclude(
+      end(
         new ServiceError(
           'request-timeout',
           `body: must be here within ${withinMs / 1000} s of the headers.`,
         ),
       );
     }, withinMs);
-    void read(req, res, conclude);
+    void read(req, res, end);
   };
 }
 

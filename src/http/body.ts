@@ -15,7 +15,7 @@ export const parseJsonBody: RequestHandler = readInTime(function parseJsonBody(r
   readJson(req, res, (error?: unknown) => {
     if (error !== undefined) next(error);
     else if (req.body === undefined) next(notJson());
-    else concludeObject(req, next);
+    else acceptObject(req, next);
   });
 });
 
@@ -25,24 +25,24 @@ export const parseJsonBody: RequestHandler = readInTime(function parseJsonBody(r
  */
 export const parseOptionalBody: RequestHandler = optionalReader([readAnyJson, readForm], {
   refusal: notJsonNorForm,
-  conclude: concludeObject,
+  accept: acceptObject,
 });
 
 /** The same, JSON only; what is odd in it is left out: what follows must be done whatever else was sent along. */
 export const parseOptionalJson: RequestHandler = optionalReader([readAnyJson], {
   refusal: notJson,
-  conclude: concludeLeniently,
+  accept: acceptLeniently,
 });
 
 /** The same, or a form. */
 export const parseLenientBody: RequestHandler = optionalReader([readAnyJson, readForm], {
   refusal: notJsonNorForm,
-  conclude: concludeLeniently,
+  accept: acceptLeniently,
 });
 
 function optionalReader(
   [read, readOther]: readonly [RequestHandler, RequestHandler?],
-  { refusal, conclude }: { refusal: () => ServiceError; conclude: typeof concludeObject },
+  { refusal, accept }: { refusal: () => ServiceError; accept: typeof acceptObject },
 ): RequestHandler {
   return readInTime(function readOptional(req, res, next) {
     const end = (error?: unknown) => {
@@ -50,7 +50,7 @@ function optionalReader(
       else if (req.body === undefined && announcesBody(req)) next(refusal());
       else {
         if (isNothing(req.body)) req.body = {};
-        conclude(req, next);
+        accept(req, next);
       }
     };
     void read(req, res, (error?: unknown) => {
@@ -60,12 +60,12 @@ function optionalReader(
   });
 }
 
-function concludeObject(req: Request, next: NextFunction): void {
+function acceptObject(req: Request, next: NextFunction): void {
   if (isPlainObject(req.body)) next(oddityOfBody(req.body) ?? undefined);
   else next(invalidInput('body', 'must be a JSON object.'));
 }
 
-function concludeLeniently(req: Request, next: NextFunction): void {
+function acceptLeniently(req: Request, next: NextFunction): void {
   if (!isPlainObject(req.body)) return next(invalidInput('body', 'must be a JSON object.'));
   req.body = withoutOddities(req.body);
   next();

@@ -17,11 +17,15 @@ export const readCharset: RequestHandler = function readCharset(req, _res, next)
   next();
 };
 
-/** The query's parameters. Repeated ones arrive as arrays, so a schema of strings refuses them. */
+/**
+ * The query's parameters. Repeated ones arrive as arrays, so a schema of strings refuses them.
+ * @throws ServiceError 400 naming each field that is wrong, and what is allowed.
+ */
 export function parseQuery<T extends z.ZodType>(req: Request, schema: T): z.output<T> {
   return parse(schema, req.query);
 }
 
+/** @throws ServiceError 400 naming each field that is wrong, and what is allowed. */
 export function parseBody<T extends z.ZodType>(
   req: { readonly body?: unknown },
   schema: T,
@@ -29,7 +33,10 @@ export function parseBody<T extends z.ZodType>(
   return parse(schema, req.body);
 }
 
-/** A path parameter that is an id of ours or of another issuer, in the form in which ids are compared. */
+/**
+ * A path parameter that is an id of ours or of another issuer, in the form in which ids are compared.
+ * @throws ServiceError 400 when it is no id, or the token itself.
+ */
 export function parseIdParameter(req: Request, name: string): string {
   const value = req.params[name];
   if (!isId(value)) throw invalidInput(name, NO_ID);

@@ -1,7 +1,7 @@
 /** Where a request comes from, as browsers tell it: cookies come along by themselves, also from another site, or another port of this host. */
 import type { Request } from 'express';
 
-const NONE: ReadonlySet<string> = new Set();
+const NO_ORIGINS: ReadonlySet<string> = new Set();
 
 interface Rules {
   /** Origins of other pages that may do the same, as browsers write them. */
@@ -16,7 +16,7 @@ interface Rules {
  */
 export function isFromOwnPage(
   req: Request,
-  { trusted = NONE, typed = false }: Rules = {},
+  { trusted = NO_ORIGINS, typed = false }: Rules = {},
 ): boolean {
   const origin = req.get('origin');
   if (origin !== undefined && trusted.has(origin)) return true;

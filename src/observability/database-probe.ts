@@ -26,7 +26,7 @@ export function createDatabaseProbe({ ping, log }: Dependencies): DatabaseProbe 
   let timer: NodeJS.Timeout | null = null;
   let stopped = false;
 
-  function conclude(isAlive: boolean): void {
+  function noteState(isAlive: boolean): void {
     if (isAlive !== answers && !stopped) {
       if (isAlive) log.info('the database answers again');
       else log.warn('the database does not answer');
@@ -36,12 +36,12 @@ export function createDatabaseProbe({ ping, log }: Dependencies): DatabaseProbe 
 
   async function ask(): Promise<void> {
     const askedAt = performance.now();
-    const limit = setTimeout(() => conclude(false), LIMIT_MS).unref();
+    const limit = setTimeout(() => noteState(false), LIMIT_MS).unref();
     try {
-      conclude((await ping()) && performance.now() - askedAt <= LIMIT_MS);
+      noteState((await ping()) && performance.now() - askedAt <= LIMIT_MS);
     } catch (error) {
       log.error({ err: error }, 'the database could not be asked for a sign of life');
-      conclude(false);
+      noteState(false);
     } finally {
       clearTimeout(limit);
     }

@@ -12,7 +12,11 @@ import type { MendingProgress } from '../store/mending/mending.js';
 const SWEEP_EVERY_MS = 3_600_000;
 const WAIT_FOR_DATABASE_MS = 30_000;
 
-/** Waits for a database that is starting at the same time, as with docker compose. */
+/**
+ * Waits 30 s for a database that is starting at the same time, as with docker compose.
+ * @throws StoreRefusedError at once; Error that names MONGODB_URI after that time, or at once when
+ *   waiting would not help; what came last, or an AbortError, when `asked` fires.
+ */
 export async function reachStore(
   uri: string,
   { refuseStandalone }: Pick<Config, 'refuseStandalone'>,

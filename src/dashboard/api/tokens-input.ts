@@ -74,7 +74,10 @@ export const exportQuery = z.strictObject({
 /** How many users a text may mean by their e-mail. */
 const FREE_TEXT_USERS = 100;
 
-/** Someone who isn't an administrator searches among their own tokens only. */
+/**
+ * Someone who isn't an administrator searches among their own tokens only.
+ * @throws ServiceError 400 when a text means the e-mail addresses of too many users; 503 when the store fails.
+ */
 export async function toTokenSearch(
   input: FilterInput,
   caller: { readonly userId: string; readonly isAdministrator: boolean },

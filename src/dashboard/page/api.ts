@@ -38,7 +38,7 @@ export async function call<T>(
   return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
 }
 
-/** The same for answers that come line by line (NDJSON). */
+/** The same for answers that come line by line (NDJSON). @throws ApiError as above. */
 export async function* callLines<T>(
   method: Method,
   path: string,

@@ -25,7 +25,10 @@ effect(() => {
   }
 });
 
-/** Asks whether the session still stands; no answer is no "no". */
+/**
+ * Asks whether the session still stands; no answer is no "no".
+ * @throws ApiError when there is no answer, and it was not known before either.
+ */
 export async function checkSession(): Promise<void> {
   try {
     session.value = await call<WireSession>('GET', '/admin/session');
@@ -36,6 +39,7 @@ export async function checkSession(): Promise<void> {
   }
 }
 
+/** @throws ApiError when it is refused. */
 export async function signIn(email: string, password: string): Promise<void> {
   const body: SignInBody = { email, password };
   const made = await call<WireSession>('POST', '/admin/session', body);
@@ -43,6 +47,7 @@ export async function signIn(email: string, password: string): Promise<void> {
   session.value = made;
 }
 
+/** @throws ApiError when the session may still stand. */
 export async function signOut(why: string): Promise<void> {
   farewell.value = why;
   try {

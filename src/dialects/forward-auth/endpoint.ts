@@ -58,7 +58,7 @@ export function createVerifyEndpoint({
   onUnavailable,
   trustProxyHops,
 }: Dependencies): VerifyEndpoint {
-  function conclude(exchange: Exchange, verification: Verification): void {
+  function answerVerified(exchange: Exchange, verification: Verification): void {
     if (verification.accepted) {
       answer(exchange, 204, acceptedHeaders(verification.claims));
       return;
@@ -91,11 +91,11 @@ export function createVerifyEndpoint({
       answer(exchange, 401, REFUSED);
     } else if (checked instanceof Promise) {
       checked.then(
-        (verification) => conclude(exchange, verification),
+        (verification) => answerVerified(exchange, verification),
         (error: unknown) => fail(exchange, error),
       );
     } else {
-      conclude(exchange, checked);
+      answerVerified(exchange, checked);
     }
   }
 

@@ -83,19 +83,23 @@ export function parseRevoke(req: Request): RevokeCriteria {
       });
     }
   }
-  const both = {
+  const merged = {
     token: query.token ?? body.token,
     userId: query.userId ?? body.userId,
     applicationId: query.applicationId ?? body.applicationId,
     eventInfo: body.eventInfo,
   };
-  if (both.token === undefined && both.userId === undefined && both.applicationId === undefined) {
+  if (
+    merged.token === undefined &&
+    merged.userId === undefined &&
+    merged.applicationId === undefined
+  ) {
     throw new ServiceError(
       'invalid-input',
       'Name what to revoke: token, userId, applicationId, or userId and applicationId.',
     );
   }
-  return both;
+  return merged;
 }
 
 function readCriteria(input: unknown): RevokeCriteria {
@@ -115,7 +119,7 @@ const logoutInput = z.object({
   ),
   refreshToken: token,
 });
-/** Parameter before body. */
+/** Parameter before body. @throws ServiceError 400 */
 export function parseLogout(req: Request) {
   const query = parseBody({ body: req.query }, logoutInput);
   const body = parseBody({ body: req.body }, logoutInput);

@@ -103,7 +103,7 @@ const fieldsBody = (now: number) =>
     cdata: textField(64).nullish(),
   });
 
-/** A token to register: its text, or its `jti` and what is known of it. */
+/** A token to register: its text, or its `jti` and what is known of it. @throws ServiceError 400 */
 export function parseRegistration(req: Request, now: number): Registration {
   return Object.hasOwn(req.body as object, 'token')
     ? parseBody(req, tokenBody)

@@ -90,6 +90,7 @@ export async function buildIndexes(
   }
 }
 
+/** None where the collection does not exist. @throws StoreRefusedError; ServiceError 503 in an outage. */
 export async function listIndexes(
   collection: Collection,
   run: Run,

@@ -50,8 +50,9 @@ interface Patch {
 }
 
 /**
- * A copy of `file` that no longer needs glibc 2.38; an equal copy if it never did. Throws an
- * `ElfError` at anything unexpected: everything is planned before the first byte is written.
+ * A copy of `file` that no longer needs glibc 2.38; an equal copy if it never did.
+ * Everything is planned before the first byte is written.
+ * @throws ElfError at anything unexpected.
  */
 export function withoutGlibc238(file: Buffer): Buffer {
   const result = Buffer.from(file);

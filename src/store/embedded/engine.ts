@@ -62,7 +62,7 @@ export interface Engine {
 const ENDS_WITHIN_MS = 3000;
 const ASK_AGAIN_MS = 100;
 
-/** Throws an `EngineError` if the first start fails; after it, starts again without end. */
+/** After the first start, starts again without end. @throws EngineError when the first one fails. */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const dataDir = resolve(options.dataDir);
   const cacheDir = resolve(options.cacheDir ?? join(dataDir, '.engine'));

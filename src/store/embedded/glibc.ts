@@ -37,7 +37,8 @@ export function isGlibcTooOld(error: unknown): boolean {
 
 /**
  * The path of an `index.js` that loads on glibc 2.36: a copy under `cacheDir`, kept per version of
- * the package. Throws when a file isn't what the rewriting expects or can't be written.
+ * the package.
+ * @throws ElfError when a file isn't what the rewriting expects; Error when it can't be written.
  */
 export function adaptedCopy(files: EngineFiles, cacheDir: string): string {
   const folder = join(cacheDir, folderName(files));

@@ -24,7 +24,7 @@ export interface ModuleAccess {
   load(path: string): unknown;
 }
 
-/** Throws an `EngineError` with the code `unavailable`. */
+/** @throws EngineError with the code `unavailable`. */
 export function loadEngine(cacheDir: string, modules: ModuleAccess = nodeModules()): EnginePackage {
   let entry: string;
   try {

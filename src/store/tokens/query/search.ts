@@ -70,7 +70,7 @@ const LIMITS: SearchLimits = {
   withinMs: 100,
   indexed: COUNT_CAP,
 };
-const NONE: Count = { count: 0, countIs: 'exact' };
+const NOTHING_FOUND: Count = { count: 0, countIs: 'exact' };
 
 export function createTokenSearches(
   model: TokenModel,
@@ -82,7 +82,7 @@ export function createTokenSearches(
 
   async function total(filter: TokenFilter, indexed: number, bounded: boolean): Promise<Count> {
     const conditions = toConditions(filter);
-    return conditions === null ? NONE : plans.total(conditions.all, { indexed, bounded });
+    return conditions === null ? NOTHING_FOUND : plans.total(conditions.all, { indexed, bounded });
   }
 
   /** An index that finds few records, which are sorted in memory; or else the one that has them in order. */
