@@ -19,6 +19,8 @@ export interface Outcome {
   readonly numbers: string;
   /** What did not hold; empty = all of it did. */
   readonly faults: readonly string[];
+  /** It moved the service's clock: the log must say so, in errors that are the attack's own doing. */
+  readonly movedClock?: boolean;
 }
 
 export interface Attack {

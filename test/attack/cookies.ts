@@ -38,6 +38,7 @@ export const cookies: Attack = {
       return {
         numbers: `${scene.tried} requests from ${Object.keys(FROM).length} places and with exchanged tokens: ${client.summary()}`,
         faults: [...faults.list(), ...client.faults.list()],
+        movedClock: true,
       };
     };
   },

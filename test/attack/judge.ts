@@ -51,7 +51,12 @@ export function judge(
   if (engineChanged) faults.push('the engine is another process than before');
   const ends = log.split('\n').filter((line) => line.includes('embedded engine ended'));
   if (ends.length > 0) faults.push(`the engine ended ${ends.length} times`);
-  const errors = log.split('\n').filter((line) => /"level":(?:"(?:error|fatal)"|[56]0)/.test(line));
+  const logged = log.split('\n').filter((line) => /"level":(?:"(?:error|fatal)"|[56]0)/.test(line));
+  const jumps = logged.filter((line) => line.includes('"event":"clock.jumped"'));
+  if (outcome.movedClock === true && jumps.length === 0)
+    faults.push('the clock was moved, and the log does not say so');
+  const errors =
+    outcome.movedClock === true ? logged.filter((line) => !jumps.includes(line)) : logged;
   if (errors.length > 0)
     faults.push(`${errors.length} errors in the log, the first: ${errors[0]?.slice(0, 300)}`);
 

@@ -98,6 +98,7 @@ export const times: Attack = {
       return {
         numbers: `${asked} checks, before and ${STEP_S / 60} minutes later by the service's clock, also after a restart`,
         faults: [...faults.list(), ...client.faults.list()],
+        movedClock: true,
       };
     };
   },
