@@ -95,17 +95,19 @@ export function createTurns<Lane extends string>(options: Options<Lane>): Turns<
   }
 
   function nextIn(queue: Queue<Lane>): Waiter<Lane> | undefined {
-    for (const [client, [first]] of queue.clients) {
-      if (first === undefined) continue;
-      leave(queue, first);
-      const its = queueOf(queues, first.place);
-      if (its === queue) {
-        // To the end of the rotation, with what else waits for this client.
-        const rest = queue.clients.get(client);
-        if (queue.clients.delete(client) && rest !== undefined) queue.clients.set(client, rest);
-        return first;
+    for (const [client, waiters] of queue.clients) {
+      // All that don't belong here any more move: passed over, they would wait for the next one to come.
+      for (let [first] = waiters; first !== undefined; [first] = waiters) {
+        leave(queue, first);
+        const its = queueOf(queues, first.place);
+        if (its === queue) {
+          // To the end of the rotation, with what else waits for this client.
+          const rest = queue.clients.get(client);
+          if (queue.clients.delete(client) && rest !== undefined) queue.clients.set(client, rest);
+          return first;
+        }
+        append(its, first);
       }
-      append(its, first);
     }
     return undefined;
   }
