@@ -8,6 +8,7 @@ import type * as Config from '../src/config/config.js';
 import type * as Core from '../src/service.js';
 import type * as Logger from '../src/observability/logger.js';
 import type * as IdTable from '../src/revocation/id-table.js';
+import type * as Cluster from '../src/revocation/cluster/cluster.js';
 import type * as RevocationIndex from '../src/revocation/revocation-index.js';
 import type * as Revoke from '../src/revocation/revoke.js';
 import type * as Connect from '../src/store/database/connect.js';
@@ -20,6 +21,7 @@ interface Modules {
   readonly 'config/config.js': typeof Config;
   readonly 'service.js': typeof Core;
   readonly 'observability/logger.js': typeof Logger;
+  readonly 'revocation/cluster/cluster.js': typeof Cluster;
   readonly 'revocation/id-table.js': typeof IdTable;
   readonly 'revocation/revocation-index.js': typeof RevocationIndex;
   readonly 'revocation/revoke.js': typeof Revoke;

@@ -199,8 +199,8 @@ async function coreOf(task: PeerTask) {
       : { GLOBAL_SECRET_OR_PRIVATE_KEY: privateKey };
   const settings = { MONGODB_URI: uri, GLOBAL_SECRET_ALGORITHM: algorithm, ...signing };
   const core = await openCore(settings, database);
-  const { sync, index } = core.service;
-  await sync.load();
+  const { sync, follower, index } = core.service;
+  await follower.start();
   if (index.size !== revoked) throw new Error(`${index.size} entries were loaded`);
   sync.start();
   return core;

@@ -95,8 +95,11 @@ export async function measureRevokes(effort: Effort): Promise<PartResult> {
 async function createRevokeRecord(store: Awaited<ReturnType<typeof openBuiltStore>>) {
   const { createRevocationIndex } = await built('revocation/revocation-index.js');
   const { createRevoker } = await built('revocation/revoke.js');
+  const { createCluster } = await built('revocation/cluster/cluster.js');
   const { createLogger } = await built('observability/logger.js');
   const clock = Date.now;
+  const log = createLogger({ level: 'warn' });
+  const { propagate } = createCluster({ ...store, leaseMs: 1000, log });
   const none = () => Promise.resolve();
   const revoker = createRevoker({
     store,
@@ -104,8 +107,9 @@ async function createRevokeRecord(store: Awaited<ReturnType<typeof openBuiltStor
     marker: { wake: () => undefined, idle: none, settled: none, stop: none },
     index: createRevocationIndex({ clock, ownIssuer: 'bench', staleAfterMs: 30_000 }),
     clock,
-    log: createLogger({ level: 'warn' }),
+    log,
     ownIssuer: 'bench',
+    propagate,
   });
   const context = { by: 'bench', via: 'tiledesk', reason: null, requestId: 'bench' };
   return async (id: string) => {
@@ -120,8 +124,8 @@ export async function measureExchanges(effort: Effort): Promise<PartResult> {
   // One user's sessions are exchanged as fast as it goes.
   return withSharedEngine({ MINT_RATE: '0' }, async (shared) => {
     const core = await openCore(shared.settings);
-    const { sessions, sync } = core.service;
-    await sync.load();
+    const { sessions, sync, follower } = core.service;
+    await follower.start();
     sync.start();
     const direct = await connectDirectly(shared.engine.uri);
     let users = 0;

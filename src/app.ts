@@ -30,6 +30,7 @@ import { createCors } from './http/cors.js';
 import { createHealthRouter } from './http/health.js';
 import { readCharset } from './http/input.js';
 import { createProblemHandler, refuseUnknownPath } from './http/problem.js';
+import { createPropagationHeader } from './http/propagation-header.js';
 import type { Readiness } from './http/readiness.js';
 import { assignRequestId } from './http/request-id.js';
 import {
@@ -77,6 +78,7 @@ export function createApp(core: Core, life: Life): App {
   app.use(createConnectionTurns());
   app.use(assignRequestId);
   app.use(createRequestLog({ log, lines: inLog.lines }));
+  app.use(createPropagationHeader(core.propagations.take));
   app.use(createChecksFirst());
   app.use(securityHeaders());
   app.use((req, res, next) => {

@@ -16,6 +16,10 @@ import { createCheckOutages } from './observability/check-outages.js';
 import { createClockJumps } from './observability/clock-jumps.js';
 import { createDatabaseProbe } from './observability/database-probe.js';
 import type { Logger } from './observability/logger.js';
+import { createApply, createLearn } from './revocation/cluster/apply.js';
+import { createCluster } from './revocation/cluster/cluster.js';
+import { createFollower } from './revocation/cluster/follower.js';
+import { createPropagations } from './revocation/cluster/propagations.js';
 import { createCutoffMarker } from './revocation/cutoff-marker.js';
 import { createKeepRefused } from './revocation/keep-refused.js';
 import { createLowerCutoff } from './revocation/lower-cutoff.js';
@@ -62,16 +66,21 @@ export function createCore(options: CoreOptions) {
   const { tokenIssuer: ownIssuer, retentionSeconds, unknownTokens } = config;
 
   const seal = createSeal(store.seal.secret);
+  const cluster = createCluster({ ...store, leaseMs: config.leaseMs, log });
+  const { propagate, waiting } = cluster;
   const index = createRevocationIndex({
     clock,
     ownIssuer,
-    staleAfterMs: config.staleAfterSeconds * 1000,
+    holdsLease: cluster.lease.holds,
+    staleAfterMs: config.staleAfterSeconds === null ? null : config.staleAfterSeconds * 1000,
     sealedSince: store.seal.since.getTime(),
   });
   const isRevoked = (record: TokenRecord) => index.isRevoked(questionOf(record));
+  /** For checks, which refuse only what is refused everywhere. */
+  const refuses = cluster.refusesEverywhere(index);
   const outages = createCheckOutages({
     canAnswer: () => index.isFresh,
-    why: () => sync.whyStale(),
+    why: () => sync.whyStale(follower.failure),
     clock: logClock,
     log,
   });
@@ -87,14 +96,32 @@ export function createCore(options: CoreOptions) {
     logEvent(event);
   }
   /** What nearly everything takes. */
-  const base = { store, tokens, users, cutoffs, clock, log, ownIssuer, retentionSeconds, report };
+  const base = {
+    store,
+    tokens,
+    users,
+    cutoffs,
+    clock,
+    log,
+    ownIssuer,
+    retentionSeconds,
+    report,
+    propagate,
+    tellBehind: propagate.tellBehind,
+  };
 
-  const passwords = createPasswords({ ...base, config, logClock });
+  const passwords = createPasswords({
+    ...base,
+    config,
+    logClock,
+    whenUserSettled: cluster.whenUserSettled,
+  });
   const { hasher, signIn, forgetVerified } = passwords;
 
   // What was revoked, and revoking.
   const marker = createCutoffMarker(base);
-  const revoker = createRevoker({ ...base, marker, index });
+  const propagations = createPropagations();
+  const revoker = createRevoker({ ...base, marker, index, onPropagated: propagations.note });
   const lowerCutoff = createLowerCutoff({ ...base, index, revoker });
   const revoking = { ...base, index, revoker, forgetVerified };
   const standing = createStanding({ ...revoking, knownUsers: store.knownUsers });
@@ -129,7 +156,7 @@ export function createCore(options: CoreOptions) {
   const verifier = createTokenVerifier({
     keys,
     clock,
-    isRevoked: index.isRevoked,
+    isRevoked: refuses,
     seal,
     // Where nothing is recorded, nothing remembers when such a one was first seen.
     ...(unknownTokens === 'allow' ? { maxAheadMs: USUAL_AHEAD_MS } : {}),
@@ -141,18 +168,23 @@ export function createCore(options: CoreOptions) {
     onNoted: standing.noteUse,
   });
   const sessionState = createSessionState(tokens.findByJti);
-  const checkToken = createTokenCheck({
-    report,
-    verifier,
-    usage,
-    sessionState,
-    unknownTokens,
-    keepRefused: keepRefused.note,
-  });
+  const learn = createLearn(index, propagate, cluster.pending);
+  const checkToken = waiting(
+    createTokenCheck({
+      report,
+      verifier,
+      usage,
+      sessionState,
+      unknownTokens,
+      learn,
+      keepRefused: keepRefused.note,
+    }),
+  );
   const apiKeys = createApiKeys({
     ...base,
     secrets: tokens,
-    isRevoked: index.isRevoked,
+    isRevoked: refuses,
+    learn,
     usage,
     createId: seal.createId,
   });
@@ -167,7 +199,7 @@ export function createCore(options: CoreOptions) {
   });
   const ofOthers = { ...revoking, tokens: { ...tokens, insert: insertOfOthers } };
   const registrar = createTokenRegistrar({ ...ofOthers, identify: verifier.identify });
-  const confirmCaller = createConfirmCaller({ ...ofOthers, toRecord });
+  const confirmCaller = createConfirmCaller({ ...ofOthers, toRecord, learn });
   const limits = createMintingLimits({
     perMinute: config.mintRate,
     maxEndless: config.maxEndlessTokens,
@@ -189,6 +221,15 @@ export function createCore(options: CoreOptions) {
     refreshSeconds: config.refreshTokenSeconds,
     oneTimeUse: config.refreshTokenUsage === 'one-time',
     graceSeconds: config.refreshTokenGraceSeconds,
+  });
+  const follower = createFollower({
+    ...store,
+    ...cluster,
+    load: sync.load,
+    lookAfter: store.lookAfter,
+    refresh: sync.refresh,
+    apply: createApply({ index, blockUser: standing.block, forgetVerified, report }),
+    log,
   });
   const probe = createDatabaseProbe({ ping: store.ping, log });
   const clockJumps = createClockJumps({ clock, monotonic: logClock, log });
@@ -213,6 +254,8 @@ export function createCore(options: CoreOptions) {
     lowerCutoff,
     accounts,
     sync,
+    follower,
+    propagations,
     verifier,
     identify: verifier.identify,
     usage,
@@ -226,7 +269,7 @@ export function createCore(options: CoreOptions) {
     sessions,
     probe,
     clockJumps,
-    checkCredentials: createCredentialsCheck(checkToken, apiKeys),
+    checkCredentials: createCredentialsCheck(checkToken, { check: waiting(apiKeys.check) }),
     /** Neither expired nor revoked, from memory. @throws ServiceError 503 when that can't be known. */
     isUsable: (claims: Claims) =>
       !hasExpired(claims.expiresAt, clock()) && !index.isRevoked(claims),
@@ -238,6 +281,8 @@ export function createCore(options: CoreOptions) {
       passwords.flushLog();
       await sync.stop();
       await marker.stop();
+      await propagate.stop();
+      await follower.stop();
       await sessions.flush();
       await keepRefused.flush();
       try {

@@ -115,7 +115,9 @@ export async function startInstance({
   const drain = createDrain(server);
   await listen(server, config);
   cleanups.push(() => drain.end(hurry));
-  await service.sync.load();
+  // Documents from before: nobody else can be using it.
+  if (engine) await store.instances.clear();
+  await service.follower.start();
   asked.throwIfAborted();
   witness?.assertKnown(service.index);
   asked.throwIfAborted();

@@ -35,7 +35,11 @@ export function createService(options: ServiceOptions): Service {
     readiness: () =>
       readinessOf(
         { running: !stopping, revocationIndex: index.isFresh, store: probe.answers },
-        { disk: options.diskSpace?.(), clockJumps: clockJumps.count },
+        {
+          disk: options.diskSpace?.(),
+          clockJumps: clockJumps.count,
+          staleAllowedSeconds: options.config.staleAfterSeconds,
+        },
       ),
   });
 

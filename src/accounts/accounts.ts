@@ -5,6 +5,7 @@
 import type { Trail } from '../audit/trail.js';
 import type { Logger } from '../observability/logger.js';
 import type { RevocationContext } from '../audit/report.js';
+import type { Propagate } from '../revocation/cluster/propagate.js';
 import type { Revoker } from '../revocation/revoke.js';
 import type { AuditType } from '../store/events.js';
 import { ACTIVE_STATUS, type User } from '../store/records.js';
@@ -12,8 +13,8 @@ import type { UserStore } from '../store/users/users.js';
 import type { Standing } from './standing.js';
 
 /**
- * Each resolves when everything that the user held is refused here, from memory (by other instances
- * within their next look, about a second). null = there is no such user.
+ * Each resolves when everything that the user held is refused, by every instance; only enabling takes
+ * the others some seconds. null = there is no such user.
  * @throws ServiceError 503: outcome unknown; repeating it is safe.
  */
 export interface Accounts {
@@ -35,6 +36,8 @@ interface Dependencies {
   readonly standing: Pick<Standing, 'block' | 'unblock' | 'isBlocked'>;
   /** Forgets which passwords were right, of this user. */
   readonly forgetVerified: (userId: string) => void;
+  /** Tells the other instances. */
+  readonly propagate: Pick<Propagate, 'tell'>;
   readonly trail: Pick<Trail, 'record'>;
   readonly log: Logger;
 }
@@ -46,9 +49,16 @@ export function createAccounts(deps: Dependencies): Accounts {
   const { users, revoker, standing, trail, log } = deps;
 
   /** The account first: nothing is minted any more then, so that what is revoked now is everything. */
-  async function revokeAll(id: string, context: RevocationContext): Promise<void> {
+  async function revokeAll(
+    id: string,
+    context: RevocationContext,
+    what: 'blocked' | 'password' = 'password',
+  ): Promise<void> {
     deps.forgetVerified(id);
-    await revoker.revokeScope({ userId: id, applicationId: null, sessionsOnly: false }, context);
+    await Promise.all([
+      deps.propagate.tell([{ what, userId: id }]),
+      revoker.revokeScope({ userId: id, applicationId: null, sessionsOnly: false }, context),
+    ]);
   }
 
   function report(type: AuditType, userId: string, context: RevocationContext): void {
@@ -81,7 +91,7 @@ export function createAccounts(deps: Dependencies): Accounts {
       const user = await users.setStatus(id, DISABLED_STATUS);
       if (user === null) return null;
       standing.block(user.id);
-      await revokeAll(user.id, context);
+      await revokeAll(user.id, context, 'blocked');
       report('user.disabled', user.id, context);
       return user;
     },
@@ -104,11 +114,11 @@ export function createAccounts(deps: Dependencies): Accounts {
       const user = await users.setStatus(id, DISABLED_STATUS);
       if (user === null) return null;
       standing.block(user.id);
-      await revokeAll(user.id, context);
+      await revokeAll(user.id, context, 'blocked');
       await users.remove(user.id);
       // Whoever enabled it in between has let something out.
       standing.block(user.id);
-      await revokeAll(user.id, context);
+      await revokeAll(user.id, context, 'blocked');
       report('user.deleted', user.id, context);
       return user;
     },

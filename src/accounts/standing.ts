@@ -8,6 +8,7 @@ import type { Logger } from '../observability/logger.js';
 import type { RevocationContext } from '../audit/report.js';
 import type { Revoker } from '../revocation/revoke.js';
 import type { RevocationIndex } from '../revocation/revocation-index.js';
+import type { Operation } from '../store/cluster/log.js';
 import { USER } from '../store/ids.js';
 import { ACTIVE_STATUS } from '../store/records.js';
 import type { KnownUserStore } from '../store/users/known.js';
@@ -34,6 +35,8 @@ interface Dependencies {
   readonly index: Pick<RevocationIndex, 'blockUsers' | 'unblockUsers'>;
   /** Forgets which passwords were right, of this user. */
   readonly forgetVerified: (userId: string) => void;
+  /** Tells the other instances who is blocked here, from now on. */
+  readonly tellBehind: (operations: readonly Operation[]) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -72,6 +75,12 @@ export function createStanding(deps: Dependencies): Standing {
     deps.forgetVerified(userId);
   }
 
+  /** Others may not have looked yet. */
+  function blockFound(set: Set<string>, userId: string): void {
+    block(set, userId);
+    deps.tellBehind([{ what: 'blocked', userId }]);
+  }
+
   function unblock(userId: string): void {
     inactive.delete(userId);
     missing.delete(userId);
@@ -92,7 +101,7 @@ export function createStanding(deps: Dependencies): Standing {
     const found = new Set(await users.inactiveIds());
     for (const userId of found) {
       if (inactive.has(userId) || changed.has(userId)) continue;
-      block(inactive, userId);
+      blockFound(inactive, userId);
       toRevoke.add(userId);
     }
     await lookAtLeft(
@@ -121,7 +130,7 @@ export function createStanding(deps: Dependencies): Standing {
         log.info({ event: 'user.enabled', userId, via: 'users' }, 'a user is active again');
       } else if (!present.has(userId)) {
         inactive.delete(userId);
-        block(missing, userId);
+        blockFound(missing, userId);
       }
     }
   }
@@ -149,7 +158,7 @@ export function createStanding(deps: Dependencies): Standing {
         if (present.has(userId)) {
           if (missing.has(userId) && !inactive.has(userId)) unblock(userId);
         } else if (known?.isOurs === true && !missing.has(userId)) {
-          block(missing, userId);
+          blockFound(missing, userId);
           await revokeAll(userId, 'the user is gone');
           log.warn({ event: 'user.gone', userId, via: 'users' }, 'a user who held tokens is gone');
         }

@@ -3,13 +3,13 @@
  * remembers the last thousand, so that a viewer that lost its connection gets what it missed.
  */
 import { randomUUID } from 'node:crypto';
-import type { Cutoff } from '../store/cutoffs/cutoffs.js';
 import type { TokenRecord } from '../store/records.js';
+import type { InForce } from './report.js';
 
 export type Change =
   | { readonly type: 'issued' | 'revoked' | 'refused'; readonly record: TokenRecord }
   /** Everything of a scope was revoked. */
-  | { readonly type: 'scope-revoked'; readonly cutoff: Cutoff }
+  | { readonly type: 'scope-revoked'; readonly cutoff: InForce }
   /** More happened than is told one by one: load anew. */
   | { readonly type: 'resync' };
 

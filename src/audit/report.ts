@@ -24,6 +24,9 @@ export interface RefusedId {
   readonly issuer: string;
 }
 
+/** A cut-off, as far as those need it who only hear of it. */
+export type InForce = Pick<Cutoff, 'userId' | 'applicationId' | 'at'>;
+
 export type TokenEvent =
   /** It has its record: issued, registered or adopted. */
   | { readonly what: 'issued'; readonly record: TokenRecord }
@@ -45,7 +48,7 @@ export type TokenEvent =
   | {
       readonly what: 'learnt';
       readonly entries: readonly RefusedId[];
-      readonly cutoffs: readonly Cutoff[];
+      readonly cutoffs: readonly InForce[];
     };
 
 /** Neither waits nor throws. */
@@ -54,7 +57,7 @@ export type Report = (event: TokenEvent) => void;
 export const REPORT_NOTHING: Report = () => undefined;
 
 /** Those that have come into force with it. */
-export function cutoffsOf(event: TokenEvent): readonly Cutoff[] {
+export function cutoffsOf(event: TokenEvent): readonly InForce[] {
   if (event.what === 'scope-revoked') return [event.cutoff];
   return event.what === 'learnt' ? event.cutoffs : [];
 }

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import { subjectTypeOf } from '../store/ids.js';
 import { type Device, newTokenRecord, type TokenRecord } from '../store/records.js';
+import { type RevokedEntry, toRevokedEntry } from '../store/tokens/revoked-entry.js';
 import type { SecretStore } from '../store/tokens/secrets.js';
 import type { Claims } from '../tokens/claims.js';
 import {
@@ -46,6 +47,8 @@ interface Dependencies {
   readonly ownIssuer: string;
   readonly retentionSeconds: number;
   readonly report: Report;
+  /** Puts in force, here and everywhere, what a record says. @throws ServiceError 503 */
+  readonly learn: (entry: RevokedEntry) => Promise<void>;
 }
 
 const MAX_REMEMBERED = 1000;
@@ -75,8 +78,8 @@ export function createApiKeys(deps: Dependencies): ApiKeys {
     if (found === null || found.record.kind !== 'api-key' || found.secretHash !== hash)
       return REFUSED;
     const claims = toClaims(found.record);
-    // The record, just read, may know more than memory does.
-    if (found.record.revocation !== null) return refuseRevoked(claims);
+    // The record, just read, may know more than memory does; nor do the other instances know it then.
+    if (found.record.revocation !== null) await deps.learn(toRevokedEntry(found.record));
     remembered.set(`${jti}.${hash}`, claims);
     return verifyClaims(claims, device);
   }

@@ -11,7 +11,10 @@ export type CheckCredentials = (
   device: () => Device,
 ) => Verification | Promise<Verification> | null;
 
-export function createCredentialsCheck(checkToken: CheckToken, apiKeys: ApiKeys): CheckCredentials {
+export function createCredentialsCheck(
+  checkToken: CheckToken,
+  apiKeys: Pick<ApiKeys, 'check'>,
+): CheckCredentials {
   return function checkCredentials(credentials, device) {
     switch (credentials.scheme) {
       case 'token':

@@ -13,6 +13,7 @@ import {
   type User,
 } from '../store/records.js';
 import type { CutoffStore } from '../store/cutoffs/cutoffs.js';
+import { type RevokedEntry, toRevokedEntry } from '../store/tokens/revoked-entry.js';
 import type { TokenStore } from '../store/tokens/tokens.js';
 import type { UserStore } from '../store/users/users.js';
 import type { Claims } from '../tokens/claims.js';
@@ -42,6 +43,8 @@ interface Dependencies {
   readonly users: Pick<UserStore, 'findById' | 'findWithPassword'>;
   /** What a token that has no record yet is recorded as. */
   readonly toRecord: (claims: Claims) => NewTokenRecord;
+  /** Puts in force, here and everywhere, what a record says. @throws ServiceError 503 */
+  readonly learn: (entry: RevokedEntry) => Promise<void>;
   /** Forgets which passwords were right, of this user. */
   readonly forgetVerified: (userId: string) => void;
   readonly clock: Clock;
@@ -65,13 +68,15 @@ export function createConfirmCaller(deps: Dependencies): ConfirmCaller {
       (record) =>
         record.jti === sessionId && [issuer, ownIssuer, ANY_ISSUER].includes(record.issuer),
     );
-    const isRevoked = [...own, ...session].some(({ revocation }) => revocation !== null);
+    const revoked = [...own, ...session].filter(({ revocation }) => revocation !== null);
+    // Who is refused here must be refused everywhere.
+    await Promise.all(revoked.map((each) => deps.learn(toRevokedEntry(each))));
     const subject = { ...claims, isSession: sessionId !== null };
     const isHit = matching.some(
       (cutoff) => isInScope(cutoff, subject) && isCutOff(subject, cutoff.at.getTime()),
     );
     const isInactive = user !== null && user.status !== ACTIVE_STATUS;
-    if (isRevoked || isHit || isInactive || hasExpired(claims.expiresAt, clock()))
+    if (revoked.length > 0 || isHit || isInactive || hasExpired(claims.expiresAt, clock()))
       throw unauthenticated();
     const record = own.find((each) => each.issuer === issuer) ?? (await recordNow(claims));
     return { userId, parent: record, user };

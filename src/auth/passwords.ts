@@ -24,9 +24,17 @@ interface Dependencies {
   readonly log: Logger;
   /** By which repeated lines of the log are counted. */
   readonly logClock: Clock;
+  readonly whenUserSettled?: (userId: string) => Promise<void>;
 }
 
-export function createPasswords({ config, users, clock, log, logClock }: Dependencies): Passwords {
+export function createPasswords({
+  config,
+  users,
+  clock,
+  log,
+  logClock,
+  whenUserSettled,
+}: Dependencies): Passwords {
   const { bcryptCost } = users;
   const hasher = createPasswordHasher({ form: config.passwordHash, bcryptCost, clock });
   const signIns = createSignInLog({ log, clock: logClock });
@@ -37,6 +45,7 @@ export function createPasswords({ config, users, clock, log, logClock }: Depende
     attemptsPerMinute: config.signInAttemptsPerMinute,
     attemptsPerAccount: config.signInAttemptsPerAccount,
     signIns,
+    ...(whenUserSettled ? { whenUserSettled } : {}),
   });
   return { ...signIn, hasher, flushLog: signIns.flush };
 }

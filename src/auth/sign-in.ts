@@ -38,6 +38,8 @@ interface Dependencies {
   readonly attemptsPerMinute: number;
   /** Failures at one account in a quarter of an hour. */
   readonly attemptsPerAccount: number;
+  /** Waits until what was changed of this user is so everywhere: before a password is refused. @throws ServiceError 503 */
+  readonly whenUserSettled?: (userId: string) => Promise<void>;
   /** Is told of those that fail, and of those that are refused. */
   readonly signIns?: Pick<SignInLog, 'failed' | 'limited'>;
 }
@@ -54,6 +56,7 @@ export function createPasswordSignIn({
   clock,
   attemptsPerMinute,
   attemptsPerAccount,
+  whenUserSettled = async () => undefined,
   signIns,
 }: Dependencies): PasswordSignIn {
   /** Verified pairs, by an HMAC with a key that only this process knows; the password itself isn't kept. */
@@ -91,6 +94,7 @@ export function createPasswordSignIn({
     );
     const { found } = account;
     if (!found) return 'no such account';
+    if (!matches || found.user.status !== ACTIVE_STATUS) await whenUserSettled(found.user.id);
     if (!matches) return 'wrong password';
     if (found.user.status !== ACTIVE_STATUS) return 'the account is not active';
     attempt.succeed();

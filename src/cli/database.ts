@@ -3,6 +3,7 @@ import { createAudit } from '../audit/audit.js';
 import { systemClock, untilSecondAfter } from '../clock.js';
 import type { Config } from '../config/config.js';
 import { createLogger } from '../observability/logger.js';
+import { createCluster } from '../revocation/cluster/cluster.js';
 import { createCutoffMarker } from '../revocation/cutoff-marker.js';
 import { createRevocationIndex } from '../revocation/revocation-index.js';
 import { createRevoker } from '../revocation/revoke.js';
@@ -78,9 +79,11 @@ async function adoptEarlierTokens(): Promise<string> {
 
 async function refuseEverything(
   store: Store,
-  { tokenIssuer, retentionSeconds }: Config,
+  { tokenIssuer, retentionSeconds, leaseMs }: Config,
 ): Promise<Date> {
   const log = SILENT;
+  // It answers nobody, so it has no lease; others may have one.
+  const { propagate } = createCluster({ ...store, leaseMs, log });
   const clock = systemClock;
   const audit = createAudit({ store, clock, log, retentionSeconds });
   const marker = createCutoffMarker({ store, log, report: audit.report });
@@ -92,6 +95,7 @@ async function refuseEverything(
     log,
     ownIssuer: tokenIssuer,
     report: audit.report,
+    propagate,
   });
   const context = { by: 'system', via: 'cli', reason: 'a restored database', requestId: '' };
   try {

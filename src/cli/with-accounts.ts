@@ -7,6 +7,7 @@ import { createPasswordHasher, type PasswordHasher } from '../auth/password-hash
 import { systemClock } from '../clock.js';
 import type { Config } from '../config/config.js';
 import { createLogger, type Logger } from '../observability/logger.js';
+import { createCluster } from '../revocation/cluster/cluster.js';
 import { createCutoffMarker } from '../revocation/cutoff-marker.js';
 import { createRevocationIndex } from '../revocation/revocation-index.js';
 import { createRevoker } from '../revocation/revoke.js';
@@ -23,8 +24,8 @@ export interface AccountTools {
 }
 
 /**
- * Runs `work` on the configured database. Instances that run on it learn of what is revoked as of
- * each other's revokes, within about a second.
+ * Runs `work` on the configured database. What it revokes is refused by all instances that run on it
+ * when it resolves.
  * @throws what `work` throws, and Error when the database can't be opened.
  */
 export async function withAccounts<T>(work: (tools: AccountTools) => Promise<T>): Promise<T> {
@@ -50,11 +51,13 @@ export async function withAccounts<T>(work: (tools: AccountTools) => Promise<T>)
 
 async function workOn<T>(
   store: Store,
-  { tokenIssuer, retentionSeconds, passwordHash }: Config,
+  { tokenIssuer, retentionSeconds, passwordHash, leaseMs }: Config,
   { log, witness }: { log: Logger; witness: Witness | null },
   work: (tools: AccountTools) => Promise<T>,
 ): Promise<T> {
   const clock = systemClock;
+  // It answers nobody, so it has no lease; others may have one.
+  const { propagate } = createCluster({ ...store, leaseMs, log });
   // Nobody asks this one: what is revoked is for the instances to read.
   const index = createRevocationIndex({ clock, ownIssuer: tokenIssuer, staleAfterMs: 0 });
   const logEvent = createEventLog(log);
@@ -74,6 +77,7 @@ async function workOn<T>(
       log,
       ownIssuer: tokenIssuer,
       report,
+      propagate,
     }),
     standing: {
       block: (id) => index.blockUsers([id]),
@@ -81,6 +85,7 @@ async function workOn<T>(
       isBlocked: () => false,
     },
     forgetVerified: () => undefined,
+    propagate,
     trail,
     log,
   });

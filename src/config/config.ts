@@ -29,7 +29,10 @@ export interface Config {
   readonly refreshTokenUsage: Values['REFRESH_TOKEN_USAGE'];
   readonly refreshTokenGraceSeconds: number;
   readonly unknownTokens: Values['UNKNOWN_TOKENS'];
-  readonly staleAfterSeconds: number;
+  /** For how long an instance may answer from memory after it last made sure that it knows everything, ms. */
+  readonly leaseMs: number;
+  /** How long checks go on beyond that, at the expense of the promise; null = not at all. */
+  readonly staleAfterSeconds: number | null;
   readonly retentionSeconds: number;
   readonly shutdownDelayMs: number;
   readonly adminEmail: string;
@@ -137,7 +140,8 @@ function assemble(values: Values, env: Environment, problems: string[]): Omit<Co
     refreshTokenUsage: values.REFRESH_TOKEN_USAGE,
     refreshTokenGraceSeconds: values.REFRESH_TOKEN_GRACE,
     unknownTokens: values.UNKNOWN_TOKENS,
-    staleAfterSeconds: values.STALE_AFTER,
+    leaseMs: values.LEASE,
+    staleAfterSeconds: values.STALE_AFTER ?? null,
     retentionSeconds: values.RETENTION,
     shutdownDelayMs: values.SHUTDOWN_DELAY,
     adminEmail: normalizeEmail(values.ADMIN_EMAIL ?? ''),

@@ -154,11 +154,18 @@ export const variables = {
     about:
       'correctly signed tokens without a record: adopt (accept and record), allow (accept) or deny',
   }),
-  STALE_AFTER: withDefault({
-    schema: duration.refine((seconds) => seconds >= 5, { error: 'give 5 seconds or more' }),
-    fallback: '30s',
+  LEASE: withDefault({
+    schema: shortTime(60).refine((ms) => ms >= 500, { error: 'give 0.5 seconds or more' }),
+    fallback: '1s',
     harmless: true,
-    about: 'how long checks go on without the database; then they answer 503 until it is back',
+    about:
+      'how long checks go on after an instance last made sure that it knows every revoke; then they answer 503 until it does again. A revoke waits at most about that long for an instance that is cut off',
+  }),
+  STALE_AFTER: variable({
+    schema: duration.refine((seconds) => seconds >= 5, { error: 'give 5 seconds or more' }),
+    harmless: true,
+    about:
+      'how long checks go on without a lease, as while the database is away: what others revoke meanwhile is accepted (availability instead of the promise); unset = not at all',
   }),
   RETENTION: withDefault({
     schema: duration.refine((seconds) => seconds >= 86_400, { error: 'give 1 day (1d) or more' }),

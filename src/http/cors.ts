@@ -34,6 +34,7 @@ const RESPONSE_HEADERS = [
   'Allow',
   'Link',
   'Retry-After',
+  'Revocation-Propagation',
   'WWW-Authenticate',
   'X-Application-Id',
   'X-Request-Id',

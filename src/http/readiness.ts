@@ -18,6 +18,8 @@ export interface Readiness {
   readonly reasons: readonly string[];
   /** Of the embedded engine; a warning, which changes nothing else here. */
   readonly disk?: { readonly freeBytes: number; readonly isLow: boolean };
+  /** For so long checks go on without a lease, and what others revoke meanwhile is accepted; a warning, absent where they don't. */
+  readonly staleAllowedSeconds?: number;
   /** How often the wall clock jumped since the start; a warning too, absent while it never did. */
   readonly clockJumps?: number;
 }
@@ -29,11 +31,15 @@ const REASONS: Record<keyof ReadinessChecks, string> = {
 };
 
 interface Warnings {
+  readonly staleAllowedSeconds: number | null;
   readonly disk: Readiness['disk'];
   readonly clockJumps: number;
 }
 
-export function readinessOf(checks: ReadinessChecks, { disk, clockJumps }: Warnings): Readiness {
+export function readinessOf(
+  checks: ReadinessChecks,
+  { disk, clockJumps, staleAllowedSeconds }: Warnings,
+): Readiness {
   const canCheck = checks.running && checks.revocationIndex;
   const reasons = (['running', 'revocationIndex', 'store'] as const)
     .filter((name) => !checks[name])
@@ -44,6 +50,7 @@ export function readinessOf(checks: ReadinessChecks, { disk, clockJumps }: Warni
     checks,
     reasons,
     ...(disk ? { disk } : {}),
+    ...(staleAllowedSeconds === null ? {} : { staleAllowedSeconds }),
     ...(clockJumps > 0 ? { clockJumps } : {}),
   };
 }

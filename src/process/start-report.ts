@@ -27,12 +27,18 @@ export function reportStarting({ mongodbUri, dataDir, settings }: Config, log: L
 }
 
 export function reportReady(
-  { mongodbUri, dataDir }: Config,
+  { mongodbUri, dataDir, staleAfterSeconds }: Config,
   log: Logger,
   { address, server, index }: Ready,
 ): void {
   const { hosts, database, topology, version, writeConcern } = server;
   const isEmbedded = mongodbUri === null;
+  if (staleAfterSeconds !== null) {
+    log.warn(
+      { event: 'stale.allowed' },
+      `STALE_AFTER is set: for ${staleAfterSeconds} s without a lease, tokens that other instances revoke meanwhile are accepted`,
+    );
+  }
   if (server.isStandalone && !isEmbedded) {
     log.warn(
       'the MongoDB server is no member of a replica set: when its disk is lost, so is every revoke that was acknowledged, and every token that was issued',

@@ -4,13 +4,13 @@ import type { Store } from '../store/database/connect.js';
 import type { Cutoff } from '../store/cutoffs/cutoffs.js';
 import type { TokenRecord } from '../store/records.js';
 import { cutoffSubjectOf, hasExpired, isCutOff, isInScope } from '../tokens/state.js';
-import type { RevocationContext } from '../audit/report.js';
+import type { RevokingAct } from './revoking-act.js';
 
 interface Dependencies {
   readonly tokens: Pick<Store['tokens'], 'descendantsOf' | 'findByJti' | 'mintedIn' | 'findByIds'>;
   readonly clock: Clock;
   readonly ownIssuer: string;
-  readonly revokeById: (id: string, context: RevocationContext) => Promise<unknown>;
+  readonly revokeById: (id: string, act: RevokingAct) => Promise<unknown>;
 }
 
 /** Records that are revoked side by side. */
@@ -23,7 +23,7 @@ export function createDescendants({ tokens, clock, ownIssuer, revokeById }: Depe
    */
   async function revokeDescendants(
     record: TokenRecord,
-    context: RevocationContext,
+    act: RevokingAct,
     keepMinted: boolean,
     seen = new Set([record.id]),
   ): Promise<void> {
@@ -35,30 +35,30 @@ export function createDescendants({ tokens, clock, ownIssuer, revokeById }: Depe
     for (let at = 0; at < children.length; at += AT_ONCE) {
       await Promise.all(
         children.slice(at, at + AT_ONCE).map(async (child) => {
-          await revokeUnlessOver(child, context);
-          await revokeDescendants(child, context, keepMinted, seen);
+          await revokeUnlessOver(child, act);
+          await revokeDescendants(child, act, keepMinted, seen);
         }),
       );
     }
   }
 
   /** What is over already may still have children that aren't. */
-  async function revokeUnlessOver(record: TokenRecord, context: RevocationContext): Promise<void> {
+  async function revokeUnlessOver(record: TokenRecord, act: RevokingAct): Promise<void> {
     if (record.revocation !== null || hasExpired(record.expiresAt, clock())) return;
-    await revokeById(record.id, context);
+    await revokeById(record.id, act);
   }
 
   /** A record for whichever issuer means every token with its id, and what came from these. */
-  async function revokeNamesakes(record: TokenRecord, context: RevocationContext): Promise<void> {
+  async function revokeNamesakes(record: TokenRecord, act: RevokingAct): Promise<void> {
     for (const other of await tokens.findByJti(record.jti)) {
       if (other.id === record.id) continue;
-      await revokeById(other.id, context);
-      await revokeDescendants(other, context, false);
+      await revokeById(other.id, act);
+      await revokeDescendants(other, act, false);
     }
   }
 
   /** A cut-off for sessions hits none of what was minted with their tokens, but it falls with them. */
-  async function revokeMintedIn(cutoff: Cutoff, context: RevocationContext): Promise<void> {
+  async function revokeMintedIn(cutoff: Cutoff, act: RevokingAct): Promise<void> {
     const minted = await tokens.mintedIn(cutoff);
     const parents = await tokens.findByIds(minted.flatMap(({ parentId }) => parentId ?? []));
     const hit = new Set(
@@ -68,8 +68,8 @@ export function createDescendants({ tokens, clock, ownIssuer, revokeById }: Depe
         .map(({ id }) => id),
     );
     for (const child of minted.filter(({ parentId }) => hit.has(parentId ?? ''))) {
-      await revokeUnlessOver(child, context);
-      await revokeDescendants(child, context, false);
+      await revokeUnlessOver(child, act);
+      await revokeDescendants(child, act, false);
     }
   }
 

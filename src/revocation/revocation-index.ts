@@ -29,7 +29,7 @@ export interface RevocationQuestion {
 }
 
 export interface RevocationIndex {
-  /** @throws ServiceError 503 while the index can't be relied on: never loaded, or out of date for too long. */
+  /** @throws ServiceError 503 while the index can't be relied on: never loaded, or not surely up to date. */
   isRevoked(question: RevocationQuestion): boolean;
   /** @returns whether it is new. */
   add(entry: RevokedEntry): boolean;
@@ -47,7 +47,7 @@ export interface RevocationIndex {
    * Only knows of it: memory follows when the ids are in that nothing but the higher cut-off refused,
    * and no further than to this one.
    */
-  noteLowered(cutoff: Cutoff): void;
+  noteLowered(cutoff: CutoffScope & Pick<Cutoff, 'at' | 'loweredFrom'>): void;
   /** From now on no token of these users is good, whenever it was issued: they are disabled or gone. */
   blockUsers(ids: Iterable<string>): void;
   unblockUsers(ids: Iterable<string>): void;
@@ -70,7 +70,10 @@ interface Options {
   readonly clock: Clock;
   /** The issuer of our refresh tokens: `sid` names one of these, or one of the token's own issuer. */
   readonly ownIssuer: string;
-  readonly staleAfterMs: number;
+  /** How long it goes on by itself after it was last filled; null = only while `holdsLease` says so. */
+  readonly staleAfterMs: number | null;
+  /** Whether everything that was acknowledged anywhere is surely in. */
+  readonly holdsLease?: () => boolean;
   /** Ids from before (ms) never leave: their tokens are not sealed. All may leave when absent. */
   readonly sealedSince?: number;
 }
@@ -83,6 +86,7 @@ export function createRevocationIndex({
   clock,
   ownIssuer,
   staleAfterMs,
+  holdsLease = () => false,
   sealedSince = -Infinity,
 }: Options): RevocationIndex {
   const ids = createIdTable();
@@ -94,11 +98,15 @@ export function createRevocationIndex({
 
   /** A sync from the future means that the clock was set back: then nobody knows how old it is. */
   const isFresh = () => {
+    if (holdsLease()) return true;
+    if (staleAfterMs === null) return false;
     const age = clock() - syncedAt;
     return age <= staleAfterMs && age >= -CLOCK_SLACK_MS;
   };
   /** What was raised since it was lowered, here, counts also in an answer from before that. */
-  function noteLowered(cutoff: Cutoff): { readonly from: number; readonly at: number } | null {
+  function noteLowered(
+    cutoff: CutoffScope & Pick<Cutoff, 'at' | 'loweredFrom'>,
+  ): { readonly from: number; readonly at: number } | null {
     if (cutoff.loweredFrom === undefined) return null;
     const key = scopeKey(cutoff);
     const known = lowered.get(key);

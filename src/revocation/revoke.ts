@@ -1,6 +1,7 @@
 /**
  * Revoking: the one use case behind every dialect and page. Store first (durably), own index
- * second, answer third; a failed write is a failed request (promises R1 and R3).
+ * second, the other instances third, answer last; a failed write is a failed request (promises R1
+ * and R3), and so is one that not every instance is known to refuse by.
  */
 import type { Report, RevocationContext } from '../audit/report.js';
 import { type Clock, MAX_AHEAD_MS } from '../clock.js';
@@ -18,10 +19,13 @@ import {
 } from '../store/records.js';
 import { toRevokedEntry } from '../store/tokens/revoked-entry.js';
 import type { RevokeOutcome } from '../store/tokens/revoke.js';
+import type { Propagate } from './cluster/propagate.js';
 import type { CutoffMarker } from './cutoff-marker.js';
 import { AT_ONCE, createDescendants } from './descendants.js';
 import { createMatchedCount, type Matched, NOTHING_MATCHED } from './matched.js';
 import type { RevocationIndex } from './revocation-index.js';
+import { createRevokingAct, type OnPropagated, type RevokingAct } from './revoking-act.js';
+import { toldOf } from './told.js';
 
 export interface Revoker {
   /**
@@ -63,6 +67,9 @@ interface Dependencies {
   /** The issuer of our refresh tokens. */
   readonly ownIssuer: string;
   readonly report: Report;
+  /** Tells the other instances. */
+  readonly propagate: Pick<Propagate, 'tell'>;
+  readonly onPropagated?: OnPropagated;
 }
 
 /**
@@ -89,9 +96,12 @@ export function createRevoker(deps: Dependencies): Revoker {
   const { tokens, cutoffs } = store;
   const countMatched = createMatchedCount({ tokens, index, log });
 
-  async function revokeById(id: string, context: RevocationContext): Promise<RevokeOutcome | null> {
-    const result = await tokens.revoke(id, toRevocation(context));
-    if (result !== null) finish(result, context);
+  const begin = (context: RevocationContext) =>
+    createRevokingAct(context, deps.propagate.tell, deps.onPropagated);
+
+  async function revokeById(id: string, act: RevokingAct): Promise<RevokeOutcome | null> {
+    const result = await tokens.revoke(id, toRevocation(act.context));
+    if (result !== null) finish(result, act);
     return result;
   }
 
@@ -127,7 +137,7 @@ export function createRevoker(deps: Dependencies): Revoker {
    */
   async function revokeFromAhead(
     scope: CutoffScope,
-    context: RevocationContext,
+    act: RevokingAct,
     now: Date,
   ): Promise<readonly TokenRecord[]> {
     const ahead = await tokens.issuedAhead(scope, { now, aheadMs: MAX_AHEAD_MS }, MOST_AHEAD + 1);
@@ -135,8 +145,8 @@ export function createRevoker(deps: Dependencies): Revoker {
     for (let at = 0; at < ahead.length; at += AT_ONCE) {
       await Promise.all(
         ahead.slice(at, at + AT_ONCE).map(async (record) => {
-          await revokeById(record.id, context);
-          await revokeDescendants(record, context, false);
+          await revokeById(record.id, act);
+          await revokeDescendants(record, act, false);
         }),
       );
     }
@@ -147,54 +157,70 @@ export function createRevoker(deps: Dependencies): Revoker {
     return { at: new Date(clock()), ...logged(context), ...(eventInfo ? { eventInfo } : {}) };
   }
 
-  function finish({ outcome, record }: RevokeOutcome, context: RevocationContext): void {
-    index.add(toRevokedEntry(record));
-    report({ what: outcome, record, act: context });
+  /** Also when it was revoked before: perhaps by one who died before telling anybody. */
+  function finish({ outcome, record }: RevokeOutcome, act: RevokingAct): void {
+    const entry = toRevokedEntry(record);
+    index.add(entry);
+    act.tell([{ what: 'revoked', entry }]);
+    report({ what: outcome, record, act: act.context });
   }
 
-  async function raise(scope: CutoffScope, context: RevocationContext, before?: Date) {
-    const act = logged(context);
+  async function raise(scope: CutoffScope, act: RevokingAct, before?: Date) {
+    const { context } = act;
+    const cause = logged(context);
     const now = new Date(clock());
     // Before the first wait: the refresh may read the new one before it is known here.
     const earlier = index.cutoffOf(scope);
     const raised =
       before === undefined
-        ? await raiseUntilNow(scope, act, now)
-        : await cutoffs.raise({ ...scope, ...act, at: new Date(before.getTime() - 1) });
+        ? await raiseUntilNow(scope, cause, now)
+        : await cutoffs.raise({ ...scope, ...cause, at: new Date(before.getTime() - 1) });
     // While one that was lowered elsewhere is in memory, this one moves nothing, and no late answer of
     // the database takes it back.
     index.noteLowered(raised);
     index.raiseCutoff(raised, raised.at);
+    act.tell([{ what: 'cut-off', cutoff: toldOf(raised) }]);
     report({ what: 'scope-revoked', cutoff: raised, act: context });
-    const ahead = before === undefined ? await revokeFromAhead(scope, context, now) : [];
+    const ahead = before === undefined ? await revokeFromAhead(scope, act, now) : [];
     // What was minted later than `before`, or isn't a session's, isn't hit itself.
-    if (scope.sessionsOnly || before !== undefined) await revokeMintedIn(raised, context);
+    if (scope.sessionsOnly || before !== undefined) await revokeMintedIn(raised, act);
     // One that moves nothing keeps who set it.
     return { raised, earlier, ahead, hasMoved: raised.requestId === context.requestId };
   }
 
   return {
     async revokeRecord(record, context, { keepMinted = false } = {}) {
-      const result = await revokeById(record.id, context);
+      const act = begin(context);
+      const result = await revokeById(record.id, act);
       if (result === null) return null;
       // Also when it was revoked before: a repeat finishes what a failed one began.
-      await revokeDescendants(result.record, context, keepMinted);
-      if (result.record.issuer === ANY_ISSUER) await revokeNamesakes(result.record, context);
+      await revokeDescendants(result.record, act, keepMinted);
+      if (result.record.issuer === ANY_ISSUER) await revokeNamesakes(result.record, act);
+      await act.everywhere();
       return result;
     },
 
     async revokeScope(scope, context, before) {
-      const { raised } = await raise(scope, context, before);
+      const act = begin(context);
+      const { raised } = await raise(scope, act, before);
       marker.wake();
+      await act.everywhere();
       return raised.at;
     },
 
     async revokeScopeCounted(scope, context, before) {
-      const { raised, earlier, ahead, hasMoved } = await raise(scope, context, before);
-      const matched = hasMoved ? await countMatched(raised, earlier, ahead) : NOTHING_MATCHED;
-      // Only now: marking what is being counted would slow both.
-      marker.wake();
-      return { at: raised.at, matched };
+      const act = begin(context);
+      const { raised, earlier, ahead, hasMoved } = await raise(scope, act, before);
+      try {
+        const [matched] = await Promise.all([
+          hasMoved ? countMatched(raised, earlier, ahead) : NOTHING_MATCHED,
+          act.everywhere(),
+        ]);
+        return { at: raised.at, matched };
+      } finally {
+        // Only now: marking what is being counted would slow both.
+        marker.wake();
+      }
     },
 
     async revokeUnseen(jti, context) {
@@ -206,8 +232,10 @@ export function createRevoker(deps: Dependencies): Revoker {
         if (!(error instanceof DuplicateKeyError)) throw error;
       }
       const record = await find();
-      const result = record === undefined ? null : await revokeById(record.id, context);
+      const act = begin(context);
+      const result = record === undefined ? null : await revokeById(record.id, act);
       if (result === null) throw new Error('the record of an unseen id vanished');
+      await act.everywhere();
       return result;
     },
   };

@@ -9,12 +9,14 @@ import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/database/connect.js';
 import type { Cutoff } from '../store/cutoffs/cutoffs.js';
+import type { Operation } from '../store/cluster/log.js';
 import type { RevokedEntry } from '../store/tokens/revoked-entry.js';
 import { createReread } from './reread.js';
 import { LEEWAY_MS, type RevocationIndex } from './revocation-index.js';
+import { toldOf } from './told.js';
 
 export interface RevocationSync {
-  /** Loads everything. @throws ServiceError 503 when the store fails; the index isn't fresh then. */
+  /** Loads everything; nobody is told of what was unknown here. @throws ServiceError 503 when the store fails; the index isn't fresh then. */
   load(): Promise<void>;
   /** Fetches what is new, once. */
   refresh(): Promise<void>;
@@ -23,8 +25,8 @@ export interface RevocationSync {
   /** Refreshes, and sweeps the index, every second until stopped; reads everything again every ten minutes. */
   start(): void;
   stop(): Promise<void>;
-  /** Why checks can't be answered, when they can't, as the end of a sentence. */
-  whyStale(): string;
+  /** Why checks can't be answered, when they can't, as the end of a sentence. @param failure what else failed; null = nothing. */
+  whyStale(failure?: unknown): string;
 }
 
 interface Dependencies {
@@ -37,6 +39,8 @@ interface Dependencies {
   /** Called before the list is read; what it returns, when it has been. Neither throws. */
   readonly beginRead?: () => () => Promise<void>;
   readonly report: Report;
+  /** Tells the other instances what was found: they may not know, if who revoked it died. */
+  readonly tellBehind?: (operations: readonly Operation[]) => void;
 }
 
 const EVERY_MS = 1000;
@@ -57,13 +61,17 @@ export function createRevocationSync({
   alsoRefresh,
   beginRead,
   report,
+  tellBehind = () => undefined,
 }: Dependencies): RevocationSync {
   const rereading = createReread({
     store,
     index,
     clock,
     log,
-    onFound: (entries) => report({ what: 'learnt', entries, cutoffs: [] }),
+    onFound(entries) {
+      tellBehind(entries.map(toOperation));
+      report({ what: 'learnt', entries, cutoffs: [] });
+    },
   });
   let timer: NodeJS.Timeout | null = null;
   let running: Promise<void> = Promise.resolve();
@@ -77,7 +85,7 @@ export function createRevocationSync({
   let cursor: Date | null = null;
   let lastClock = -Infinity;
 
-  async function fetchSince(wanted: Date | null): Promise<void> {
+  async function fetchSince(wanted: Date | null, isLoad = false): Promise<void> {
     const startedAt = clock();
     const endRead = beginRead?.();
     // First: when it fails, nothing has been taken in that would not be told of at the next time.
@@ -89,8 +97,12 @@ export function createRevocationSync({
     const since = isBehind ? null : wanted;
     // This instance's own are in the index already; at the first load everything is new.
     const isFirst = cursor === null;
+    const tellNew = isLoad ? () => undefined : tellBehind;
     const allCutoffs = await store.cutoffs.all();
     const newCutoffs = allCutoffs.filter((cutoff) => index.raiseCutoff(cutoff, cutoff.at));
+    // In the same moment, so that nothing is refused by it before it is pending.
+    if (newCutoffs.length > 0)
+      tellNew(newCutoffs.map((cutoff) => ({ what: 'cut-off', cutoff: toldOf(cutoff) })));
     for (const cutoff of newCutoffs) warnOfFuture(cutoff);
     // At once: they are in force already, and at the next time they would not be new.
     if (!isFirst && newCutoffs.length > 0)
@@ -98,7 +110,9 @@ export function createRevocationSync({
     const newEntries: RevokedEntry[] = [];
     let count = 0;
     for await (const batch of store.tokens.revoked(since, new Date(startedAt - LEEWAY_MS))) {
-      for (const entry of batch) if (index.add(entry) && !isFirst) newEntries.push(entry);
+      const found = batch.filter((entry) => index.add(entry));
+      if (found.length > 0) tellNew(found.map(toOperation));
+      if (!isFirst) newEntries.push(...found);
       const before = count;
       count += batch.length;
       if (
@@ -160,7 +174,7 @@ export function createRevocationSync({
   }
 
   return {
-    load: () => fetchSince(null),
+    load: () => fetchSince(null, true),
     refresh,
     reread: rereading.once,
     start() {
@@ -172,11 +186,18 @@ export function createRevocationSync({
       if (timer !== null) clearTimeout(timer);
       await Promise.all([running, rereading.stop()]);
     },
-    whyStale() {
+    whyStale(failure = null) {
       const { lastSyncedAt } = index;
-      return whyNothingIsKnown(lastSyncedAt === null ? null : clock() - lastSyncedAt, lastFailure);
+      return whyNothingIsKnown(
+        lastSyncedAt === null ? null : clock() - lastSyncedAt,
+        lastFailure ?? (failure === null ? null : reasonOf(failure)),
+      );
     },
   };
+}
+
+function toOperation(entry: RevokedEntry): Operation {
+  return { what: 'revoked', entry };
 }
 
 /** What the database said, rather than what a caller is told. */

@@ -21,8 +21,6 @@ export interface ClusterOptions {
   readonly instances: number;
   readonly accounts: number;
   readonly random: Random;
-  /** More of the environment of each instance. */
-  readonly settings: Readonly<Record<string, string>>;
   /** The built service: `dist/main.js`. */
   readonly main: string;
 }
@@ -61,7 +59,6 @@ export async function openCluster(
   const settings = {
     ...SETTINGS,
     GLOBAL_SECRET: randomBytes(48).toString('base64'),
-    ...options.settings,
   };
   const instances: Instance[] = [];
   for (let index = 0; index < options.instances; index += 1) {

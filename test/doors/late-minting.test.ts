@@ -22,6 +22,7 @@ describe('what happens between the record and the answer', () => {
       toRecord: () => {
         throw new Error('it has a record');
       },
+      learn: async () => undefined,
       forgetVerified: () => undefined,
       clock: () => t.clock.now,
       ownIssuer: t.config.tokenIssuer,

@@ -15,7 +15,9 @@ afterAll(() => t.close());
 
 describe('operations', () => {
   it('answers health and readiness, and says no when stopping', async () => {
-    const own = await startTestService();
+    const own = await startTestService({ STALE_AFTER: '', LEASE: '60s' });
+    expect((await own.http().get('/readyz')).status).toBe(503);
+    await own.service.follower.start();
     expect((await own.http().get('/healthz')).body).toEqual({ status: 'ok' });
     const ready = await own.http().get('/readyz');
     expect([ready.status, ready.body]).toEqual([
@@ -35,6 +37,15 @@ describe('operations', () => {
     });
     expect((await own.http().get('/healthz')).status).toBe(200);
     await own.close();
+  });
+
+  it('says in its readiness that it answers without a lease, where it may', async () => {
+    const { status, body } = await t.http().get('/readyz');
+    expect([status, body.status, body.staleAllowedSeconds]).toEqual([
+      200,
+      'ready',
+      t.config.staleAfterSeconds,
+    ]);
   });
 
   it('refuses with 503 until the index has been loaded', async () => {

@@ -288,7 +288,7 @@ const scenarios: Record<string, () => Promise<string>> = {
   },
 
   '`/readyz` says `degraded`': async () => {
-    const service = await start();
+    const service = await start({ STALE_AFTER: '30s' });
     const [host = 0] = engineHostsOf(service.child.pid ?? 0);
     process.kill(host, 'SIGSTOP');
     let said = '';

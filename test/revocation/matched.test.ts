@@ -261,6 +261,7 @@ describe('a cut-off', () => {
         index,
         clock: () => t.clock.now,
         log,
+        propagate: t.service.propagate,
       });
     const context = { by: 'x', via: 'test', reason: null, requestId: 'uncounted' };
     for (const [error, batches, matched] of [

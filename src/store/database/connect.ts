@@ -3,6 +3,9 @@ import mongoose, { type Connection } from 'mongoose';
 import type { Clock } from '../../clock.js';
 import { ServiceError } from '../../errors.js';
 import { type ActivityStore, createActivityStore } from '../activity.js';
+import { createInstanceStore, type InstanceStore } from '../cluster/instances.js';
+import { createRevocationLog, type RevocationLog } from '../cluster/log.js';
+import { createSideConnection } from '../cluster/side-connection.js';
 import { type BeginningStore, createBeginningStore } from './beginning.js';
 import { createCutoffStore, type CutoffStore } from '../cutoffs/cutoffs.js';
 import { createEventStore, type EventStore } from '../events.js';
@@ -35,6 +38,9 @@ export interface Store {
   readonly seal: SealSecret;
   readonly beginning: BeginningStore;
   readonly knownUsers: KnownUserStore;
+  /** On a connection of their own. */
+  readonly instances: InstanceStore;
+  readonly revocationLog: RevocationLog;
   /** What it is connected to. */
   readonly server: ServerInfo;
   /** The time by the database's clock. @throws ServiceError 503 */
@@ -49,6 +55,8 @@ export interface Store {
    * destroyed under its hands. @throws ServiceError 503 when that fails; it can be called again.
    */
   reconnect(): Promise<void>;
+  /** After an outage that somebody noticed: asks for a sign of life, and connects anew when there is none. @throws ServiceError 503 */
+  lookAfter(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -77,6 +85,7 @@ const LIMITS = {
 } as const;
 
 const CLOSE_LIMIT_MS = 1000;
+const SIGN_OF_LIFE_MS = 1000;
 
 /**
  * Resolves once every unique index is there, so that no duplicate gets in before it, and everything
@@ -88,12 +97,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const { uri, clock, database, report = () => undefined, onMending } = options;
   const operations = createOperations();
   const connection = mongoose.createConnection();
+  const dbName = database ?? databaseIn(uri) ?? DEFAULT_DATABASE;
+  const side = createSideConnection({ uri, database: dbName });
   connection.set('maxTimeMS', MAX_TIME_MS);
   const connect = () =>
     operations.run(() =>
       connection.openUri(uri, {
         ...LIMITS,
-        dbName: database ?? databaseIn(uri) ?? DEFAULT_DATABASE,
+        dbName,
         bufferCommands: false,
         autoIndex: false,
         autoCreate: false,
@@ -133,9 +144,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await mendStore(context, mendings, onMending ?? (() => undefined));
     sealedSince = seal.since.getTime();
     const server = await describeServer(connection, hello, run);
-    const own = lifecycle(connection, connect, operations);
+    const own = lifecycle(connection, connect, operations, side.close);
     const beginning = createBeginningStore({ ...context, cutoffs, time: own.time });
-    return { ...collections, seal, beginning, server, ...own };
+    const instances = createInstanceStore({ side, writeConcern });
+    const revocationLog = createRevocationLog({ side, writeConcern });
+    return { ...collections, instances, revocationLog, seal, beginning, server, ...own };
   } catch (error) {
     await connection.close(true);
     throw toRefusal(error) ?? error;
@@ -146,7 +159,8 @@ function lifecycle(
   connection: Connection,
   connect: () => Promise<unknown>,
   { run, interrupt }: Operations,
-): Pick<Store, 'ping' | 'time' | 'isEmpty' | 'reconnect' | 'close'> {
+  closeSide: () => Promise<void>,
+): Pick<Store, 'ping' | 'time' | 'isEmpty' | 'reconnect' | 'lookAfter' | 'close'> {
   let closed = false;
   let reconnecting: Promise<void> | null = null;
 
@@ -156,6 +170,13 @@ function lifecycle(
     // Not by force: Mongoose never opens a connection again that was closed by force.
     await run(() => connection.close(), CLOSE_LIMIT_MS).catch(() => undefined);
     if (!closed) await connect();
+  }
+
+  function reconnectOnce(): Promise<void> {
+    reconnecting ??= reconnect().finally(() => {
+      reconnecting = null;
+    });
+    return reconnecting;
   }
 
   return {
@@ -187,17 +208,20 @@ function lifecycle(
       }
     },
 
-    reconnect() {
-      reconnecting ??= reconnect().finally(() => {
-        reconnecting = null;
-      });
-      return reconnecting;
+    reconnect: reconnectOnce,
+
+    async lookAfter() {
+      try {
+        await run(async () => connection.db?.command({ ping: 1 }), SIGN_OF_LIFE_MS);
+      } catch {
+        await reconnectOnce();
+      }
     },
 
     async close() {
       closed = true;
       await reconnecting?.catch(() => undefined);
-      await connection.close();
+      await Promise.all([connection.close(), closeSide()]);
     },
   };
 }

@@ -7,15 +7,7 @@ import { until } from '../../support/process.js';
 
 const CHANGE: Change = {
   type: 'scope-revoked',
-  cutoff: {
-    userId: null,
-    applicationId: null,
-    sessionsOnly: false,
-    at: new Date(),
-    by: 'somebody',
-    reason: null,
-    via: 'dashboard',
-  },
+  cutoff: { userId: null, applicationId: null, at: new Date() },
 };
 
 interface Watched {
