@@ -56,6 +56,9 @@ export interface CoreOptions {
   readonly onDatabaseLost?: () => void;
 }
 
+const RESTORED =
+  'an older state of the database was restored: what was revoked since is lost, so every token issued until now is refused';
+
 export type Core = ReturnType<typeof createCore>;
 
 export function createCore(options: CoreOptions) {
@@ -146,7 +149,10 @@ export function createCore(options: CoreOptions) {
     index,
     async alsoRefresh() {
       void keepRefused.retry();
-      if (!(await store.beginning.isStillThere())) options.onDatabaseLost?.();
+      const found = await store.beginning.look();
+      if (found === 'another') options.onDatabaseLost?.();
+      if (found === 'older') log.error({ event: 'database.restored' }, RESTORED);
+      await store.beginning.advance();
       await standing.refresh();
     },
     beginRead: settling.beginRead,

@@ -1,11 +1,12 @@
 /**
- * Reads the whole revocation list again now and then: a revocation that became readable later than
+ * Reads the whole revocation list again now and then, cut-offs too: a revocation that became readable later than
  * the reads of what is new reach back would otherwise stay unknown here until the next start. A
  * batch at a time with rests between, beside everything else; it only ever adds.
  */
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/database/connect.js';
+import type { Cutoff } from '../store/cutoffs/cutoffs.js';
 import type { RevokedEntry } from '../store/tokens/revoked-entry.js';
 import { LEEWAY_MS, type RevocationIndex } from './revocation-index.js';
 
@@ -19,10 +20,12 @@ export interface Reread {
 }
 
 interface Dependencies {
-  readonly store: Pick<Store, 'tokens'>;
+  readonly store: Pick<Store, 'tokens' | 'cutoffs'>;
   readonly index: Pick<RevocationIndex, 'add'>;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Takes in the cut-offs; it may neither wait nor throw. */
+  readonly onCutoffs?: (batch: readonly Cutoff[]) => void;
   /** What was not in the index; it may neither wait nor throw. */
   readonly onFound?: (entries: readonly RevokedEntry[]) => void;
 }
@@ -36,7 +39,8 @@ const LEAST_REST_MS = 20;
 const REST_FACTOR = 4;
 const STOP_WITHIN_MS = 2000;
 
-export function createReread({ store, index, clock, log, onFound }: Dependencies): Reread {
+export function createReread(deps: Dependencies): Reread {
+  const { store, index, clock, log, onFound, onCutoffs } = deps;
   let timer: NodeJS.Timeout | null = null;
   let running: Promise<void> = Promise.resolve();
   let stopped = false;
@@ -62,6 +66,13 @@ export function createReread({ store, index, clock, log, onFound }: Dependencies
       total += batch.length;
       count += missed.length;
       if (missed.length > 0) onFound?.(missed);
+      await rest(Math.max(LEAST_REST_MS, REST_FACTOR * (performance.now() - workSince)));
+      workSince = performance.now();
+    }
+    workSince = performance.now();
+    for await (const batch of store.cutoffs.writtenSince(null)) {
+      if (stopped) return;
+      onCutoffs?.(batch);
       await rest(Math.max(LEAST_REST_MS, REST_FACTOR * (performance.now() - workSince)));
       workSince = performance.now();
     }

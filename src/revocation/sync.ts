@@ -40,8 +40,10 @@ interface Dependencies {
   readonly beginRead?: () => () => Promise<void>;
   readonly report: Report;
   /** Tells the other instances what was found: they may not know, if who revoked it died. */
-  readonly tellBehind?: (operations: readonly Operation[]) => void;
+  readonly tellBehind?: TellBehind;
 }
+
+type TellBehind = (operations: readonly Operation[]) => void;
 
 const EVERY_MS = 1000;
 /** A revocation bears the time at which the database began to write it; it may become readable this much later (still later ones are found by `reread`). */
@@ -68,6 +70,10 @@ export function createRevocationSync({
     index,
     clock,
     log,
+    onCutoffs(batch) {
+      const cutoffs = takeCutoffs(batch, tellBehind);
+      if (cutoffs.length > 0) report({ what: 'learnt', entries: [], cutoffs });
+    },
     onFound(entries) {
       tellBehind(entries.map(toOperation));
       report({ what: 'learnt', entries, cutoffs: [] });
@@ -98,15 +104,13 @@ export function createRevocationSync({
     // This instance's own are in the index already; at the first load everything is new.
     const isFirst = cursor === null;
     const tellNew = isLoad ? () => undefined : tellBehind;
-    const allCutoffs = await store.cutoffs.all();
-    const newCutoffs = allCutoffs.filter((cutoff) => index.raiseCutoff(cutoff, cutoff.at));
-    // In the same moment, so that nothing is refused by it before it is pending.
-    if (newCutoffs.length > 0)
-      tellNew(newCutoffs.map((cutoff) => ({ what: 'cut-off', cutoff: toldOf(cutoff) })));
-    for (const cutoff of newCutoffs) warnOfFuture(cutoff);
-    // At once: they are in force already, and at the next time they would not be new.
-    if (!isFirst && newCutoffs.length > 0)
-      report({ what: 'learnt', entries: [], cutoffs: newCutoffs });
+    const lowered: Cutoff[] = [];
+    for await (const batch of store.cutoffs.writtenSince(since)) {
+      const found = takeCutoffs(batch, tellNew);
+      // At once: they are in force already, and at the next time they would not be new.
+      if (!isFirst && found.length > 0) report({ what: 'learnt', entries: [], cutoffs: found });
+      lowered.push(...batch.filter(({ loweredFrom }) => loweredFrom !== undefined));
+    }
     const newEntries: RevokedEntry[] = [];
     let count = 0;
     for await (const batch of store.tokens.revoked(since, new Date(startedAt - LEEWAY_MS))) {
@@ -123,13 +127,23 @@ export function createRevocationSync({
       }
     }
     // Last: what only a lowered one refused is known by its id by now.
-    for (const cutoff of allCutoffs) index.followLowered(cutoff);
+    for (const cutoff of lowered) index.followLowered(cutoff);
     cursor = databaseTime;
     lastClock = startedAt;
     index.markSynced(startedAt);
     if (!isFirst && newEntries.length > 0)
       report({ what: 'learnt', entries: newEntries, cutoffs: [] });
     await endRead?.();
+  }
+
+  /** @returns those that were not in force here. */
+  function takeCutoffs(batch: readonly Cutoff[], tell: TellBehind): Cutoff[] {
+    const found = batch.filter((cutoff) => index.raiseCutoff(cutoff, cutoff.at));
+    // In the same moment, so that nothing is refused by it before it is pending.
+    if (found.length > 0)
+      tell(found.map((cutoff) => ({ what: 'cut-off', cutoff: toldOf(cutoff) })));
+    for (const cutoff of found) warnOfFuture(cutoff);
+    return found;
   }
 
   /** No instance sets such a one, unless its clock is wrong; versions before 0.2.0 did. */

@@ -6,6 +6,7 @@ import { unavailable } from '../../src/errors.js';
 import { createLogger } from '../../src/observability/logger.js';
 import { createReread } from '../../src/revocation/reread.js';
 import type { Store } from '../../src/store/database/connect.js';
+import type { Cutoff } from '../../src/store/cutoffs/cutoffs.js';
 import type { RevokedEntry } from '../../src/store/tokens/revoked-entry.js';
 import {
   freshDatabase,
@@ -134,6 +135,15 @@ describe('a revocation that was recorded long before it became readable', () => 
 
 describe('reading everything again', () => {
   const MINUTE_MS = 60_000;
+  const CUTOFF: Cutoff = {
+    userId: 'somebody',
+    applicationId: null,
+    sessionsOnly: false,
+    at: new Date(START),
+    by: 'root',
+    reason: null,
+    via: 'test',
+  };
   const entry = (n: number): RevokedEntry => ({ jti: `t-${n}`, issuer: '', expiresAt: null });
 
   function startLoop({ batches = 3 } = {}) {
@@ -151,6 +161,7 @@ describe('reading everything again', () => {
     const state = { broken: false, reads: 0, closed: 0, begunAt: [] as number[] };
     const known = new Set<string>();
     const found: string[] = [];
+    const cutoffs: Cutoff[] = [];
     const revoked: Store['tokens']['revoked'] = async function* revoked() {
       state.reads += 1;
       state.begunAt.push(Date.now());
@@ -164,7 +175,14 @@ describe('reading everything again', () => {
       }
     };
     const reread = createReread({
-      store: { tokens: { revoked } as Store['tokens'] },
+      store: {
+        tokens: { revoked } as Store['tokens'],
+        cutoffs: {
+          async *writtenSince(since: Date | null) {
+            yield since === null ? [CUTOFF] : [];
+          },
+        } as unknown as Store['cutoffs'],
+      },
       index: {
         add({ jti }) {
           const isNew = !known.has(jti);
@@ -175,8 +193,9 @@ describe('reading everything again', () => {
       clock: Date.now,
       log,
       onFound: (entries) => found.push(...entries.map(({ jti }) => jti)),
+      onCutoffs: (batch) => cutoffs.push(...batch),
     });
-    return { state, known, found, lines, reread };
+    return { state, known, found, cutoffs, lines, reread };
   }
 
   afterEach(() => {
@@ -184,12 +203,12 @@ describe('reading everything again', () => {
   });
 
   it('happens every ten minutes at the latest, and tells what was missed, once', async () => {
-    const { state, found, lines, reread } = startLoop();
+    const { state, found, cutoffs, lines, reread } = startLoop();
     reread.start();
     await jest.advanceTimersByTimeAsync(7 * MINUTE_MS);
     expect(state.reads).toBe(0);
     await jest.advanceTimersByTimeAsync(4 * MINUTE_MS);
-    expect([state.reads, found]).toEqual([1, ['t-0', 't-1', 't-2']]);
+    expect([state.reads, found, cutoffs]).toEqual([1, ['t-0', 't-1', 't-2'], [CUTOFF]]);
     await jest.advanceTimersByTimeAsync(30 * MINUTE_MS);
     expect(state.reads).toBeGreaterThanOrEqual(3);
     expect([found, lines]).toEqual([['t-0', 't-1', 't-2'], ['the revocation list was read again']]);

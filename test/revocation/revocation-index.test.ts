@@ -760,7 +760,11 @@ function fakeStore({
 }) {
   return {
     tokens: { revoked } as Store['tokens'],
-    cutoffs: { all: cutoffs } as Store['cutoffs'],
+    cutoffs: {
+      async *writtenSince() {
+        yield await cutoffs();
+      },
+    } as unknown as Store['cutoffs'],
     time,
     reconnect,
   };

@@ -35,7 +35,7 @@ export function createCluster({ instances, revocationLog, leaseMs, log, ...time 
   const identity = createIdentity();
   const ownId = () => identity.id;
   const lease = createLease(leaseMs, monotonic);
-  const peers = createPeers({ instances, ownId, monotonic });
+  const peers = createPeers({ instances, ownId, leaseMs, monotonic });
   const pending = createPending();
   const propagate = createPropagate({
     revocationLog,

@@ -19,14 +19,17 @@ interface Dependencies {
   readonly instances: Pick<InstanceStore, 'all' | 'finish'>;
   /** The id of this one, as long as it has one. */
   readonly ownId: () => string;
+  /** ms; of this instance. */
+  readonly leaseMs: number;
   /** ms */
   readonly monotonic: () => number;
 }
 
 /** Of its lease: one that is silent for longer is ended without being asked for. */
 const SILENT_LEASES = 2;
-/** Whoever hasn't looked for longer, as while the database was away, begins anew. Longer than a beat of any lease is rare. */
+/** Whoever hasn't looked for longer, as while the database was away, begins anew; and of the own lease, within which it looks several times. */
 const BLIND_MS = 700;
+const BLIND_OF_LEASE = 0.7;
 /** One that joins may take its time to load everything; it holds nobody up. */
 const JOINING_MS = 900_000;
 
@@ -36,7 +39,8 @@ interface Seen {
   readonly since: number;
 }
 
-export function createPeers({ instances, ownId, monotonic }: Dependencies): Peers {
+export function createPeers({ instances, ownId, leaseMs, monotonic }: Dependencies): Peers {
+  const blindMs = Math.max(BLIND_MS, BLIND_OF_LEASE * leaseMs);
   const seen = new Map<string, Seen>();
   let hasOthers = false;
   let lookedAt = -Infinity;
@@ -47,7 +51,7 @@ export function createPeers({ instances, ownId, monotonic }: Dependencies): Peer
     const all = await instances.all();
     const now = monotonic();
     // Nobody could be seen renewing, and perhaps nobody could renew: they get their time once more.
-    if (now - lookedAt > BLIND_MS) seen.clear();
+    if (now - lookedAt > blindMs) seen.clear();
     lookedAt = now;
     const states = all.filter(({ id }) => id !== ownId());
     const ids = new Set(states.map(({ id }) => id));

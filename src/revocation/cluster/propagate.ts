@@ -64,7 +64,7 @@ interface Item extends PendingItem {
   /** Who told it, and by what number; null = it isn't told yet. */
   told: { readonly from: string; readonly seq: number; readonly at: number } | null;
   readonly since: number;
-  /** Those that could answer from memory when it was first looked; null = nobody has looked. */
+  /** Those that could answer from memory when it had been told; null = nobody has looked since. */
   waitsFor: Set<string> | null;
   instances: number;
   confirmed: number;
@@ -118,11 +118,9 @@ export function createPropagate(deps: Dependencies): Propagate {
     item.resolveSettled();
   }
 
-  /** A moment's operations in few entries. What was sent long ago and not confirmed may be lost: once more. */
+  /** A moment's operations in few entries. */
   async function send(): Promise<void> {
-    const now = monotonic();
-    const isLost = ({ told }: Item) => told !== null && now - told.at > leaseMs / 2;
-    const unsent = [...items].filter((item) => item.isOwn && (item.told === null || isLost(item)));
+    const unsent = [...items].filter(({ isOwn, told }) => isOwn && told === null);
     while (unsent.length > 0) {
       const group: Item[] = [];
       const operations: Operation[] = [];
@@ -141,41 +139,56 @@ export function createPropagate(deps: Dependencies): Propagate {
     }
   }
 
-  /** @param asked those that were in force here before these were asked for. */
-  function evaluate(states: readonly InstanceState[], asked: readonly Item[]): InstanceState[] {
+  /**
+   * @param asked those that were in force here before these were asked for. @param askedAt when that was.
+   * @returns those that somebody waits for.
+   */
+  function evaluate(
+    states: readonly InstanceState[],
+    asked: readonly Item[],
+    askedAt: number,
+  ): InstanceState[] {
     const byId = new Map(states.map((state) => [state.id, state]));
     const laggards = new Map<string, InstanceState>();
     for (const item of asked) {
-      if (item.waitsFor === null) {
-        // Whoever isn't among them loads everything after this, what is durable by now included.
-        const others = states.filter(({ id, isJoining }) => !isJoining && id !== item.told?.from);
-        item.waitsFor = new Set(others.map(({ id }) => id));
-        item.instances += item.waitsFor.size + (item.isOwn || item.told === null ? 0 : 1);
-        item.confirmed += item.isOwn || item.told === null ? 0 : 1;
-      }
+      const { told } = item;
+      // Whoever comes after this loads everything, what is durable by now included.
+      if (states.length === 0) settle(item);
+      // Not before it was told: whoever was joining may have entered without having read it.
+      if (told === null || told.at > askedAt) continue;
+      item.waitsFor ??= waitedFor(item, told.from, states);
       for (const id of item.waitsFor) {
         const state = byId.get(id);
         if (state === undefined) {
           item.waitsFor.delete(id);
           item.expired += 1;
-        } else if (item.told !== null && (state.applied[item.told.from] ?? -1) >= item.told.seq) {
+        } else if ((state.applied[told.from] ?? -1) >= told.seq) {
           item.waitsFor.delete(id);
           item.confirmed += 1;
         } else {
           laggards.set(id, state);
         }
       }
-      // One that joins must read it, though nobody waits for that.
-      if (item.waitsFor.size === 0 && (item.told !== null || states.length === 0)) settle(item);
+      if (item.waitsFor.size === 0) settle(item);
     }
     return [...laggards.values()];
   }
 
+  /** All who could answer from memory. Whoever joins reads the log to its end after this, and only then answers. */
+  function waitedFor(item: Item, from: string, states: readonly InstanceState[]): Set<string> {
+    const others = states.filter(({ id, isJoining }) => !isJoining && id !== from);
+    const known = item.isOwn ? 1 : 2;
+    item.instances = known + others.length;
+    item.confirmed = known;
+    return new Set(others.map(({ id }) => id));
+  }
+
   async function round(): Promise<void> {
-    const asked = [...items];
     // Where nobody else was, most likely nobody is: then nothing is to be sent.
-    const [states] = await Promise.all([peers.look(), peers.hasOthers ? send() : undefined]);
-    const laggards = evaluate(states, asked);
+    if (peers.hasOthers) await send();
+    const asked = [...items];
+    const askedAt = monotonic();
+    const laggards = evaluate(await peers.look(), asked, askedAt);
     if (laggards.length > 0) await peers.finish(laggards);
   }
 
@@ -193,7 +206,7 @@ export function createPropagate(deps: Dependencies): Propagate {
         isFailing = true;
         await sleep(RETRY_MS);
       }
-      const isNew = [...items].some(({ waitsFor }) => waitsFor === null);
+      const isNew = [...items].some(({ told }) => told === null);
       if (!isNew && items.size > 0) await sleep(POLL_MS);
     }
   }
@@ -239,15 +252,20 @@ export function createPropagate(deps: Dependencies): Propagate {
 
     async beat() {
       const asked = [...items];
+      const askedAt = monotonic();
       const states = await peers.look();
-      evaluate(states, asked);
+      evaluate(states, asked, askedAt);
       await peers.finishSilent(states);
     },
 
     whenSettled,
 
     renamed() {
-      for (const item of items) if (item.isOwn) item.told = null;
+      for (const item of items) {
+        if (!item.isOwn) continue;
+        item.told = null;
+        item.waitsFor = null;
+      }
     },
 
     async stop() {

@@ -1,7 +1,10 @@
 /** The collection `cutoffs`: "everything of this scope issued at or before T is revoked", one document per scope. */
 import mongoose, { type Model, Schema, type Types } from 'mongoose';
 import { MAX_AHEAD_MS } from '../../clock.js';
+import { unavailable } from '../../errors.js';
 import type { StoreContext } from '../database/context.js';
+import { ensureIndexes } from '../database/indexes.js';
+import { isAtEnd } from '../database/operations.js';
 import { bareIdOf } from '../ids.js';
 import { schemaOptions } from '../database/schema-options.js';
 import type { WriteConcern } from '../database/write-concern.js';
@@ -44,6 +47,11 @@ export interface CutoffStore {
     times: { readonly beyond: Date; readonly at: Date },
   ): Promise<Cutoff[]>;
   all(): Promise<Cutoff[]>;
+  /**
+   * Batches of those that were written since, by the database's clock, or of all: there may be one for
+   * each user. @throws ServiceError 503 unless it got to the end.
+   */
+  writtenSince(since: Date | null): AsyncIterable<Cutoff[]>;
   /** Those whose scope a token of this user and application may be in. */
   matching(userId: string | null, applicationId: string | null): Promise<Cutoff[]>;
   /** Those whose records were not all marked yet when this process last looked; from memory. */
@@ -63,6 +71,8 @@ type CutoffDocument = Omit<Cutoff, 'everyKind'> & {
   readonly loweredBy?: Types.ObjectId | null;
   /** The latest that was asked for and isn't in the future; one that is may hide it. */
   readonly askedAt?: Date | null;
+  /** By the database's clock; not in those from before it was kept, which whoever reads all has. */
+  readonly recordedAt?: Date;
 };
 
 function cutoffSchema(writeConcern: WriteConcern) {
@@ -83,17 +93,22 @@ function cutoffSchema(writeConcern: WriteConcern) {
       loweredFrom: { type: Date },
       loweredBy: { type: Schema.Types.ObjectId },
       askedAt: { type: Date },
+      recordedAt: { type: Date },
     },
     schemaOptions('cutoffs', writeConcern),
   );
 }
+
+const RECORDED_INDEX = { recordedAt: 1 } as const;
+const BATCH = 1000;
 
 export function createCutoffStore({
   connection,
   writeConcern,
   clock,
   run,
-}: StoreContext): CutoffStore {
+  report,
+}: StoreContext): CutoffStore & { createIndexes(): Promise<void> } {
   const model = connection.model(
     'Cutoff',
     cutoffSchema(writeConcern),
@@ -160,6 +175,19 @@ export function createCutoffStore({
       return (await run(() => model.find().lean())).map(noteMarking);
     },
 
+    async *writtenSince(since) {
+      const filter = since === null ? {} : { recordedAt: { $gte: since } };
+      const hint = since === null ? { _id: 1 as const } : RECORDED_INDEX;
+      const cursor = model.collection.find<CutoffDocument>(filter, { hint, batchSize: BATCH });
+      try {
+        while (await run(() => cursor.hasNext()))
+          yield cursor.readBufferedDocuments().map(noteMarking);
+        if (!isAtEnd(cursor)) throw unavailable(BROKEN_OFF);
+      } finally {
+        await run(() => cursor.close()).catch(() => undefined);
+      }
+    },
+
     async matching(userId, applicationId) {
       const ofEveryKind: Pick<CutoffScope, 'userId' | 'everyKind'>[] =
         userId === null ? [] : [{ userId: bareIdOf(userId), everyKind: true }];
@@ -182,7 +210,9 @@ export function createCutoffStore({
     unmarked: () => [...unmarkedByKey.values()],
 
     async pending() {
-      const found = await run(() => model.find().lean());
+      const found = await run(() =>
+        model.find({ $expr: { $lt: [{ $ifNull: ['$markedUntil', null] }, '$at'] } }).lean(),
+      );
       return found.filter(isUnmarked).map(toCutoff);
     },
 
@@ -191,7 +221,8 @@ export function createCutoffStore({
         model.updateOne(
           // Unless it was lowered meanwhile: what is raised after that is not marked yet.
           { _id: scopeKey(cutoff), at: { $gte: cutoff.at } },
-          { $max: { markedUntil: cutoff.at } },
+          // The other instances read it once more.
+          { $max: { markedUntil: cutoff.at }, $currentDate: { recordedAt: true } },
           { writeConcern },
         ),
       );
@@ -199,6 +230,8 @@ export function createCutoffStore({
       const known = unmarkedByKey.get(key);
       if (known !== undefined && known.at <= cutoff.at) unmarkedByKey.delete(key);
     },
+
+    createIndexes: () => ensureIndexes(model.collection, [[RECORDED_INDEX, {}]], { run, report }),
   };
 }
 
@@ -211,6 +244,7 @@ function toCutoff({
   markedUntil: _markedUntil,
   loweredBy: _loweredBy,
   askedAt: _askedAt,
+  recordedAt: _recordedAt,
   requestId,
   everyKind,
   loweredFrom,
@@ -223,6 +257,8 @@ function toCutoff({
     ...(loweredFrom ? { loweredFrom } : {}),
   };
 }
+
+const BROKEN_OFF = 'The list of cut-offs broke off. Nothing is confirmed; repeat the request.';
 
 /** Unambiguous for any ids: a JSON array. */
 export function scopeKey({ userId, applicationId, sessionsOnly, everyKind }: CutoffScope): string {

@@ -20,6 +20,8 @@ export function raisedTo(
         ...ifMoved(at, more.cause),
         markedUntil: { $ifNull: ['$markedUntil', null] },
         at: { $max: ['$at', at] },
+        // By the database's clock: the instances' may differ, and they read by this.
+        recordedAt: '$$NOW',
         askedAt: asked(at, more.latest),
       },
     },
@@ -36,6 +38,7 @@ export function loweredTo(
       $set: {
         loweredFrom: { $max: ['$loweredFrom', '$at'] },
         loweredBy,
+        recordedAt: '$$NOW',
         // What is raised later is to be marked again; null stays null.
         markedUntil: { $cond: [{ $gt: ['$markedUntil', at] }, at, '$markedUntil'] },
         at: { $max: [at, { $cond: [{ $gt: ['$askedAt', beyond] }, at, '$askedAt'] }] },

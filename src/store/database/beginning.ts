@@ -1,7 +1,9 @@
 /**
- * When this database began: kept in the collection `identity`, once. What was issued before then may
- * have been revoked in another database, of which this one knows nothing.
+ * When this database began, and how far it has come: kept in the collection `identity`, once. What
+ * was issued before it began may have been revoked in another database, of which this one knows
+ * nothing; and what was revoked since may be missing from an older state of it.
  */
+import { randomUUID } from 'node:crypto';
 import type mongoose from 'mongoose';
 import type { StoreContext } from './context.js';
 import type { CutoffStore } from '../cutoffs/cutoffs.js';
@@ -25,11 +27,14 @@ export interface BeginningStore {
    */
   begin(options?: { readonly adoptEarlier?: boolean }): Promise<Beginning>;
   /**
-   * Whether the database still is the one that this process began with. Where it isn't, what was
-   * revoked is lost: everything that was issued before now is refused there from then on.
+   * Whether the database still is the one that this process began with, or an older state of that
+   * (a backup was restored). Where it isn't the same, what was revoked is lost: everything that was
+   * issued before now is refused there from then on.
    * @throws ServiceError 503
    */
-  isStillThere(): Promise<boolean>;
+  look(): Promise<'same' | 'older' | 'another'>;
+  /** Notes durably, every few seconds, that the database has come further. @throws ServiceError 503 */
+  advance(): Promise<void>;
 }
 
 interface BeginningDocument {
@@ -41,8 +46,22 @@ interface BeginningDocument {
   readonly isCutOff?: boolean;
 }
 
+/** What a process that uses the database writes into it again and again: an older state of the database has an older one, or none. */
+interface MarkDocument {
+  readonly _id: string;
+  readonly count: number;
+  readonly at: Date;
+}
+
+/** A state of the database that is older by less isn't noticed. */
+const ADVANCE_EVERY_MS = 10_000;
+const FORGOTTEN_AFTER_MS = 7 * 86_400_000;
+const MARK = 'mark:';
+
 const ONLY = { _id: 'beginning' } as const;
 const BY_ID = { _id: 1 } as const;
+const UNKNOWN = 'a new database knows nothing of what was revoked before';
+const OLDER = 'an older state of the database knows nothing of what was revoked since';
 
 interface Dependencies extends Pick<StoreContext, 'connection' | 'writeConcern' | 'clock' | 'run'> {
   readonly cutoffs: Pick<CutoffStore, 'raise'>;
@@ -79,6 +98,10 @@ export function createBeginningStore({
 
   /** When the database began that this process works with. */
   let knownAt: Date | null = null;
+  const markId = `${MARK}${randomUUID()}`;
+  /** 0 = there is no mark yet. */
+  let markedCount = 0;
+  let advancedAt = -Infinity;
 
   async function note(
     adoptEarlier: boolean,
@@ -101,19 +124,40 @@ export function createBeginningStore({
   }
 
   /** Once: whoever lowers it afterwards does so for good. */
-  async function setCutoff(at: Date): Promise<void> {
+  async function setCutoff(at: Date, reason = UNKNOWN): Promise<void> {
     await cutoffs.raise({
       userId: null,
       applicationId: null,
       sessionsOnly: false,
       at,
       by: 'system',
-      reason: 'a new database knows nothing of what was revoked before',
+      reason,
       via: 'system',
     });
     await run(() =>
       collection().updateOne(ONLY, { $set: { isCutOff: true } }, { hint: BY_ID, writeConcern }),
     );
+  }
+
+  const marks = () =>
+    connection.collection('identity') as unknown as mongoose.mongo.Collection<MarkDocument>;
+
+  async function writeMark(): Promise<void> {
+    const count = markedCount + 1;
+    await run(() =>
+      marks().replaceOne(
+        { _id: markId },
+        { count, at: new Date(clock()) },
+        { upsert: true, hint: BY_ID, writeConcern },
+      ),
+    );
+    markedCount = count;
+  }
+
+  async function forgetOldMarks(): Promise<void> {
+    const before = new Date(clock() - FORGOTTEN_AFTER_MS);
+    const old = { _id: { $gte: MARK, $lt: `${MARK}~` }, at: { $lt: before } };
+    await run(() => marks().deleteMany(old, { hint: BY_ID, writeConcern }));
   }
 
   return {
@@ -129,15 +173,29 @@ export function createBeginningStore({
       return { refusesUntil: at, isNew: isOurs };
     },
 
-    async isStillThere() {
-      if (knownAt === null) return true;
+    async look() {
+      if (knownAt === null) return 'same';
       const found = await find();
-      if (found?.at.getTime() === knownAt.getTime()) return true;
       if (found === null) {
         const { at } = await note(false, true);
         await setCutoff(at);
       }
-      return false;
+      if (found?.at.getTime() !== knownAt.getTime()) return 'another';
+      if (markedCount === 0) return 'same';
+      const mark = await run(() => marks().findOne({ _id: markId }, { hint: BY_ID }));
+      if (mark !== null && mark.count >= markedCount) return 'same';
+      await setCutoff(new Date(Math.max(clock(), (await time()).getTime())), OLDER);
+      // Only now: as long as the cut-off isn't there, it is set at the next look.
+      await writeMark();
+      return 'older';
+    },
+
+    async advance() {
+      const now = performance.now();
+      if (knownAt === null || now - advancedAt < ADVANCE_EVERY_MS) return;
+      if (markedCount === 0) await forgetOldMarks();
+      await writeMark();
+      advancedAt = now;
     },
   };
 }

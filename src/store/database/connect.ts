@@ -138,7 +138,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       knownUsers: createKnownUserStore(context),
     };
     const { tokens, users, events } = collections;
-    await Promise.all([tokens, users, events].map(({ createIndexes }) => createIndexes()));
+    await Promise.all([tokens, users, events, cutoffs].map(({ createIndexes }) => createIndexes()));
     const seal = await loadSealSecret(context);
     const mendings = [...ID_MENDINGS, ...timeMendings(seal.since)];
     await mendStore(context, mendings, onMending ?? (() => undefined));

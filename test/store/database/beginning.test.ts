@@ -80,7 +80,7 @@ describe('the beginning of a database', () => {
     const [store, other] = [await open(database), await open(database)];
     await store.beginning.begin();
     await other.beginning.begin();
-    expect(await store.beginning.isStillThere()).toBe(true);
+    expect(await store.beginning.look()).toBe('same');
     const direct = await mongoose
       .createConnection(testMongodbUri(), { dbName: database })
       .asPromise();
@@ -89,14 +89,40 @@ describe('the beginning of a database', () => {
     await direct.collection('tokens').insertOne({ jti: 'adopted', issuer: '' });
     await direct.close();
     const before = Date.now() - 1000;
-    expect(await store.beginning.isStillThere()).toBe(false);
-    expect(await other.beginning.isStillThere()).toBe(false);
+    expect(await store.beginning.look()).toBe('another');
+    expect(await other.beginning.look()).toBe('another');
     const later = await open(database);
     const { refusesUntil } = await later.beginning.begin();
     expect(refusesUntil?.getTime()).toBeGreaterThan(before);
     expect(await everythingUntil(later)).toEqual(refusesUntil);
-    expect(await later.beginning.isStillThere()).toBe(true);
-    expect(await store.beginning.isStillThere()).toBe(false);
+    expect(await later.beginning.look()).toBe('same');
+    expect(await store.beginning.look()).toBe('another');
+  });
+
+  it('is noticed to be older than it was, and what was issued until then is refused, once', async () => {
+    const database = freshDatabase();
+    const [store, other] = [await open(database), await open(database)];
+    await store.beginning.begin({ adoptEarlier: true });
+    await other.beginning.begin();
+    await store.beginning.advance();
+    await other.beginning.advance();
+    expect([await store.beginning.look(), await other.beginning.look()]).toEqual(['same', 'same']);
+    expect(await everythingUntil(store)).toBeUndefined();
+    const direct = await mongoose
+      .createConnection(testMongodbUri(), { dbName: database })
+      .asPromise();
+    // A backup from before either of them.
+    const marks = { _id: /^mark:/ } as object;
+    expect((await direct.collection('identity').deleteMany(marks)).deletedCount).toBe(2);
+    await direct.close();
+    // Whoever starts on it and goes on doesn't hide it.
+    const late = await open(database);
+    await late.beginning.begin();
+    await late.beginning.advance();
+    const before = Date.now() - 1000;
+    expect([await store.beginning.look(), await store.beginning.look()]).toEqual(['older', 'same']);
+    expect((await everythingUntil(store))?.getTime()).toBeGreaterThan(before);
+    expect([await other.beginning.look(), await late.beginning.look()]).toEqual(['older', 'same']);
   });
 
   it('ends with the cut-off also when the first start ended before it was set', async () => {
