@@ -28,6 +28,7 @@ import { createRevoker } from './revocation/revoke.js';
 import { createSettleRecorded } from './revocation/settle-recorded.js';
 import { createRevocationSync } from './revocation/sync.js';
 import type { Store } from './store/database/connect.js';
+import { toRevokedEntry } from './store/tokens/revoked-entry.js';
 import { isIssuedHere, type NewTokenRecord, type TokenRecord } from './store/records.js';
 import type { Claims } from './tokens/claims.js';
 import { createTokenIssuer } from './tokens/issuer.js';
@@ -117,6 +118,7 @@ export function createCore(options: CoreOptions) {
     ...base,
     config,
     logClock,
+    mayRemember: () => index.isFresh,
     whenUserSettled: cluster.whenUserSettled,
   });
   const { hasher, signIn, forgetVerified } = passwords;
@@ -128,6 +130,12 @@ export function createCore(options: CoreOptions) {
   const lowerCutoff = createLowerCutoff({ ...base, index, revoker });
   const revoking = { ...base, index, revoker, forgetVerified };
   const standing = createStanding({ ...revoking, knownUsers: store.knownUsers });
+  const learn = createLearn({
+    ...cluster,
+    index,
+    isBlocked: standing.isBlocked,
+    blockUser: standing.block,
+  });
   const accounts = createAccounts({ ...revoking, standing, trail: audit.trail });
   const toRecord = (claims: Claims) =>
     recordOfClaims(claims, {
@@ -152,8 +160,13 @@ export function createCore(options: CoreOptions) {
       const found = await store.beginning.look();
       if (found === 'another') options.onDatabaseLost?.();
       if (found === 'older') log.error({ event: 'database.restored' }, RESTORED);
-      await store.beginning.advance();
+      await store.beginning.advance(false);
       await standing.refresh();
+    },
+    async alsoRead(isLoad) {
+      // A write, so that what is read isn't what a primary knows that is none any more.
+      await store.beginning.advance(true);
+      await standing.look(isLoad);
     },
     beginRead: settling.beginRead,
   });
@@ -174,7 +187,6 @@ export function createCore(options: CoreOptions) {
     onNoted: standing.noteUse,
   });
   const sessionState = createSessionState(tokens.findByJti);
-  const learn = createLearn(index, propagate, cluster.pending);
   const checkToken = waiting(
     createTokenCheck({
       report,
@@ -221,6 +233,11 @@ export function createCore(options: CoreOptions) {
     findUser: users.findById,
     issuer,
     isRevoked,
+    whenRefused: (record) =>
+      learn(
+        record.revocation === null ? [] : [{ what: 'revoked', entry: toRevokedEntry(record) }],
+        questionOf(record),
+      ),
     createId: seal.createId,
     defaultAudience: config.tokenAudience,
     accessSeconds: config.fusionAuthTokenSeconds,
@@ -233,7 +250,7 @@ export function createCore(options: CoreOptions) {
     ...cluster,
     load: sync.load,
     lookAfter: store.lookAfter,
-    refresh: sync.refresh,
+    refresh: sync.readNew,
     apply: createApply({ index, blockUser: standing.block, forgetVerified, report }),
     log,
   });
@@ -287,8 +304,6 @@ export function createCore(options: CoreOptions) {
       passwords.flushLog();
       await sync.stop();
       await marker.stop();
-      await propagate.stop();
-      await follower.stop();
       await sessions.flush();
       await keepRefused.flush();
       try {
@@ -296,6 +311,8 @@ export function createCore(options: CoreOptions) {
         // Nobody settles later what was adopted last.
         if (settling.pending > 0) await sync.refresh();
       } finally {
+        await propagate.stop();
+        await follower.stop();
         // Last: adopted tokens are told of too.
         await audit.flush();
       }

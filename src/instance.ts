@@ -115,9 +115,8 @@ export async function startInstance({
   const drain = createDrain(server);
   await listen(server, config);
   cleanups.push(() => drain.end(hurry));
-  // Documents from before: nobody else can be using it.
-  if (engine) await store.instances.clear();
-  await service.follower.start();
+  // Nobody else can be using an engine of our own.
+  await service.follower.start({ isAlone: engine !== null });
   asked.throwIfAborted();
   witness?.assertKnown(service.index);
   asked.throwIfAborted();

@@ -23,6 +23,11 @@ export interface Standing {
   block(userId: string): void;
   isBlocked(userId: string): boolean;
   unblock(userId: string): void;
+  /**
+   * Blocks those who are disabled, whether that is due or not; what they hold is revoked at the next
+   * refresh. @param isSilent nobody is told. @throws ServiceError 503
+   */
+  look(isSilent: boolean): Promise<void>;
   /** Looks at the users, where that is due. @throws ServiceError 503: then nobody knows. */
   refresh(): Promise<void>;
 }
@@ -94,16 +99,24 @@ export function createStanding(deps: Dependencies): Standing {
     await revoker.revokeScope(scope, context, before);
   }
 
+  /** @returns all who are inactive. */
+  async function blockInactive(tell: typeof deps.tellBehind): Promise<ReadonlySet<string>> {
+    const found = new Set(await users.inactiveIds());
+    const isNew = (userId: string) => !inactive.has(userId) && !changed.has(userId);
+    const newOnes = [...found].filter(isNew);
+    for (const userId of newOnes) {
+      block(inactive, userId);
+      toRevoke.add(userId);
+    }
+    if (newOnes.length > 0) tell(newOnes.map((userId) => ({ what: 'blocked', userId })));
+    return found;
+  }
+
   async function lookForInactive(): Promise<void> {
     const lastLook = inactiveAt;
     const startedAt = clock();
     changed.clear();
-    const found = new Set(await users.inactiveIds());
-    for (const userId of found) {
-      if (inactive.has(userId) || changed.has(userId)) continue;
-      blockFound(inactive, userId);
-      toRevoke.add(userId);
-    }
+    const found = await blockInactive(deps.tellBehind);
     await lookAtLeft(
       [...inactive].filter((userId) => !found.has(userId) && !changed.has(userId)),
       lastLook,
@@ -129,8 +142,9 @@ export function createStanding(deps: Dependencies): Standing {
         unblock(userId);
         log.info({ event: 'user.enabled', userId, via: 'users' }, 'a user is active again');
       } else if (!present.has(userId)) {
+        // It was blocked, so everybody has been told.
         inactive.delete(userId);
-        blockFound(missing, userId);
+        block(missing, userId);
       }
     }
   }
@@ -188,6 +202,10 @@ export function createStanding(deps: Dependencies): Standing {
     unblock(userId) {
       changed.add(userId);
       unblock(userId);
+    },
+
+    async look(isSilent) {
+      await blockInactive(isSilent ? () => undefined : deps.tellBehind);
     },
 
     async refresh() {

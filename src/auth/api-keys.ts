@@ -4,7 +4,8 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import { subjectTypeOf } from '../store/ids.js';
 import { type Device, newTokenRecord, type TokenRecord } from '../store/records.js';
-import { type RevokedEntry, toRevokedEntry } from '../store/tokens/revoked-entry.js';
+import type { Operation } from '../store/cluster/log.js';
+import { toRevokedEntry } from '../store/tokens/revoked-entry.js';
 import type { SecretStore } from '../store/tokens/secrets.js';
 import type { Claims } from '../tokens/claims.js';
 import {
@@ -48,7 +49,7 @@ interface Dependencies {
   readonly retentionSeconds: number;
   readonly report: Report;
   /** Puts in force, here and everywhere, what a record says. @throws ServiceError 503 */
-  readonly learn: (entry: RevokedEntry) => Promise<void>;
+  readonly learn: (operations: readonly Operation[], refused: Claims) => Promise<void>;
 }
 
 const MAX_REMEMBERED = 1000;
@@ -79,7 +80,8 @@ export function createApiKeys(deps: Dependencies): ApiKeys {
       return REFUSED;
     const claims = toClaims(found.record);
     // The record, just read, may know more than memory does; nor do the other instances know it then.
-    if (found.record.revocation !== null) await deps.learn(toRevokedEntry(found.record));
+    if (found.record.revocation !== null)
+      await deps.learn([{ what: 'revoked', entry: toRevokedEntry(found.record) }], claims);
     remembered.set(`${jti}.${hash}`, claims);
     return verifyClaims(claims, device);
   }

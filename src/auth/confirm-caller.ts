@@ -13,7 +13,8 @@ import {
   type User,
 } from '../store/records.js';
 import type { CutoffStore } from '../store/cutoffs/cutoffs.js';
-import { type RevokedEntry, toRevokedEntry } from '../store/tokens/revoked-entry.js';
+import { type Operation, toldOf } from '../store/cluster/log.js';
+import { toRevokedEntry } from '../store/tokens/revoked-entry.js';
 import type { TokenStore } from '../store/tokens/tokens.js';
 import type { UserStore } from '../store/users/users.js';
 import type { Claims } from '../tokens/claims.js';
@@ -44,7 +45,7 @@ interface Dependencies {
   /** What a token that has no record yet is recorded as. */
   readonly toRecord: (claims: Claims) => NewTokenRecord;
   /** Puts in force, here and everywhere, what a record says. @throws ServiceError 503 */
-  readonly learn: (entry: RevokedEntry) => Promise<void>;
+  readonly learn: (operations: readonly Operation[], refused: Claims) => Promise<void>;
   /** Forgets which passwords were right, of this user. */
   readonly forgetVerified: (userId: string) => void;
   readonly clock: Clock;
@@ -69,14 +70,21 @@ export function createConfirmCaller(deps: Dependencies): ConfirmCaller {
         record.jti === sessionId && [issuer, ownIssuer, ANY_ISSUER].includes(record.issuer),
     );
     const revoked = [...own, ...session].filter(({ revocation }) => revocation !== null);
-    // Who is refused here must be refused everywhere.
-    await Promise.all(revoked.map((each) => deps.learn(toRevokedEntry(each))));
     const subject = { ...claims, isSession: sessionId !== null };
-    const isHit = matching.some(
+    const hits = matching.filter(
       (cutoff) => isInScope(cutoff, subject) && isCutOff(subject, cutoff.at.getTime()),
     );
     const isInactive = user !== null && user.status !== ACTIVE_STATUS;
-    if (revoked.length > 0 || isHit || isInactive || hasExpired(claims.expiresAt, clock()))
+    // Who is refused here must be refused everywhere.
+    await deps.learn(
+      [
+        ...revoked.map(toOperation),
+        ...hits.map((cutoff) => ({ what: 'cut-off' as const, cutoff: toldOf(cutoff) })),
+        ...(isInactive ? [{ what: 'blocked' as const, userId }] : []),
+      ],
+      claims,
+    );
+    if (revoked.length + hits.length > 0 || isInactive || hasExpired(claims.expiresAt, clock()))
       throw unauthenticated();
     const record = own.find((each) => each.issuer === issuer) ?? (await recordNow(claims));
     return { userId, parent: record, user };
@@ -93,8 +101,10 @@ export function createConfirmCaller(deps: Dependencies): ConfirmCaller {
     const found = (await tokens.findByJtis([claims.jti])).find(
       ({ issuer }) => issuer === claims.issuer,
     );
-    if (found === undefined || found.revocation !== null) throw unauthenticated();
-    return found;
+    if (found === undefined) throw unauthenticated();
+    if (found.revocation === null) return found;
+    await deps.learn([toOperation(found)], claims);
+    throw unauthenticated();
   }
 
   /** What counts is the password now, not the one that was right when it was looked at. */
@@ -122,4 +132,8 @@ export function createConfirmCaller(deps: Dependencies): ConfirmCaller {
     if (needed === 'administrator' && caller.user?.role !== 'admin') throw forbidden();
     return caller;
   };
+}
+
+function toOperation(record: TokenRecord): Operation {
+  return { what: 'revoked', entry: toRevokedEntry(record) };
 }

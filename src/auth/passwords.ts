@@ -24,7 +24,8 @@ interface Dependencies {
   readonly log: Logger;
   /** By which repeated lines of the log are counted. */
   readonly logClock: Clock;
-  readonly whenUserSettled?: (userId: string) => Promise<void>;
+  readonly mayRemember: () => boolean;
+  readonly whenUserSettled: (userId: string) => Promise<void>;
 }
 
 export function createPasswords({
@@ -33,6 +34,7 @@ export function createPasswords({
   clock,
   log,
   logClock,
+  mayRemember,
   whenUserSettled,
 }: Dependencies): Passwords {
   const { bcryptCost } = users;
@@ -45,7 +47,8 @@ export function createPasswords({
     attemptsPerMinute: config.signInAttemptsPerMinute,
     attemptsPerAccount: config.signInAttemptsPerAccount,
     signIns,
-    ...(whenUserSettled ? { whenUserSettled } : {}),
+    mayRemember,
+    whenUserSettled,
   });
   return { ...signIn, hasher, flushLog: signIns.flush };
 }

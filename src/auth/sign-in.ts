@@ -38,6 +38,8 @@ interface Dependencies {
   readonly attemptsPerMinute: number;
   /** Failures at one account in a quarter of an hour. */
   readonly attemptsPerAccount: number;
+  /** Whether what is remembered may be relied on: a changed password would have been heard of. */
+  readonly mayRemember?: () => boolean;
   /** Waits until what was changed of this user is so everywhere: before a password is refused. @throws ServiceError 503 */
   readonly whenUserSettled?: (userId: string) => Promise<void>;
   /** Is told of those that fail, and of those that are refused. */
@@ -56,6 +58,7 @@ export function createPasswordSignIn({
   clock,
   attemptsPerMinute,
   attemptsPerAccount,
+  mayRemember = () => true,
   whenUserSettled = async () => undefined,
   signIns,
 }: Dependencies): PasswordSignIn {
@@ -130,7 +133,7 @@ export function createPasswordSignIn({
       }
       const key = createHmac('sha256', cacheKey).update(`${email}\0${password}`).digest('base64');
       const known = verified.get(key);
-      if (known && known.until > clock()) return known.principal;
+      if (known && known.until > clock() && mayRemember()) return known.principal;
       const forgotten = new Set<string>();
       underWay.add(forgotten);
       const attempt = limits.attempt(email, address);

@@ -42,9 +42,12 @@ export function createDescendants({ tokens, clock, ownIssuer, revokeById }: Depe
     }
   }
 
-  /** What is over already may still have children that aren't. */
+  /**
+   * What is over already may still have children that aren't. One that is revoked is revoked once
+   * more: who did it may not have told the others, or only be about to.
+   */
   async function revokeUnlessOver(record: TokenRecord, act: RevokingAct): Promise<void> {
-    if (record.revocation !== null || hasExpired(record.expiresAt, clock())) return;
+    if (hasExpired(record.expiresAt, clock())) return;
     await revokeById(record.id, act);
   }
 

@@ -98,6 +98,8 @@ export function createRevocationIndex({
 
   /** A sync from the future means that the clock was set back: then nobody knows how old it is. */
   const isFresh = () => {
+    // Then what was expired by the clock that was ahead may be missing, lease or not.
+    if (clock() - syncedAt < -CLOCK_SLACK_MS) return false;
     if (holdsLease()) return true;
     if (staleAfterMs === null) return false;
     const age = clock() - syncedAt;

@@ -8,6 +8,7 @@ import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import { type ServiceError, unavailable } from '../errors.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/database/connect.js';
+import { toldOf } from '../store/cluster/log.js';
 import type { Cutoff, CutoffScope } from '../store/cutoffs/cutoffs.js';
 import { DuplicateKeyError } from '../store/database/failures.js';
 import {
@@ -25,7 +26,6 @@ import { AT_ONCE, createDescendants } from './descendants.js';
 import { createMatchedCount, type Matched, NOTHING_MATCHED } from './matched.js';
 import type { RevocationIndex } from './revocation-index.js';
 import { createRevokingAct, type OnPropagated, type RevokingAct } from './revoking-act.js';
-import { toldOf } from './told.js';
 
 export interface Revoker {
   /**
@@ -142,15 +142,17 @@ export function createRevoker(deps: Dependencies): Revoker {
   ): Promise<readonly TokenRecord[]> {
     const ahead = await tokens.issuedAhead(scope, { now, aheadMs: MAX_AHEAD_MS }, MOST_AHEAD + 1);
     if (ahead.length > MOST_AHEAD) throw clockBehind();
+    const hit: TokenRecord[] = [];
     for (let at = 0; at < ahead.length; at += AT_ONCE) {
       await Promise.all(
         ahead.slice(at, at + AT_ONCE).map(async (record) => {
-          await revokeById(record.id, act);
+          const result = await revokeById(record.id, act);
+          if (result?.outcome === 'revoked') hit.push(record);
           await revokeDescendants(record, act, false);
         }),
       );
     }
-    return ahead;
+    return hit;
   }
 
   function toRevocation({ eventInfo, ...context }: RevocationContext): Revocation {

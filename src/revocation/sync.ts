@@ -9,17 +9,19 @@ import { type Clock, MAX_AHEAD_MS } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import type { Store } from '../store/database/connect.js';
 import type { Cutoff } from '../store/cutoffs/cutoffs.js';
-import type { Operation } from '../store/cluster/log.js';
+import { type Operation, toldOf } from '../store/cluster/log.js';
 import type { RevokedEntry } from '../store/tokens/revoked-entry.js';
+import { UnconfirmedError } from './cluster/pending.js';
 import { createReread } from './reread.js';
 import { LEEWAY_MS, type RevocationIndex } from './revocation-index.js';
-import { toldOf } from './told.js';
 
 export interface RevocationSync {
   /** Loads everything; nobody is told of what was unknown here. @throws ServiceError 503 when the store fails; the index isn't fresh then. */
   load(): Promise<void>;
   /** Fetches what is new, once. */
   refresh(): Promise<void>;
+  /** The same, and only reads: it waits for no other instance. @throws ServiceError 503 */
+  readNew(): Promise<void>;
   /** Reads everything once more, slowly, for what `refresh` missed; freshness is not its business. @throws ServiceError 503 */
   reread(): Promise<void>;
   /** Refreshes, and sweeps the index, every second until stopped; reads everything again every ten minutes. */
@@ -36,6 +38,8 @@ interface Dependencies {
   readonly log: Logger;
   /** What else must be up to date for checks to be answered from memory. @throws ServiceError 503 */
   readonly alsoRefresh?: () => Promise<void>;
+  /** What else must be known, only read. @param isLoad nobody is told of it. @throws ServiceError 503 */
+  readonly alsoRead?: (isLoad: boolean) => Promise<void>;
   /** Called before the list is read; what it returns, when it has been. Neither throws. */
   readonly beginRead?: () => () => Promise<void>;
   readonly report: Report;
@@ -54,6 +58,8 @@ const PROGRESS_EVERY = 100_000;
 /** After so many failures in a row the connection itself is suspected. */
 const RECONNECT_AFTER = 3;
 const MAX_REASON = 200;
+/** It is read every second: younger than this, only the lease is missing. */
+const RECENT_MS = 3000;
 
 export function createRevocationSync({
   store,
@@ -61,6 +67,7 @@ export function createRevocationSync({
   clock,
   log,
   alsoRefresh,
+  alsoRead,
   beginRead,
   report,
   tellBehind = () => undefined,
@@ -91,21 +98,23 @@ export function createRevocationSync({
   let cursor: Date | null = null;
   let lastClock = -Infinity;
 
-  async function fetchSince(wanted: Date | null, isLoad = false): Promise<void> {
+  async function fetchSince(wanted: Date | null, how: 'load' | 'refresh' | 'read'): Promise<void> {
+    const isLoad = how === 'load';
     const startedAt = clock();
-    const endRead = beginRead?.();
+    const endRead = how === 'read' ? undefined : beginRead?.();
     // First: when it fails, nothing has been taken in that would not be told of at the next time.
-    await alsoRefresh?.();
+    if (how === 'refresh') await alsoRefresh?.();
+    else await alsoRead?.(isLoad);
     const databaseTime = await store.time();
     // A server whose clock is further behind than the overlap reaches may have recorded something
     // before what was read last.
     const isBehind = cursor !== null && databaseTime.getTime() < cursor.getTime() - CLOCK_STEP_MS;
-    const since = isBehind ? null : wanted;
+    const from = isBehind ? null : wanted;
     // This instance's own are in the index already; at the first load everything is new.
     const isFirst = cursor === null;
     const tellNew = isLoad ? () => undefined : tellBehind;
     const lowered: Cutoff[] = [];
-    for await (const batch of store.cutoffs.writtenSince(since)) {
+    for await (const batch of store.cutoffs.writtenSince(from)) {
       const found = takeCutoffs(batch, tellNew);
       // At once: they are in force already, and at the next time they would not be new.
       if (!isFirst && found.length > 0) report({ what: 'learnt', entries: [], cutoffs: found });
@@ -113,14 +122,14 @@ export function createRevocationSync({
     }
     const newEntries: RevokedEntry[] = [];
     let count = 0;
-    for await (const batch of store.tokens.revoked(since, new Date(startedAt - LEEWAY_MS))) {
+    for await (const batch of store.tokens.revoked(from, new Date(startedAt - LEEWAY_MS))) {
       const found = batch.filter((entry) => index.add(entry));
       if (found.length > 0) tellNew(found.map(toOperation));
       if (!isFirst) newEntries.push(...found);
       const before = count;
       count += batch.length;
       if (
-        since === null &&
+        from === null &&
         Math.floor(before / PROGRESS_EVERY) < Math.floor(count / PROGRESS_EVERY)
       ) {
         log.info({ count }, 'loading the revocation list');
@@ -155,23 +164,24 @@ export function createRevocationSync({
     );
   }
 
-  function refresh(): Promise<void> {
+  /** From where on it is to be read. */
+  function since(): Date | null {
     // With a clock that was ahead, entries may have been taken for expired: load them again.
     const wasSetBack = clock() < lastClock - CLOCK_STEP_MS;
-    return fetchSince(
-      cursor === null || wasSetBack ? null : new Date(cursor.getTime() - OVERLAP_MS),
-    );
+    return cursor === null || wasSetBack ? null : new Date(cursor.getTime() - OVERLAP_MS);
   }
 
   async function refreshOrReport(): Promise<void> {
     try {
       if (mustReconnect) await store.reconnect();
       mustReconnect = false;
-      await refresh();
+      await fetchSince(since(), 'refresh');
       if (failures > 0) log.info({ attempt: failures }, 'the revocation list is up to date again');
       failures = 0;
       lastFailure = null;
     } catch (error) {
+      // The database did its part.
+      if (error instanceof UnconfirmedError) return;
       failures += 1;
       lastFailure = reasonOf(error);
       if (failures === 1) log.warn({ err: error }, 'the revocation list could not be refreshed');
@@ -188,8 +198,9 @@ export function createRevocationSync({
   }
 
   return {
-    load: () => fetchSince(null, true),
-    refresh,
+    load: () => fetchSince(null, 'load'),
+    refresh: () => fetchSince(since(), 'refresh'),
+    readNew: () => fetchSince(since(), 'read'),
     reread: rereading.once,
     start() {
       schedule();
@@ -225,6 +236,8 @@ function reasonOf(error: unknown): string {
 function whyNothingIsKnown(ageMs: number | null, failure: string | null): string {
   const end = failure === null ? '' : `: ${failure}`;
   if (ageMs === null) return `the revocation list was never loaded${end}`;
+  if (ageMs >= 0 && ageMs < RECENT_MS)
+    return `it is not sure that all is known here that other instances revoked${end}`;
   if (ageMs < 0) return 'the clock was set back: how old the revocation list is, nobody knows';
   return `what was revoked in the last ${Math.round(ageMs / 1000)} s is unknown${end}`;
 }

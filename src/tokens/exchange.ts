@@ -57,6 +57,8 @@ interface Dependencies {
     maxSeconds: number | null,
   ) => Promise<IssuedAccess>;
   readonly isRevoked: (record: TokenRecord) => boolean;
+  /** Before it is refused as revoked: resolves when every instance refuses it. @throws ServiceError 503 */
+  readonly whenRefused: (record: TokenRecord) => Promise<void>;
   readonly discard: (record: TokenRecord) => Promise<void>;
   readonly report: Report;
   readonly endOfSession: () => Date;
@@ -118,6 +120,7 @@ export function createExchange(
     if (state === 'revoked') {
       // With a made-up secret it's nobody's attempt to use this session.
       if (standing.kind !== 'foreign') deps.report({ what: 'refused', token: record });
+      await deps.whenRefused(record);
       return REFUSED;
     }
     if (state === 'expired' || standing.kind === 'foreign') return REFUSED;
@@ -183,7 +186,10 @@ export function createExchange(
     if (exchanging.status === 'rejected') throw exchanging.reason;
     if (!hasWon) return OVERTAKEN;
     if (issuing.status === 'rejected') throw issuing.reason;
-    if (isRevoked) return REFUSED;
+    if (isRevoked) {
+      await deps.whenRefused(record);
+      return REFUSED;
+    }
     if (rotation !== null || presented.grace.some(({ until }) => until === null)) {
       const until = new Date(clock() + deps.graceSeconds * 1000);
       deps.answers.note({ id: record.id, secretHash: nextHash, until });

@@ -67,6 +67,7 @@ interface Dependencies {
   readonly onExchange?: (userId: string, spareMs: number) => void;
   readonly issuer: TokenIssuer;
   readonly isRevoked: (record: TokenRecord) => boolean;
+  readonly whenRefused: (record: TokenRecord) => Promise<void>;
   /** Removes the record of a token that was never handed out. */
   readonly discard: (record: TokenRecord) => Promise<void>;
   readonly report: Report;

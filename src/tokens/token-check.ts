@@ -4,7 +4,7 @@
  */
 import type { Report } from '../audit/report.js';
 import type { Device } from '../store/records.js';
-import type { RevokedEntry } from '../store/tokens/revoked-entry.js';
+import type { Operation } from '../store/cluster/log.js';
 import type { Claims } from './claims.js';
 import type { SessionState } from './session-state.js';
 import type { UsageRecorder } from './usage-recorder.js';
@@ -30,7 +30,7 @@ interface Dependencies {
   readonly unknownTokens: 'adopt' | 'allow' | 'deny';
   readonly report: Report;
   /** Puts in force, here and everywhere, what only the record says. @throws ServiceError 503 */
-  readonly learn: (entry: RevokedEntry) => Promise<void>;
+  readonly learn: (operations: readonly Operation[], refused: Claims) => Promise<void>;
   /** Told of one that only its own date would let in again: it is to stay refused. It may not wait. @throws ServiceError 503 when that can't be promised. */
   readonly keepRefused?: (claims: Claims) => void;
 }
@@ -65,7 +65,10 @@ export function createTokenCheck(deps: Dependencies): CheckToken {
     if (mustBeRecorded(first)) {
       const found = await usage.isRecorded(claims);
       // Its record may say more than memory does, on an instance that hasn't heard of it yet.
-      if (found === 'revoked') await deps.learn({ ...claims, expiresAt: null });
+      if (found === 'revoked') {
+        const { jti, issuer } = claims;
+        await deps.learn([{ what: 'revoked', entry: { jti, issuer, expiresAt: null } }], claims);
+      }
       if (found !== 'recorded') return refuse({ accepted: false, reason: found, claims });
     }
     // The look-up took time: what was revoked meanwhile is refused.

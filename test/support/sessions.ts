@@ -64,6 +64,7 @@ export function trySessions(
       retentionSeconds,
       record: through('insert', tokens.insert),
     }),
+    whenRefused: () => Promise.resolve(),
     isRevoked: (record: TokenRecord) => t.service.index.isRevoked(questionOf(record)),
     discard: tokens.discard,
     report: REPORT_NOTHING,

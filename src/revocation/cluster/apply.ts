@@ -2,7 +2,7 @@
 import type { Report } from '../../audit/report.js';
 import type { Operation, ToldCutoff } from '../../store/cluster/log.js';
 import type { RevokedEntry } from '../../store/tokens/revoked-entry.js';
-import type { RevocationIndex } from '../revocation-index.js';
+import type { RevocationIndex, RevocationQuestion } from '../revocation-index.js';
 import type { Pending } from './pending.js';
 import type { Propagate } from './propagate.js';
 
@@ -45,20 +45,54 @@ export function createApply({ index, blockUser, forgetVerified, report }: Depend
 }
 
 /**
- * A record was found revoked, and memory may not know of it: whoever revoked it is about to tell, or
- * has died. Resolves when it is in force everywhere. @throws ServiceError 503
+ * Who is about to refuse something for what the database says puts that in force first, here and
+ * everywhere: memory may not know of it, because whoever did it is only about to tell, or has died.
  */
-export function createLearn(
-  index: Pick<RevocationIndex, 'add'>,
-  { tell, whenSettled }: Pick<Propagate, 'tell' | 'whenSettled'>,
-  pending: Pick<Pending, 'hitsId'>,
-): (entry: RevokedEntry) => Promise<void> {
-  return async function learn(entry) {
-    if (index.add(entry)) {
-      await tell([{ what: 'revoked', entry }]);
-      return;
+export type Learn = (
+  operations: readonly Operation[],
+  /** What is refused: waited for is also what hits it and is on its way already. */
+  question?: RevocationQuestion,
+) => Promise<void>;
+
+/** The returned function throws ServiceError 503 while not everybody has confirmed it. */
+export function createLearn({
+  index,
+  isBlocked,
+  blockUser,
+  propagate: { tell, whenSettled },
+  pending,
+}: LearnDependencies): Learn {
+  /** @returns whether it wasn't in force here. */
+  function takeIn(operation: Operation): boolean {
+    switch (operation.what) {
+      case 'revoked':
+        return index.add(operation.entry);
+      case 'cut-off':
+        index.noteLowered(operation.cutoff);
+        return index.raiseCutoff(operation.cutoff, operation.cutoff.at);
+      case 'blocked': {
+        const isNew = !isBlocked(operation.userId);
+        if (isNew) blockUser(operation.userId);
+        return isNew;
+      }
+      case 'password':
+      case 'refresh':
+        return false;
     }
-    const item = pending.hitsId(entry.jti);
+  }
+
+  return async function learn(operations, question) {
+    const newOnes = operations.filter(takeIn);
+    if (newOnes.length > 0) await tell(newOnes);
+    const item = question === undefined ? null : pending.hits(question);
     if (item !== null) await whenSettled(item);
   };
+}
+
+interface LearnDependencies {
+  readonly index: Pick<RevocationIndex, 'add' | 'noteLowered' | 'raiseCutoff'>;
+  readonly isBlocked: (userId: string) => boolean;
+  readonly blockUser: (userId: string) => void;
+  readonly propagate: Pick<Propagate, 'tell' | 'whenSettled'>;
+  readonly pending: Pick<Pending, 'hits'>;
 }

@@ -3,6 +3,7 @@
  * not in force everywhere yet.
  */
 import { randomUUID } from 'node:crypto';
+import type { Clock } from '../../clock.js';
 import type { Logger } from '../../observability/logger.js';
 import type { InstanceStore } from '../../store/cluster/instances.js';
 import type { RevocationLog } from '../../store/cluster/log.js';
@@ -21,6 +22,8 @@ interface Options {
   readonly log: Logger;
   /** ms; unset = the process's own. */
   readonly monotonic?: () => number;
+  /** Unset = the process's own. */
+  readonly timeOfDay?: Clock;
   /** Unset = a timer that keeps nothing alive. */
   readonly sleep?: (ms: number) => Promise<void>;
 }
@@ -34,8 +37,8 @@ export function createCluster({ instances, revocationLog, leaseMs, log, ...time 
     time.sleep ?? ((ms: number) => new Promise<void>((done) => void setTimeout(done, ms).unref()));
   const identity = createIdentity();
   const ownId = () => identity.id;
-  const lease = createLease(leaseMs, monotonic);
-  const peers = createPeers({ instances, ownId, leaseMs, monotonic });
+  const lease = createLease(leaseMs, monotonic, time.timeOfDay);
+  const peers = createPeers({ instances, ownId, leaseMs, monotonic, log });
   const pending = createPending();
   const propagate = createPropagate({
     revocationLog,

@@ -14,9 +14,10 @@ import type { Propagate } from './propagate.js';
 export interface Follower {
   /**
    * Joins, then follows until stopped. Resolves when it has its first lease.
+   * @param options.isAlone nobody else can be using the database: what is left of earlier ones goes.
    * @throws what loading throws, when that goes on failing for half a minute.
    */
-  start(): Promise<void>;
+  start(options?: { readonly isAlone: boolean }): Promise<void>;
   /** Gives the lease up, and tells the others. Doesn't throw. */
   stop(): Promise<void>;
   /** What failed last, while something does. */
@@ -71,9 +72,9 @@ export function createFollower(deps: Dependencies): Follower {
   let atEndSince = -Infinity;
   let foundAt = -Infinity;
   let isUnconfirmed = false;
-  let lastBeat = -Infinity;
+  let isTaking = false;
   let failure: unknown = null;
-  let running: Promise<void> = Promise.resolve();
+  let running: Promise<unknown> = Promise.resolve();
   let beating: Promise<void> = Promise.resolve();
   let beatError: unknown = null;
   let endRest = () => {};
@@ -87,12 +88,15 @@ export function createFollower(deps: Dependencies): Follower {
     const { entries, isAtEnd, isWhole } = await reader.read(waitMs);
     if (isWhole && !entries.some(({ id }) => applied.hasRead(id)))
       throw new MustJoinError('the place in the revocation log is lost');
+    isTaking = true;
     try {
       for (const entry of entries) if (!applied.hasRead(entry.id)) await take(entry);
     } catch (error) {
       // From where it was: what isn't taken yet comes again.
       reader.reset();
       throw error;
+    } finally {
+      isTaking = false;
     }
     if (isAtEnd) atEndSince = Math.max(atEndSince, askedAt);
     return entries.length > 0;
@@ -119,6 +123,7 @@ export function createFollower(deps: Dependencies): Follower {
   async function join(): Promise<void> {
     lease.drop();
     isJoined = false;
+    beatError = null;
     identity.renew();
     propagate.renamed();
     reader = revocationLog.reader();
@@ -142,7 +147,6 @@ export function createFollower(deps: Dependencies): Follower {
     await instances.confirm(identity.id, applied.seqs());
     isUnconfirmed = false;
     await propagate.beat();
-    lastBeat = askedAt;
     isJoined = true;
     lease.grant(askedAt);
   }
@@ -158,16 +162,17 @@ export function createFollower(deps: Dependencies): Follower {
 
   /** Renews the lease beside the reading: over a slow link either would hold the other up. */
   function startBeat(): void {
-    lastBeat = monotonic();
     isUnconfirmed = false;
-    beating = beat(lastBeat).catch((error: unknown) => {
+    const { id } = identity;
+    beating = beat(id, monotonic()).catch((error: unknown) => {
+      // Of an earlier life: that it is over is known.
+      if (id !== identity.id) return;
       beatError = error;
       isUnconfirmed = true;
     });
   }
 
-  async function beat(askedAt: number): Promise<void> {
-    const { id } = identity;
+  async function beat(id: string, askedAt: number): Promise<void> {
     if (!(await instances.renew(id, applied.seqs())))
       throw new MustJoinError('the lease of this instance was ended by another one');
     if (id === identity.id && isJoined) lease.grant(askedAt);
@@ -183,11 +188,7 @@ export function createFollower(deps: Dependencies): Follower {
     }
     const startedAt = monotonic();
     const found = await read(peers.hasOthers ? leaseMs / 5 : 0);
-    // Whoever can't read may not go on answering.
-    const mayRenew = atEndSince >= startedAt - leaseMs;
-    if (mayRenew && monotonic() - lastBeat >= beatMs) {
-      startBeat();
-    } else if (isUnconfirmed) {
+    if (isUnconfirmed) {
       await instances.confirm(identity.id, applied.seqs());
       isUnconfirmed = false;
     }
@@ -196,11 +197,19 @@ export function createFollower(deps: Dependencies): Follower {
       return;
     }
     const between = startedAt - foundAt < BUSY_FOR_MS ? BUSY_MS : IDLE_MS;
-    const took = monotonic() - startedAt;
-    const untilBeat = Math.max(1, lastBeat + beatMs - monotonic());
     // Alone, nobody is there to be heard of sooner.
-    const rest = peers.hasOthers ? Math.min(between - took, untilBeat) : untilBeat;
+    const rest = peers.hasOthers ? between - (monotonic() - startedAt) : beatMs;
     if (rest > 0) await restFor(rest);
+  }
+
+  /** Renews the lease until stopped. */
+  async function beatOn(): Promise<void> {
+    while (!isStopped) {
+      await restFor(beatMs);
+      // Whoever can't read may not go on answering; taking in what was read may take its time.
+      const canRead = isTaking || atEndSince >= monotonic() - leaseMs;
+      if (isJoined && canRead) startBeat();
+    }
   }
 
   async function restFor(ms: number): Promise<void> {
@@ -245,10 +254,11 @@ export function createFollower(deps: Dependencies): Follower {
   }
 
   return {
-    async start() {
+    async start({ isAlone } = { isAlone: false }) {
       const giveUpAt = monotonic() + START_WITHIN_MS;
       for (;;) {
         try {
+          if (isAlone) await instances.clear();
           await join();
           break;
         } catch (error) {
@@ -259,11 +269,12 @@ export function createFollower(deps: Dependencies): Follower {
         }
       }
       failure = null;
-      running = run();
+      running = Promise.all([run(), beatOn()]);
     },
 
     async stop() {
       isStopped = true;
+      isJoined = false;
       lease.drop();
       endRest();
       await Promise.race([Promise.all([running, beating]), sleep(STOP_WITHIN_MS)]);

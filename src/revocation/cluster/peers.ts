@@ -2,6 +2,7 @@
  * The other instances, as this one sees them: who has a lease, who may have lost it, and since when,
  * by the monotonic clock of this one.
  */
+import type { Logger } from '../../observability/logger.js';
 import type { InstanceState, InstanceStore } from '../../store/cluster/instances.js';
 
 export interface Peers {
@@ -11,6 +12,8 @@ export interface Peers {
   finish(states: readonly InstanceState[]): Promise<void>;
   /** Ends those that have been silent for long, so that no revoke has to wait for them. @throws ServiceError 503 */
   finishSilent(states: readonly InstanceState[]): Promise<void>;
+  /** The longest lease that one of them may hold, ms. */
+  readonly longestLeaseMs: number;
   /** When this process last looked, there was another one. */
   readonly hasOthers: boolean;
 }
@@ -23,6 +26,7 @@ interface Dependencies {
   readonly leaseMs: number;
   /** ms */
   readonly monotonic: () => number;
+  readonly log: Logger;
 }
 
 /** Of its lease: one that is silent for longer is ended without being asked for. */
@@ -39,10 +43,11 @@ interface Seen {
   readonly since: number;
 }
 
-export function createPeers({ instances, ownId, leaseMs, monotonic }: Dependencies): Peers {
+export function createPeers({ instances, ownId, leaseMs, monotonic, log }: Dependencies): Peers {
   const blindMs = Math.max(BLIND_MS, BLIND_OF_LEASE * leaseMs);
   const seen = new Map<string, Seen>();
   let hasOthers = false;
+  let longestLeaseMs = 0;
   let lookedAt = -Infinity;
   let reading: Promise<readonly InstanceState[]> | null = null;
   let next: Promise<readonly InstanceState[]> | null = null;
@@ -59,6 +64,7 @@ export function createPeers({ instances, ownId, leaseMs, monotonic }: Dependenci
     for (const { id, renewed } of states)
       if (seen.get(id)?.renewed !== renewed) seen.set(id, { renewed, since: now });
     hasOthers = states.length > 0;
+    longestLeaseMs = Math.max(0, ...states.map((state) => state.leaseMs));
     return states;
   }
 
@@ -80,7 +86,15 @@ export function createPeers({ instances, ownId, leaseMs, monotonic }: Dependenci
     after: (state: InstanceState) => number,
   ): Promise<void> {
     const over = states.filter((state) => silence(state) > after(state));
-    await Promise.all(over.map(({ id, renewed }) => instances.finish(id, renewed)));
+    await Promise.all(
+      over.map(async (state) => {
+        await instances.finish(state.id, state.renewed);
+        log.warn(
+          { event: 'instance.finished', ms: Math.round(silence(state)) },
+          `the lease of another instance has run out (${state.where}): it answers nothing until it has loaded everything anew`,
+        );
+      }),
+    );
   }
 
   return {
@@ -98,13 +112,17 @@ export function createPeers({ instances, ownId, leaseMs, monotonic }: Dependenci
     finish: (states) =>
       finishAfter(
         states.filter(({ isJoining }) => !isJoining),
-        ({ leaseMs }) => leaseMs,
+        (state) => state.leaseMs,
       ),
 
     finishSilent: (states) =>
-      finishAfter(states, ({ isJoining, leaseMs }) =>
-        isJoining ? JOINING_MS : SILENT_LEASES * leaseMs,
+      finishAfter(states, (state) =>
+        state.isJoining ? JOINING_MS : SILENT_LEASES * state.leaseMs,
       ),
+
+    get longestLeaseMs() {
+      return longestLeaseMs;
+    },
 
     get hasOthers() {
       return hasOthers;

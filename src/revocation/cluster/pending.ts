@@ -2,7 +2,7 @@
  * What is in force here, and perhaps not everywhere yet. A check that it refuses waits: once one
  * instance has answered "revoked", no other may accept the token any more (promise R2).
  */
-import { ServiceError, unavailable } from '../../errors.js';
+import { ServiceError } from '../../errors.js';
 import { bareIdOf } from '../../store/ids.js';
 import type { Operation, ToldCutoff } from '../../store/cluster/log.js';
 import { isCutOff } from '../../tokens/state.js';
@@ -29,8 +29,10 @@ export class NotEverywhereError extends ServiceError {
 }
 
 /** 503: nobody can say yet that it is refused everywhere. */
-export function notEverywhere(): ServiceError {
-  return unavailable(UNCONFIRMED);
+export class UnconfirmedError extends ServiceError {
+  constructor() {
+    super('unavailable', UNCONFIRMED);
+  }
 }
 
 export interface Pending {
@@ -38,8 +40,6 @@ export interface Pending {
   delete(item: PendingItem): void;
   /** One that hits this token, or its user; null = whatever refuses it is in force everywhere. */
   hits(question: RevocationQuestion): PendingItem | null;
-  /** One that revokes this id, of whichever issuer. */
-  hitsId(jti: string): PendingItem | null;
   /** One that changes this user's password, or disables them. */
   hitsUser(userId: string): PendingItem | null;
   readonly size: number;
@@ -48,15 +48,26 @@ export interface Pending {
 export function createPending(): Pending {
   const items = new Set<PendingItem>();
   /** By what they revoke; nearly all are of single ids. */
-  const byId = new Map<string, PendingItem>();
+  const byId = new Map<string, Set<PendingItem>>();
   const others = new Map<PendingItem, readonly Operation[]>();
+
+  function itemsOf(jti: string): Set<PendingItem> {
+    let same = byId.get(jti);
+    if (same === undefined) byId.set(jti, (same = new Set()));
+    return same;
+  }
+
+  function firstOf(jti: string | null): PendingItem | null {
+    const [first] = (jti === null ? undefined : byId.get(jti)) ?? [];
+    return first ?? null;
+  }
 
   return {
     add(item) {
       items.add(item);
       const rest: Operation[] = [];
       for (const operation of item.operations) {
-        if (operation.what === 'revoked') byId.set(operation.entry.jti, item);
+        if (operation.what === 'revoked') itemsOf(operation.entry.jti).add(item);
         else rest.push(operation);
       }
       if (rest.length > 0) others.set(item, rest);
@@ -66,22 +77,22 @@ export function createPending(): Pending {
       items.delete(item);
       others.delete(item);
       for (const operation of item.operations)
-        if (operation.what === 'revoked' && byId.get(operation.entry.jti) === item)
-          byId.delete(operation.entry.jti);
+        if (operation.what === 'revoked') {
+          const { jti } = operation.entry;
+          const same = byId.get(jti);
+          same?.delete(item);
+          if (same?.size === 0) byId.delete(jti);
+        }
     },
 
     hits(question) {
       // By the id alone: whose issuer it is doesn't matter to who only waits a little longer.
-      const ofId =
-        byId.get(question.jti) ??
-        (question.sessionId === null ? undefined : byId.get(question.sessionId));
-      if (ofId !== undefined) return ofId;
+      const ofId = firstOf(question.jti) ?? firstOf(question.sessionId);
+      if (ofId !== null) return ofId;
       for (const [item, operations] of others)
         if (operations.some((operation) => hitsQuestion(operation, question))) return item;
       return null;
     },
-
-    hitsId: (jti) => byId.get(jti) ?? null,
 
     hitsUser(userId) {
       for (const [item, operations] of others)

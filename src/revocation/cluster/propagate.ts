@@ -13,7 +13,7 @@ import {
   type RevocationLog,
 } from '../../store/cluster/log.js';
 import type { Peers } from './peers.js';
-import { notEverywhere, type Pending, type PendingItem } from './pending.js';
+import { type Pending, type PendingItem, UnconfirmedError } from './pending.js';
 
 /** What is known when it is in force everywhere. */
 export interface Propagation {
@@ -80,6 +80,9 @@ const RETRY_MS = 50;
 /** Beyond a lease, within which whoever is cut off has lost theirs. */
 const PATIENCE_MS = 1500;
 const STOP_WITHIN_MS = 2000;
+const LOST_LEASES = 2;
+/** Items that are told in one go. */
+const MOST_AT_ONCE = 500;
 
 export function createPropagate(deps: Dependencies): Propagate {
   const { revocationLog, peers, pending, ownId, leaseMs, monotonic, sleep, log } = deps;
@@ -88,6 +91,8 @@ export function createPropagate(deps: Dependencies): Propagate {
   let isRunning = false;
   let isStopped = false;
   let isFailing = false;
+  /** Those that were last waited for. */
+  let laggards: readonly InstanceState[] = [];
 
   function createItem(operations: readonly Operation[], isOwn: boolean): Item {
     let resolveSettled = () => {};
@@ -120,7 +125,14 @@ export function createPropagate(deps: Dependencies): Propagate {
 
   /** A moment's operations in few entries. */
   async function send(): Promise<void> {
-    const unsent = [...items].filter(({ isOwn, told }) => isOwn && told === null);
+    const now = monotonic();
+    // What a log lost that was put back to an earlier state is sent once more.
+    const isLost = ({ told }: Item) => told !== null && now - told.at > LOST_LEASES * leaseMs;
+    const own = [...items].filter((item) => item.isOwn && (item.told === null || isLost(item)));
+    // Those that somebody waits for first, and only some at a time: others may come.
+    const unsent = own
+      .toSorted((a, b) => Number(b.isUrgent) - Number(a.isUrgent))
+      .slice(0, MOST_AT_ONCE);
     while (unsent.length > 0) {
       const group: Item[] = [];
       const operations: Operation[] = [];
@@ -135,7 +147,10 @@ export function createPropagate(deps: Dependencies): Propagate {
       const seq = lastSeq;
       // One that fails may be there all the same, later than the next: nobody ever waits for it.
       await revocationLog.append({ from, seq, operations });
-      for (const item of group) item.told = { from, seq, at: monotonic() };
+      for (const item of group) {
+        item.told = { from, seq, at: monotonic() };
+        item.waitsFor = null;
+      }
     }
   }
 
@@ -149,7 +164,7 @@ export function createPropagate(deps: Dependencies): Propagate {
     askedAt: number,
   ): InstanceState[] {
     const byId = new Map(states.map((state) => [state.id, state]));
-    const laggards = new Map<string, InstanceState>();
+    const late = new Map<string, InstanceState>();
     for (const item of asked) {
       const { told } = item;
       // Whoever comes after this loads everything, what is durable by now included.
@@ -166,12 +181,12 @@ export function createPropagate(deps: Dependencies): Propagate {
           item.waitsFor.delete(id);
           item.confirmed += 1;
         } else {
-          laggards.set(id, state);
+          late.set(id, state);
         }
       }
       if (item.waitsFor.size === 0) settle(item);
     }
-    return [...laggards.values()];
+    return [...late.values()];
   }
 
   /** All who could answer from memory. Whoever joins reads the log to its end after this, and only then answers. */
@@ -188,7 +203,7 @@ export function createPropagate(deps: Dependencies): Propagate {
     if (peers.hasOthers) await send();
     const asked = [...items];
     const askedAt = monotonic();
-    const laggards = evaluate(await peers.look(), asked, askedAt);
+    laggards = evaluate(await peers.look(), asked, askedAt);
     if (laggards.length > 0) await peers.finish(laggards);
   }
 
@@ -204,6 +219,7 @@ export function createPropagate(deps: Dependencies): Propagate {
         if (!isFailing)
           log.warn({ err: error }, 'what was revoked could not be told to the other instances yet');
         isFailing = true;
+        laggards = [];
         await sleep(RETRY_MS);
       }
       const isNew = [...items].some(({ told }) => told === null);
@@ -219,12 +235,19 @@ export function createPropagate(deps: Dependencies): Propagate {
     });
   }
 
-  async function whenSettled(item: PendingItem, limitMs = leaseMs + PATIENCE_MS): Promise<void> {
+  async function whenSettled(item: PendingItem): Promise<void> {
+    if (isStopped) throw new UnconfirmedError();
     (item as Item).isUrgent = true;
     wake();
     let isSettled = false;
+    const limitMs = Math.max(leaseMs, peers.longestLeaseMs) + PATIENCE_MS;
     const late = sleep(limitMs).then(() => {
-      if (!isSettled) throw notEverywhere();
+      if (isSettled) return;
+      log.warn(
+        { event: 'revoke.unconfirmed', ms: Math.round(limitMs) },
+        `not every instance has confirmed what was revoked: ${laggards.length > 0 ? laggards.map(({ where }) => where).join('; ') : 'nobody could be asked'}`,
+      );
+      throw new UnconfirmedError();
     });
     late.catch(() => undefined);
     await Promise.race([item.settled, late]);

@@ -2,6 +2,7 @@
  * The collection `instances`: a document for each instance that answers, or is about to, from its
  * memory: the lease that it holds, and whose entries of the log it has applied up to where.
  */
+import { hostname } from 'node:os';
 import type mongoose from 'mongoose';
 import type { WriteConcern } from '../database/write-concern.js';
 import type { SideConnection } from './side-connection.js';
@@ -11,6 +12,8 @@ export type Applied = Readonly<Record<string, number>>;
 
 export interface InstanceState {
   readonly id: string;
+  /** Where it runs, for the log. */
+  readonly where: string;
   /** How long it may answer after it last renewed, ms; by its own monotonic clock. */
   readonly leaseMs: number;
   /** It has no lease yet, and loads everything before it takes one. */
@@ -45,6 +48,7 @@ export interface InstanceStore {
 
 interface InstanceDocument {
   readonly _id: string;
+  readonly where?: string;
   readonly leaseMs: number;
   readonly isJoining: boolean;
   readonly renewed: number;
@@ -58,13 +62,21 @@ interface Dependencies {
   readonly writeConcern: WriteConcern;
 }
 
+const LOOK_MS = 700;
+
 export function createInstanceStore({ side, writeConcern }: Dependencies): InstanceStore {
   const collection = (db: mongoose.mongo.Db) => db.collection<InstanceDocument>('instances');
   const hint = { _id: 1 } as const;
+  // A primary that doesn't know yet that it is none any more would answer from the past.
+  const toRead =
+    writeConcern.w === 'majority'
+      ? ({ readConcern: { level: 'linearizable' }, maxTimeMS: LOOK_MS } as const)
+      : ({ readConcern: { level: 'majority' } } as const);
 
   return {
     async join(id, leaseMs) {
-      const document = { leaseMs, isJoining: true, renewed: 0, applied: [] };
+      const where = `${hostname()}, process ${process.pid}`;
+      const document = { where, leaseMs, isJoining: true, renewed: 0, applied: [] };
       await side.use((db) =>
         collection(db).replaceOne({ _id: id }, document, { upsert: true, hint, writeConcern }),
       );
@@ -106,11 +118,12 @@ export function createInstanceStore({ side, writeConcern }: Dependencies): Insta
     async all() {
       const found = await side.use((db) =>
         collection(db)
-          .find({}, { hint, readConcern: { level: 'majority' } })
+          .find({}, { hint, ...toRead })
           .toArray(),
       );
-      return found.map(({ _id, leaseMs, isJoining, renewed, applied }) => ({
+      return found.map(({ _id, where, leaseMs, isJoining, renewed, applied }) => ({
         id: _id,
+        where: where ?? 'unknown',
         leaseMs,
         isJoining,
         renewed,

@@ -4,13 +4,26 @@
  * durable elsewhere already: who has lost their place in it loads everything anew.
  */
 import mongoose from 'mongoose';
-import type { CutoffScope } from '../cutoffs/cutoffs.js';
+import type { Cutoff, CutoffScope } from '../cutoffs/cutoffs.js';
 import type { WriteConcern } from '../database/write-concern.js';
 import type { RevokedEntry } from '../tokens/revoked-entry.js';
 import type { SideConnection } from './side-connection.js';
 
 /** A cut-off without who set it, and why: nobody needs these to refuse a token. */
 export type ToldCutoff = CutoffScope & { readonly at: Date; readonly loweredFrom?: Date };
+
+/** Without who set it, and why. */
+export function toldOf(cutoff: Cutoff): ToldCutoff {
+  const { userId, applicationId, sessionsOnly, everyKind, at, loweredFrom } = cutoff;
+  return {
+    userId,
+    applicationId,
+    sessionsOnly,
+    at,
+    ...(everyKind === true ? { everyKind } : {}),
+    ...(loweredFrom ? { loweredFrom } : {}),
+  };
+}
 
 export type Operation =
   | { readonly what: 'revoked'; readonly entry: RevokedEntry }
@@ -75,6 +88,7 @@ const SIZE_BYTES = 4 * 2 ** 20;
 /** With MOST_OPERATIONS of the longest ids in each, these stay below the server's limit of 16 MB, which would cut a batch short. */
 const BATCH = 200;
 const WHOLE_MS = 5000;
+const CREATE_MS = 5000;
 
 /** How many operations fit into one entry. */
 export const MOST_OPERATIONS = 50;
@@ -87,10 +101,20 @@ interface Dependencies {
 export function createRevocationLog({ side, writeConcern }: Dependencies): RevocationLog {
   return {
     async create() {
+      const make = (db: mongoose.mongo.Db) =>
+        db.createCollection(NAME, { capped: true, size: SIZE_BYTES });
       try {
-        await side.use((db) => db.createCollection(NAME, { capped: true, size: SIZE_BYTES }), 5000);
+        await side.use(make, CREATE_MS);
       } catch (error) {
         if (!isCode(error, NAMESPACE_EXISTS)) throw error;
+        await side.use(async (db) => {
+          const [found] = await db.listCollections({ name: NAME }).toArray();
+          const { options } = found as { readonly options?: { readonly capped?: boolean } };
+          if (options?.capped === true) return;
+          // Somebody restored it without that, or wrote to it. Nothing is lost with it.
+          await db.collection(NAME).drop();
+          await make(db);
+        }, CREATE_MS);
       }
     },
 
@@ -186,18 +210,33 @@ function entriesOf(documents: readonly LogDocument[]): LogEntry[] {
 
 /** null = what somebody else put there. */
 function entryOf({ _id, from, seq, operations }: LogDocument): LogEntry | null {
-  if (typeof from !== 'string' || typeof Number(seq) !== 'number' || !Array.isArray(operations))
+  if (typeof from !== 'string' || !Number.isSafeInteger(Number(seq)) || !Array.isArray(operations))
     return null;
-  return {
-    id: String(_id),
-    from,
-    seq: Number(seq),
-    operations: operations.map((each: Operation) =>
-      each.what === 'revoked'
-        ? { what: 'revoked', entry: { ...each.entry, expiresAt: numberOf(each.entry.expiresAt) } }
-        : each,
-    ),
-  };
+  return { id: String(_id), from, seq: Number(seq), operations: operations.map(operationOf) };
+}
+
+/** One that isn't known here, as of a later version, is in the database too: it is read there. */
+function operationOf(given: Partial<Operation>): Operation {
+  switch (given.what) {
+    case 'revoked': {
+      const { entry } = given;
+      if (entry === undefined) return { what: 'refresh' };
+      return { what: 'revoked', entry: { ...entry, expiresAt: numberOf(entry.expiresAt) } };
+    }
+    case 'cut-off':
+      return given.cutoff?.at instanceof Date
+        ? { what: 'cut-off', cutoff: given.cutoff }
+        : { what: 'refresh' };
+    case 'blocked':
+    case 'password':
+      return typeof given.userId === 'string'
+        ? { what: given.what, userId: given.userId }
+        : { what: 'refresh' };
+    case 'refresh':
+    case undefined:
+    default:
+      return { what: 'refresh' };
+  }
 }
 
 /** The driver was asked to leave long numbers as they are. */

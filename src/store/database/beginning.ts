@@ -33,8 +33,8 @@ export interface BeginningStore {
    * @throws ServiceError 503
    */
   look(): Promise<'same' | 'older' | 'another'>;
-  /** Notes durably, every few seconds, that the database has come further. @throws ServiceError 503 */
-  advance(): Promise<void>;
+  /** Notes durably that the database has come further. @param atOnce also when that was only some seconds ago. @throws ServiceError 503 */
+  advance(atOnce: boolean): Promise<void>;
 }
 
 interface BeginningDocument {
@@ -190,9 +190,9 @@ export function createBeginningStore({
       return 'older';
     },
 
-    async advance() {
+    async advance(atOnce) {
       const now = performance.now();
-      if (knownAt === null || now - advancedAt < ADVANCE_EVERY_MS) return;
+      if (knownAt === null || (!atOnce && now - advancedAt < ADVANCE_EVERY_MS)) return;
       if (markedCount === 0) await forgetOldMarks();
       await writeMark();
       advancedAt = now;

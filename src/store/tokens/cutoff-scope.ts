@@ -66,7 +66,6 @@ export function createCutoffScopeStore(
         // Recorded after it was issued, by the same clock: that bounds it by the scope's index.
         createdAt: { $gt: now },
         issuedAt: { $gt: new Date(now.getTime() + aheadMs) },
-        revocation: null,
       };
       return findRecords(model, run, where, { hint: indexOfScope(scope), limit });
     },
