@@ -245,7 +245,7 @@ describe('building', () => {
       'src/build.mjs',
       'src/tsconfig.json',
       ...['index.html', 'style.css', 'styles', 'icon.svg'].map(
-        (name) => `src/dashboard/page/${name}`,
+        (part) => `src/dashboard/page/${part}`,
       ),
     ])
       cpSync(join(ROOT, name), join(tree, name), { recursive: true });
