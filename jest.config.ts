@@ -6,6 +6,7 @@ const config: Config = {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   globalSetup: '<rootDir>/test/support/engine-setup.mjs',
   globalTeardown: '<rootDir>/test/support/engine-teardown.mjs',
+  testSequencer: '<rootDir>/test/support/longest-first.mjs',
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },

@@ -1,7 +1,7 @@
 /** API keys: opaque tokens that act for the administrator who made them. A key is looked up once, then remembered; its revocation is asked for at every use. */
 import type { Report } from '../audit/report.js';
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
+import { createRecent } from '../recent.js';
 import { subjectTypeOf } from '../store/ids.js';
 import { type Device, newTokenRecord, type TokenRecord } from '../store/records.js';
 import type { Operation } from '../store/cluster/log.js';
@@ -58,7 +58,7 @@ const REFUSED = { accepted: false, reason: 'unknown', claims: null } as const;
 export function createApiKeys(deps: Dependencies): ApiKeys {
   const { secrets, isRevoked, usage, clock, ownIssuer } = deps;
   /** Keys that exist, by the hash of their secret. */
-  const remembered = new LRUCache<string, Claims>({ max: MAX_REMEMBERED });
+  const remembered = createRecent<Claims>(MAX_REMEMBERED);
 
   function refuseRevoked(claims: Claims): Verification {
     deps.report({ what: 'refused', token: claims });

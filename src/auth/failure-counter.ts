@@ -1,6 +1,6 @@
 /** How often each of many keys has failed in the last while, in bounded memory. */
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
+import { createRecent } from '../recent.js';
 
 export interface FailureCounter {
   /** Failures counted for `key` in the window that runs; 0 when none does. */
@@ -21,7 +21,7 @@ interface Options {
 }
 
 export function createFailureCounter({ windowMs, maxKeys, clock }: Options): FailureCounter {
-  const windows = new LRUCache<string, { failures: number; endsAt: number }>({ max: maxKeys });
+  const windows = createRecent<{ failures: number; endsAt: number }>(maxKeys);
 
   function running(key: string) {
     const window = windows.peek(key);

@@ -2,9 +2,9 @@
  * How much may be minted for one holder: so many tokens a minute, counted in this process, and so many
  * that are good for ever, counted in the database. Nothing is consumed by what is refused here.
  */
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import { ServiceError } from '../errors.js';
+import { createRecent } from '../recent.js';
 import { canonicalId } from '../store/ids.js';
 
 /**
@@ -104,9 +104,7 @@ export function createMintingLimits(options: Options): MintingLimits {
 /** So many a minute, at once or spread over it: a bucket that holds a minute's, and fills steadily. */
 function createRate(perMinute: number, clock: Clock) {
   /** By holder, what is used up: in the milliseconds that it takes to come back. */
-  const buckets = new LRUCache<string, { readonly at: number; readonly usedMs: number }>({
-    max: MAX_KEYS,
-  });
+  const buckets = createRecent<{ readonly at: number; readonly usedMs: number }>(MAX_KEYS);
   const each = WINDOW_MS / perMinute;
   // Fractions of a millisecond add up to an error.
   const tolerance = Math.min(1, each) / 100;

@@ -7,9 +7,9 @@
  * only beyond ten times the limit are they refused.
  */
 import { createHmac, randomBytes } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import { ServiceError } from '../errors.js';
+import { createRecent } from '../recent.js';
 import { addressKeys } from './address-key.js';
 import { createFailureCounter } from './failure-counter.js';
 import type { SignInLane } from './password-hash.js';
@@ -58,7 +58,7 @@ export function createSignInLimits({ perAddress, perAccount, clock }: Options) {
     maxKeys: MAX_ACCOUNTS,
     clock,
   });
-  const known = new LRUCache<string, { failures: number; until: number }>({ max: MAX_KNOWN });
+  const known = createRecent<{ failures: number; until: number }>(MAX_KNOWN);
   /** No e-mail stays in memory, and all keys have one length, whatever was sent. */
   const secret = randomBytes(32);
   const keyOf = (...parts: string[]) =>

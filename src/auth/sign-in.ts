@@ -1,9 +1,9 @@
 /** Who is this, by e-mail and password: the one function for Basic credentials and every sign-in. */
 import { createHmac, randomBytes } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import { normalizeEmail } from '../email.js';
 import { ServiceError } from '../errors.js';
+import { createRecent } from '../recent.js';
 import { ACTIVE_STATUS } from '../store/records.js';
 import type { UserWithPassword } from '../store/users/find.js';
 import type { UserStore } from '../store/users/users.js';
@@ -63,9 +63,7 @@ export function createPasswordSignIn({
   signIns,
 }: Dependencies): PasswordSignIn {
   /** Verified pairs, by an HMAC with a key that only this process knows; the password itself isn't kept. */
-  const verified = new LRUCache<string, { principal: PasswordPrincipal; until: number }>({
-    max: 1000,
-  });
+  const verified = createRecent<{ principal: PasswordPrincipal; until: number }>(1000);
   const cacheKey = randomBytes(32);
   const limits = createSignInLimits({
     perAddress: attemptsPerMinute,

@@ -1,9 +1,9 @@
 /** A user agent in a few words: "Chrome 156 · macOS", else its first product ("curl 8.5.0"). */
 import { parse } from 'bowser';
-import { LRUCache } from 'lru-cache';
+import { createRecent } from '../recent.js';
 
 /** The same few hundred user agents come again and again, and parsing one takes tens of microseconds. */
-const labels = new LRUCache<string, string>({ max: 2000 });
+const labels = createRecent<string>(2000);
 
 export function deviceLabel(userAgent: string | null): string | null {
   if (userAgent === null || userAgent === '') return null;

@@ -5,9 +5,9 @@
  */
 import type { Report } from '../audit/report.js';
 import { setTimeout as pause } from 'node:timers/promises';
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import { unavailable } from '../errors.js';
+import { createRecent } from '../recent.js';
 import { ACTIVE_STATUS, type TokenRecord, type User } from '../store/records.js';
 import type { SecretRecord, SecretStore } from '../store/tokens/secrets.js';
 import type { AnswerNotes } from './answers.js';
@@ -91,7 +91,7 @@ export function createExchange(
 ): (refreshToken: string, maxAccessSeconds: number | null) => Promise<ExchangeResult> {
   const { secrets, clock } = deps;
   /** Hashes of secrets whose exchange failed here: nobody is going to answer it. */
-  const failedHere = new LRUCache<string, true>({ max: MOST_FAILED });
+  const failedHere = createRecent<true>(MOST_FAILED);
 
   /**
    * What leads to its successor is open until that has been handed out. Is that long ago, then it's

@@ -3,13 +3,13 @@
  * each) and adopts those without a record, in batches, so that no check waits for the database.
  */
 import type { Report } from '../audit/report.js';
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.js';
 import type { Logger } from '../observability/logger.js';
 import { type Device, isIssuedHere, type TokenRecord } from '../store/records.js';
 import type { SeenToken } from '../store/tokens/uses.js';
 import type { TokenStore } from '../store/tokens/tokens.js';
 import { unavailable } from '../errors.js';
+import { createRecent } from '../recent.js';
 import type { Claims } from './claims.js';
 import { recordOfClaims } from './record-of-claims.js';
 
@@ -56,8 +56,8 @@ const MAX_PENDING = 100_000;
 export function createUsageRecorder(deps: Dependencies): UsageRecorder {
   const { tokens, clock, log, adopt, retentionSeconds } = deps;
   /** When the use of a token was last noted (ms). */
-  const noted = new LRUCache<string, number>({ max: MAX_TRACKED });
-  const known = new LRUCache<string, true>({ max: MAX_TRACKED });
+  const noted = createRecent<number>(MAX_TRACKED);
+  const known = createRecent<true>(MAX_TRACKED);
   let waiting = new Map<string, SeenToken>();
   /** The jtis of those that may have no record yet: noted, and being written. */
   let unrecorded = new Set<string>();

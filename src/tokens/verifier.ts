@@ -3,8 +3,8 @@
  * that accepts a token calls this one; it never waits for the database.
  */
 import jwt from 'jsonwebtoken';
-import { LRUCache } from 'lru-cache';
 import { type Clock, MAX_AHEAD_MS } from '../clock.js';
+import { createRecent } from '../recent.js';
 import { type Claims, parseClaims } from './claims.js';
 import { isCompactJws } from './compact-jws.js';
 import type { SigningKeys } from './keys.js';
@@ -110,7 +110,7 @@ export function createTokenVerifier(deps: Dependencies): TokenVerifier {
     ignoreExpiration: true,
     ignoreNotBefore: true,
   };
-  const remembered = new LRUCache<string, Signed>({ max: MAX_REMEMBERED });
+  const remembered = createRecent<Signed>(MAX_REMEMBERED);
 
   function verifySignature(token: string): Payload | null {
     try {

@@ -233,11 +233,24 @@ describe('without the embedded engine', () => {
 });
 
 describe('building', () => {
+  const MAIN = "process.stdout.write('built');\n";
   let tree: string;
   beforeAll(() => {
     tree = join(folder, 'tree');
-    for (const name of ['src', 'package.json', 'package-lock.json', 'tsconfig.json'])
+    // It is how it is built that is asked here: all of the sources were, before the tests.
+    for (const name of [
+      'package.json',
+      'package-lock.json',
+      'tsconfig.json',
+      'src/build.mjs',
+      'src/tsconfig.json',
+      ...['index.html', 'style.css', 'styles', 'icon.svg'].map(
+        (part) => `src/dashboard/page/${part}`,
+      ),
+    ])
       cpSync(join(ROOT, name), join(tree, name), { recursive: true });
+    writeFileSync(join(tree, 'src/main.ts'), MAIN);
+    writeFileSync(join(tree, 'src/dashboard/page/main.tsx'), "document.title = 'built';\n");
   });
   const build = (...options: string[]) =>
     run(process.execPath, ['src/build.mjs', ...options], { cwd: tree });
@@ -279,7 +292,7 @@ describe('building', () => {
     await expect(build('--clean')).rejects.toThrow('npm ci');
     expect(existsSync(output)).toBe(true);
     symlinkSync(join(ROOT, 'node_modules'), modules());
-    cpSync(join(ROOT, 'src/main.ts'), join(tree, 'src/main.ts'));
+    writeFileSync(join(tree, 'src/main.ts'), MAIN);
     await build();
     rmSync(output);
     await build('--before-run');

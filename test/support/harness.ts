@@ -14,12 +14,22 @@ export const SECRET = 'sE-tVyj-KSbygTxgV_NM2WZ8JucICAcuz2nmTBHGb8BX';
 export const PASSWORD = 'correct horse: battery staple';
 export const START = Date.parse('2026-03-01T12:00:00.250Z');
 
-/** Made once: key generation is slow. */
-export const rsaPem = generateKeyPairSync('rsa', {
-  modulusLength: 2048,
-  publicKeyEncoding: { type: 'spki', format: 'pem' },
-  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-});
+/** Made once, and only where it is asked for: it takes longer than all else that is made here. */
+let madeRsaPem: { readonly publicKey: string; readonly privateKey: string } | null = null;
+const makeRsaPem = () =>
+  (madeRsaPem ??= generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  }));
+export const rsaPem = {
+  get publicKey(): string {
+    return makeRsaPem().publicKey;
+  },
+  get privateKey(): string {
+    return makeRsaPem().privateKey;
+  },
+};
 
 export interface TestService {
   readonly service: Service;

@@ -16,6 +16,7 @@ import {
   START,
   testMongodbUri,
 } from '../../support/harness.js';
+import { askOnce, basicOf } from '../../support/own-services.js';
 import {
   makeFolder,
   removeFolder,
@@ -200,15 +201,12 @@ describe('a service', () => {
     running.add(service);
     return service;
   }
-  const verify = async ({ address }: ServiceProcess, token: string) =>
-    (await fetch(`${address}/auth/verify`, { headers: { authorization: `JWT ${token}` } })).status;
-  const revoke = async ({ address }: ServiceProcess, token: string) =>
-    (
-      await fetch(`${address}/v3/jwt/history/${jtiOf(token)}`, {
-        method: 'DELETE',
-        headers: { authorization: `JWT ${token}` },
-      })
-    ).status;
+  const status = async (service: ServiceProcess, method: string, path: string, token: string) =>
+    (await askOnce(service, method, path, { authorization: `JWT ${token}` })).status;
+  const verify = (service: ServiceProcess, token: string) =>
+    status(service, 'GET', '/auth/verify', token);
+  const revoke = (service: ServiceProcess, token: string) =>
+    status(service, 'DELETE', `/v3/jwt/history/${jtiOf(token)}`, token);
   const command = (name: string, ...args: string[]) =>
     run(process.execPath, [`dist/cli/${name}.js`, ...args], {
       cwd: ROOT,
@@ -260,15 +258,15 @@ describe('a service', () => {
     expect((await command('database', 'accept-restore')).stdout).toContain('is refused');
     const second = await start();
     expect([await verify(second, token), await verify(second, freshToken())]).toEqual([401, 204]);
-    const events = await fetch(`${second.address}/admin/events`, {
-      headers: { authorization: await administrator() },
+    const events = await askOnce(second, 'GET', '/admin/events', {
+      authorization: administrator(),
     });
     expect(await events.text()).toContain('a restored database');
     await second.end('SIGTERM');
 
-    async function administrator() {
+    function administrator() {
       const password = /password: (\S+)/.exec(second.stderr())?.[1] ?? '';
-      return `Basic ${Buffer.from(`admin@localhost:${password}`).toString('base64')}`;
+      return basicOf('admin@localhost', password);
     }
   }, 180_000);
 

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createJti } from '../../../src/tokens/jti.js';
 import { jtiOf, mint, SECRET } from '../../support/harness.js';
+import { askOnce } from '../../support/own-services.js';
 import {
   makeFolder,
   removeFolder,
@@ -40,13 +41,9 @@ const freshToken = () =>
     iss: 'https://tiledesk.com',
     iat: Math.floor(Date.now() / 1000),
   });
-const ask = async ({ address }: ServiceProcess, token: string, method = 'GET', path = '') =>
-  (
-    await fetch(`${address}${path || '/auth/verify'}`, {
-      method,
-      headers: { authorization: `JWT ${token}` },
-    })
-  ).status;
+const ask = async (service: ServiceProcess, token: string, method = 'GET', path = '') =>
+  (await askOnce(service, method, path || '/auth/verify', { authorization: `JWT ${token}` }))
+    .status;
 
 function linesOf(marker: string): string {
   const text = readFileSync(join(ROOT, 'docs/restore.md'), 'utf8');

@@ -19,6 +19,7 @@ import { DatabaseLostError } from '../../../src/store/embedded/initialized.js';
 import { openWitness } from '../../../src/store/embedded/witness.js';
 import { createJti } from '../../../src/tokens/jti.js';
 import { jtiOf, mint, SECRET, START } from '../../support/harness.js';
+import { askOnce } from '../../support/own-services.js';
 import {
   engineHostsOf,
   makeFolder,
@@ -171,14 +172,12 @@ describe('a service', () => {
     running.add(service);
     return service;
   }
-  const verify = async ({ address }: ServiceProcess, token: string) =>
-    (await fetch(`${address}/auth/verify`, { headers: { authorization: `JWT ${token}` } })).status;
-  async function revoke({ address }: ServiceProcess, token: string): Promise<void> {
-    const { status } = await fetch(`${address}/v3/jwt/history/${jtiOf(token)}`, {
-      method: 'DELETE',
-      headers: { authorization: `JWT ${token}` },
-    });
-    expect(status).toBe(200);
+  const status = async (service: ServiceProcess, method: string, path: string, token: string) =>
+    (await askOnce(service, method, path, { authorization: `JWT ${token}` })).status;
+  const verify = (service: ServiceProcess, token: string) =>
+    status(service, 'GET', '/auth/verify', token);
+  async function revoke(service: ServiceProcess, token: string): Promise<void> {
+    expect(await status(service, 'DELETE', `/v3/jwt/history/${jtiOf(token)}`, token)).toBe(200);
   }
   const freshToken = () =>
     mint({
@@ -237,10 +236,9 @@ describe('a service', () => {
 
   it('misses a cut-off, and what was revoked on the command line, just the same', async () => {
     const first = await start();
-    const made = await fetch(`${first.address}/admin/users`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: BASIC },
-      body: JSON.stringify({ email: 'alice@example.com', password: PASSWORD }),
+    const made = await askOnce(first, 'POST', '/admin/users', {
+      authorization: BASIC,
+      body: { email: 'alice@example.com', password: PASSWORD },
     });
     expect(made.status).toBe(201);
     await first.end('SIGTERM');
@@ -281,7 +279,7 @@ describe('a service', () => {
     // A lease that ran out comes back; this doesn't.
     await until(
       'its readiness says why',
-      async () => (await (await fetch(`${service.address}/readyz`)).text()).includes('lost'),
+      async () => (await (await askOnce(service, 'GET', '/readyz')).text()).includes('lost'),
       WITHIN_MS,
     );
     expect(await verify(service, freshToken())).toBe(503);
