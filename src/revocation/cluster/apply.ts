@@ -3,7 +3,7 @@ import type { Report } from '../../audit/report.js';
 import type { Operation, ToldCutoff } from '../../store/cluster/log.js';
 import type { RevokedEntry } from '../../store/tokens/revoked-entry.js';
 import type { RevocationIndex, RevocationQuestion } from '../revocation-index.js';
-import type { Pending } from './pending.js';
+import { type Pending, UnconfirmedError } from './pending.js';
 import type { Propagate } from './propagate.js';
 
 interface Dependencies {
@@ -86,11 +86,13 @@ export function createLearn({
     if (newOnes.length > 0) await tell(newOnes);
     const item = question === undefined ? null : pending.hits(question);
     if (item !== null) await whenSettled(item);
+    // What is being loaded is known here before the others were asked to read it, too.
+    if (!index.isFresh) throw new UnconfirmedError();
   };
 }
 
 interface LearnDependencies {
-  readonly index: Pick<RevocationIndex, 'add' | 'noteLowered' | 'raiseCutoff'>;
+  readonly index: Pick<RevocationIndex, 'add' | 'noteLowered' | 'raiseCutoff' | 'isFresh'>;
   readonly isBlocked: (userId: string) => boolean;
   readonly blockUser: (userId: string) => void;
   readonly propagate: Pick<Propagate, 'tell' | 'whenSettled'>;

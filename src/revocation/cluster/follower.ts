@@ -5,7 +5,14 @@
  */
 import type { Logger } from '../../observability/logger.js';
 import type { InstanceStore } from '../../store/cluster/instances.js';
-import type { LogEntry, LogReader, Operation, RevocationLog } from '../../store/cluster/log.js';
+import {
+  type LogEntry,
+  type LogReader,
+  type Operation,
+  type RevocationLog,
+  streamOf,
+  writerOf,
+} from '../../store/cluster/log.js';
 import { createApplied } from './applied.js';
 import type { Lease } from './lease.js';
 import type { Peers } from './peers.js';
@@ -103,7 +110,7 @@ export function createFollower(deps: Dependencies): Follower {
   }
 
   async function take(entry: LogEntry): Promise<void> {
-    const isOwn = entry.from === identity.id;
+    const isOwn = writerOf(entry.from) === identity.id;
     if (!isOwn) {
       if (entry.operations.some(({ what }) => what === 'refresh')) await deps.refresh();
       deps.apply(entry.operations);
@@ -155,7 +162,7 @@ export function createFollower(deps: Dependencies): Follower {
   async function placeInLog(): Promise<readonly LogEntry[]> {
     const { entries } = await reader.read(0);
     if (entries.length > 0) return entries;
-    await revocationLog.append({ from: identity.id, seq: 0, operations: [] });
+    await revocationLog.append({ from: streamOf(identity.id, 0), seq: 0, operations: [] });
     reader.reset();
     return (await reader.read(0)).entries;
   }

@@ -11,6 +11,8 @@ import {
   MOST_OPERATIONS,
   type Operation,
   type RevocationLog,
+  streamOf,
+  writerOf,
 } from '../../store/cluster/log.js';
 import type { Peers } from './peers.js';
 import { type Pending, type PendingItem, UnconfirmedError } from './pending.js';
@@ -88,6 +90,7 @@ export function createPropagate(deps: Dependencies): Propagate {
   const { revocationLog, peers, pending, ownId, leaseMs, monotonic, sleep, log } = deps;
   const items = new Set<Item>();
   let lastSeq = 0;
+  let failedAppends = 0;
   let isRunning = false;
   let isStopped = false;
   let isFailing = false;
@@ -142,11 +145,16 @@ export function createPropagate(deps: Dependencies): Propagate {
         group.push(item);
         operations.push(...item.operations);
       } while (operations.length + (unsent[0]?.operations.length ?? 0) <= MOST_OPERATIONS);
-      const from = ownId();
+      const from = streamOf(ownId(), failedAppends);
       lastSeq += 1;
       const seq = lastSeq;
-      // One that fails may be there all the same, later than the next: nobody ever waits for it.
-      await revocationLog.append({ from, seq, operations });
+      try {
+        await revocationLog.append({ from, seq, operations });
+      } catch (error) {
+        // It may be there all the same, later than the next one, which would count as both.
+        failedAppends += 1;
+        throw error;
+      }
       for (const item of group) {
         item.told = { from, seq, at: monotonic() };
         item.waitsFor = null;
@@ -191,7 +199,7 @@ export function createPropagate(deps: Dependencies): Propagate {
 
   /** All who could answer from memory. Whoever joins reads the log to its end after this, and only then answers. */
   function waitedFor(item: Item, from: string, states: readonly InstanceState[]): Set<string> {
-    const others = states.filter(({ id, isJoining }) => !isJoining && id !== from);
+    const others = states.filter(({ id, isJoining }) => !isJoining && id !== writerOf(from));
     const known = item.isOwn ? 1 : 2;
     item.instances = known + others.length;
     item.confirmed = known;

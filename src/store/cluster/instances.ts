@@ -7,7 +7,7 @@ import type mongoose from 'mongoose';
 import type { WriteConcern } from '../database/write-concern.js';
 import type { SideConnection } from './side-connection.js';
 
-/** By an instance: the number of its last entry. */
+/** By the stream of an instance: the number of the last entry that was applied. */
 export type Applied = Readonly<Record<string, number>>;
 
 export interface InstanceState {

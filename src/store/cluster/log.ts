@@ -38,10 +38,20 @@ export type Operation =
 export interface LogEntry {
   /** Unique. */
   readonly id: string;
-  /** The instance that wrote it, and the number that it gave it: ascending, with gaps. */
+  /** The stream of the instance that wrote it, and its number there: whoever has read one has read all before it. */
   readonly from: string;
   readonly seq: number;
   readonly operations: readonly Operation[];
+}
+
+/** What an instance writes is in one stream until an append fails; the next one begins another. */
+export function streamOf(instance: string, failures: number): string {
+  return `${instance}/${failures}`;
+}
+
+/** The id of the instance whose stream it is. */
+export function writerOf(stream: string): string {
+  return stream.split('/', 1)[0] ?? '';
 }
 
 export interface LogRead {
