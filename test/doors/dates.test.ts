@@ -11,6 +11,7 @@ import {
   startTestService,
   type TestService,
 } from '../support/harness.js';
+import type { Cutoff } from '../../src/store/cutoffs/cutoffs.js';
 import { until } from '../support/process.js';
 
 const SECOND_MS = 1000;
@@ -213,16 +214,17 @@ describe('a cut-off in the future', () => {
 
   /** What this instance reads next is on its way until it is released. */
   function holdNextRead({ store }: TestService) {
-    const read = store.cutoffs.all;
+    const read = store.cutoffs.writtenSince;
     let release = (): void => undefined;
     const released = new Promise<void>((resolve) => (release = resolve));
     let tell = (): void => undefined;
     const asked = new Promise<void>((resolve) => (tell = resolve));
-    jest.spyOn(store.cutoffs, 'all').mockImplementationOnce(async () => {
-      const found = await read();
+    jest.spyOn(store.cutoffs, 'writtenSince').mockImplementationOnce(async function* (since) {
+      const found: Cutoff[][] = [];
+      for await (const batch of read(since)) found.push(batch);
       tell();
       await released;
-      return found;
+      yield* found;
     });
     return { asked, release };
   }
