@@ -55,11 +55,13 @@ interface Dependencies {
 /** The lease was ended by another, or the place in the log is lost. */
 class MustJoinError extends Error {}
 
-/** Between two reads that find nothing, where the server doesn't wait for something to come. */
-const IDLE_MS = 10;
-/** The same, as long as something has just come: more is likely to. */
-const BUSY_MS = 3;
-const BUSY_FOR_MS = 1000;
+/**
+ * Between two reads that find nothing, where the server doesn't wait for something to come: the longer
+ * ago something came, the longer. A read costs about 1 ms of a core here, and 0.5 ms of the engine's.
+ */
+const LEAST_REST_MS = 4;
+const MOST_REST_MS = 40;
+const REST_OF_SILENCE = 0.02;
 const RETRY_MS = 50;
 const START_WITHIN_MS = 30_000;
 const STOP_WITHIN_MS = 1000;
@@ -203,7 +205,8 @@ export function createFollower(deps: Dependencies): Follower {
       foundAt = startedAt;
       return;
     }
-    const between = startedAt - foundAt < BUSY_FOR_MS ? BUSY_MS : IDLE_MS;
+    const silence = startedAt - foundAt;
+    const between = Math.min(MOST_REST_MS, Math.max(LEAST_REST_MS, REST_OF_SILENCE * silence));
     // Alone, nobody is there to be heard of sooner.
     const rest = peers.hasOthers ? between - (monotonic() - startedAt) : beatMs;
     if (rest > 0) await restFor(rest);
