@@ -19,7 +19,10 @@ export function createPropagationHeader(
     const { writeHead } = res;
     res.writeHead = function writeHeadWithPropagation(...args: never[]) {
       const propagation = take(requestIdOf(res));
-      if (propagation !== undefined && !res.headersSent) {
+      const [status] = args as readonly unknown[];
+      // Of one that failed nothing is said: a part may be in force everywhere, and the rest not.
+      const isSure = (typeof status === 'number' ? status : res.statusCode) < 500;
+      if (propagation !== undefined && isSure && !res.headersSent) {
         const { instances, confirmed, expired, waitMs } = propagation;
         res.setHeader(
           'Revocation-Propagation',
