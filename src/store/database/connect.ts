@@ -163,6 +163,7 @@ function lifecycle(
 ): Pick<Store, 'ping' | 'time' | 'isEmpty' | 'reconnect' | 'lookAfter' | 'close'> {
   let closed = false;
   let reconnecting: Promise<void> | null = null;
+  let renewals = 0;
 
   async function reconnect(): Promise<void> {
     if (closed) return;
@@ -170,6 +171,7 @@ function lifecycle(
     // Not by force: Mongoose never opens a connection again that was closed by force.
     await run(() => connection.close(), CLOSE_LIMIT_MS).catch(() => undefined);
     if (!closed) await connect();
+    renewals += 1;
   }
 
   function reconnectOnce(): Promise<void> {
@@ -211,10 +213,12 @@ function lifecycle(
     reconnect: reconnectOnce,
 
     async lookAfter() {
+      const before = renewals;
       try {
         await run(async () => connection.db?.command({ ping: 1 }), SIGN_OF_LIFE_MS);
       } catch {
-        await reconnectOnce();
+        // Renewed meanwhile, it works: renewing it once more would only fail what is under way.
+        if (renewals === before) await reconnectOnce();
       }
     },
 
