@@ -156,6 +156,8 @@ export function createFollower(deps: Dependencies): Follower {
     await instances.confirm(identity.id, applied.seqs());
     isUnconfirmed = false;
     await propagate.beat();
+    // Its document may be gone by now: then nobody waits for it.
+    if (isStopped) throw new MustJoinError('this instance is stopping');
     isJoined = true;
     lease.grant(askedAt);
   }

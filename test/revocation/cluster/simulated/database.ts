@@ -43,6 +43,14 @@ interface Dependencies {
   readonly tell: (who: Process | null, what: string) => void;
 }
 
+/** On the server. */
+interface Cursor {
+  /** Of the last entry that it gave. */
+  place: number;
+  /** Those of before the last loss are lost. */
+  readonly of: number;
+}
+
 export type Database = ReturnType<typeof createDatabase>;
 
 const LIMIT_MS = 800;
@@ -155,44 +163,29 @@ export function createDatabase({ time, random, traffic, tell }: Dependencies) {
   }
 
   function reader(process: Process): LogReader {
-    /** The next place, and of which cursors it is; null = none. */
-    let cursor: { readonly place: number; readonly of: number } | null = null;
+    /** The server's, as of the last answer; null = none. */
+    let cursor: Cursor | null = null;
 
-    const readWhole = () =>
-      soon(process, 'read', (): LogRead => {
-        cursor = log.length === 0 ? null : { place: places, of: cursorsOf };
-        return { entries: log.map(entryOf), isAtEnd: true, isWhole: true };
-      });
+    async function readWhole(): Promise<LogRead> {
+      const { entries, opened } = await soon(process, 'read', () => ({
+        entries: log.map(entryOf),
+        opened: log.length === 0 ? null : { place: places, of: cursorsOf },
+      }));
+      cursor = opened;
+      return { entries, isAtEnd: true, isWhole: true };
+    }
 
     return {
       async read(waitMs) {
         if (cursor === null) return readWhole();
-        const { place, of } = cursor;
-        const isLost = () => of !== cursorsOf || place < goneTo;
-        const found = () => log.filter((entry) => entry.place > place).slice(0, BATCH);
-        const serve = (reply: (answer: LogRead | null) => void) => {
-          let isAnswered = false;
-          const answer = () => {
-            if (isAnswered) return;
-            isAnswered = true;
-            if (isLost()) {
-              reply(null);
-              return;
-            }
-            const batch = found();
-            cursor = { place: batch.at(-1)?.place ?? place, of };
-            const isAtEnd = batch.length < BATCH;
-            reply({ entries: batch.map(entryOf), isAtEnd, isWhole: false });
-          };
-          if (waitMs <= 1 || isLost() || found().length > 0) {
-            answer();
-          } else {
-            waiting.push(answer);
-            time.at(time.now + waitMs, answer);
-          }
-        };
+        const asked = cursor;
         try {
-          const answer = await ask(process, 'read', serve, waitMs + LIMIT_MS);
+          const answer = await ask<LogRead | null>(
+            process,
+            'read',
+            (reply) => getMore(asked, waitMs, reply),
+            waitMs + LIMIT_MS,
+          );
           if (answer !== null) return answer;
         } catch (error) {
           cursor = null;
@@ -205,6 +198,30 @@ export function createDatabase({ time, random, traffic, tell }: Dependencies) {
         cursor = null;
       },
     };
+  }
+
+  /** Replies null when the cursor is lost. What it gives is given, whether or not the answer arrives. */
+  function getMore(cursor: Cursor, waitMs: number, reply: (answer: LogRead | null) => void): void {
+    const isLost = () => cursor.of !== cursorsOf || cursor.place < goneTo;
+    const found = () => log.filter(({ place }) => place > cursor.place).slice(0, BATCH);
+    let isAnswered = false;
+    const answer = () => {
+      if (isAnswered) return;
+      isAnswered = true;
+      if (isLost()) {
+        reply(null);
+        return;
+      }
+      const batch = found();
+      cursor.place = batch.at(-1)?.place ?? cursor.place;
+      reply({ entries: batch.map(entryOf), isAtEnd: batch.length < BATCH, isWhole: false });
+    };
+    if (waitMs <= 1 || isLost() || found().length > 0) {
+      answer();
+      return;
+    }
+    waiting.push(answer);
+    time.at(time.now + waitMs, answer);
   }
 
   return {
