@@ -24,6 +24,7 @@ export interface UsageRecorder {
   flush(): Promise<void>;
   /** Resolves when a token with this jti that was seen before has its record. @throws ServiceError 503 */
   adopted(jti: string): Promise<void>;
+  /** How many notes aren't durable yet: those that wait, and those being written. */
   readonly pending: number;
 }
 
@@ -62,16 +63,20 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
   /** The jtis of those that may have no record yet: noted, and being written. */
   let unrecorded = new Set<string>();
   let recording = new Set<string>();
+  /** How many are being written: they wait again when it fails. */
+  let underWay = 0;
   let timer: NodeJS.Timeout | null = null;
   /** The write under way, and the one that starts after it for all who asked meanwhile. */
   let writing: Promise<void> | null = null;
   let next: Promise<void> | null = null;
 
+  const pending = (): number => waiting.size + underWay;
+
   function schedule(delayMs: number): void {
     timer ??= setTimeout(() => {
       timer = null;
       flush().catch((error: unknown) => {
-        log.warn({ err: error, pending: waiting.size }, 'uses of tokens could not be recorded yet');
+        log.warn({ err: error, pending: pending() }, 'uses of tokens could not be recorded yet');
       });
     }, delayMs).unref();
   }
@@ -80,6 +85,7 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
   async function writeAll(): Promise<void> {
     const all = [...waiting];
     waiting = new Map();
+    underWay = all.length;
     recording = unrecorded;
     unrecorded = new Set();
     for (let at = 0; at < all.length; at += BATCH) {
@@ -94,11 +100,13 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
       } catch (error) {
         // Later notes of the same tokens, made during the write, win.
         waiting = new Map([...all.slice(at), ...waiting]);
+        underWay = 0;
         unrecorded = new Set([...recording, ...unrecorded]);
         recording = new Set();
         schedule(RETRY_AFTER_MS);
         throw error;
       }
+      underWay -= batch.length;
       if (adopt) for (const [key] of batch) known.set(key, true);
     }
     recording = new Set();
@@ -158,8 +166,8 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
       if (last !== undefined && now - last < NOTE_EVERY_MS && now >= last) return;
       deps.onNoted?.(claims);
       const mustBeAdopted = adopt && !known.has(key) && !waiting.has(key);
-      if (!mustBeAdopted && waiting.size >= MAX_PENDING_USES) return;
-      if (waiting.size >= MAX_PENDING) {
+      if (!mustBeAdopted && pending() >= MAX_PENDING_USES) return;
+      if (pending() >= MAX_PENDING) {
         throw unavailable('Too many new tokens are waiting to be recorded.');
       }
       noted.set(key, now);
@@ -193,7 +201,7 @@ export function createUsageRecorder(deps: Dependencies): UsageRecorder {
     },
 
     get pending() {
-      return waiting.size;
+      return pending();
     },
   };
 }

@@ -1,0 +1,60 @@
+import { expect, it } from '@jest/globals';
+import { REPORT_NOTHING } from '../../src/audit/report.js';
+import { unavailable } from '../../src/errors.js';
+import { createLogger } from '../../src/observability/logger.js';
+import { parseClaims } from '../../src/tokens/claims.js';
+import { createUsageRecorder } from '../../src/tokens/usage-recorder.js';
+
+const device = () => ({
+  name: null,
+  description: null,
+  type: null,
+  userAgent: null,
+  ip: null,
+  location: null,
+});
+
+/** A write that ends when it is told to. */
+function writes() {
+  const underWay: { succeed(): void; fail(): void }[] = [];
+  return {
+    underWay,
+    recordSeen: () =>
+      new Promise<[]>((resolve, reject) => {
+        underWay.push({
+          succeed: () => resolve([]),
+          fail: () => reject(unavailable('The database is away.')),
+        });
+      }),
+  };
+}
+
+it('says that a use is pending until it is durable: while it is written too, and when that failed', async () => {
+  const written = writes();
+  const usage = createUsageRecorder({
+    tokens: {
+      recordSeen: written.recordSeen,
+      isRecorded: async () => 'unknown',
+      findByJtis: async () => [],
+    },
+    clock: () => 1_790_000_000_000,
+    log: createLogger({ level: 'silent' }),
+    adopt: true,
+    retentionSeconds: 60,
+    report: REPORT_NOTHING,
+  });
+  usage.note(parseClaims({ jti: 'a', _id: 'u1' })!, device);
+  expect(usage.pending).toBe(1);
+
+  const failing = usage.flush();
+  expect(usage.pending).toBe(1);
+  // Asked for meanwhile: it begins in the moment in which the first one fails.
+  const again = usage.flush();
+  written.underWay[0]!.fail();
+  await expect(failing).rejects.toMatchObject({ code: 'unavailable' });
+  expect(usage.pending).toBe(1);
+
+  written.underWay[1]!.succeed();
+  await again;
+  expect(usage.pending).toBe(0);
+});
