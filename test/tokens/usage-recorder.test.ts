@@ -14,17 +14,17 @@ const device = () => ({
   location: null,
 });
 
-/** A write that ends when it is told to. */
+/** Writes of which the newest ends when it is told to. */
 function writes() {
-  const underWay: { succeed(): void; fail(): void }[] = [];
+  let succeed = () => {};
+  let fail = () => {};
   return {
-    underWay,
+    succeed: () => succeed(),
+    fail: () => fail(),
     recordSeen: () =>
       new Promise<[]>((resolve, reject) => {
-        underWay.push({
-          succeed: () => resolve([]),
-          fail: () => reject(unavailable('The database is away.')),
-        });
+        succeed = () => resolve([]);
+        fail = () => reject(unavailable('The database is away.'));
       }),
   };
 }
@@ -43,18 +43,20 @@ it('says that a use is pending until it is durable: while it is written too, and
     retentionSeconds: 60,
     report: REPORT_NOTHING,
   });
-  usage.note(parseClaims({ jti: 'a', _id: 'u1' })!, device);
+  const claims = parseClaims({ jti: 'a', _id: 'u1' });
+  expect(claims).not.toBeNull();
+  if (claims !== null) usage.note(claims, device);
   expect(usage.pending).toBe(1);
 
   const failing = usage.flush();
   expect(usage.pending).toBe(1);
   // Asked for meanwhile: it begins in the moment in which the first one fails.
   const again = usage.flush();
-  written.underWay[0]!.fail();
+  written.fail();
   await expect(failing).rejects.toMatchObject({ code: 'unavailable' });
   expect(usage.pending).toBe(1);
 
-  written.underWay[1]!.succeed();
+  written.succeed();
   await again;
   expect(usage.pending).toBe(0);
 });
